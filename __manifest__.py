@@ -1,0 +1,28 @@
+{
+    "name": "Sales Stages",
+    "summary": "Five sales stages with their probabilities, managed from the pipeline",
+    "version": "19.0.1.0.0",
+    "category": "Sales/CRM",
+    "author": "Sales Stages",
+    "license": "LGPL-3",
+    "depends": ["sale_crm"],
+    "data": [
+        "data/crm_stage_data.xml",
+        "views/crm_stage_views.xml",
+        "views/crm_lead_views.xml",
+        "views/crm_menu_views.xml",
+    ],
+    "assets": {
+        "web.assets_backend": [
+            "crm_sales_stage/static/src/**/*",
+        ],
+        "web.assets_tests": [
+            "crm_sales_stage/static/tests/tours/**/*",
+        ],
+    },
+    "pre_init_hook": "pre_init_hook",
+    "post_init_hook": "post_init_hook",
+    "uninstall_hook": "uninstall_hook",
+    "application": False,
+    "installable": True,
+}

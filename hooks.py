@@ -1,0 +1,109 @@
+"""Installing into a new database adopts Odoo's default stages; a live one is left as it is."""
+
+from odoo.tools import SQL
+
+# Odoo's untouched defaults, and the stage of ours that takes each of them over.
+# "Proposition" is Odoo's word for the customer having a quotation in hand.
+ADOPTED_STAGES = {
+    "stage_lead1": ("New", "stage_new"),
+    "stage_lead2": ("Qualified", "stage_estimate"),
+    "stage_lead3": ("Proposition", "stage_quotation"),
+    "stage_lead4": ("Won", "stage_closed"),
+}
+
+
+def pre_init_hook(env):
+    """Keep existing stages on Odoo's scoring, and hand over its defaults when nothing lives in them."""
+    # Created here, not by the ORM: its default ("fixed") is for stages to come, not for the customer's.
+    env.cr.execute(SQL("ALTER TABLE crm_stage ADD COLUMN IF NOT EXISTS probability_mode varchar"))
+    env.cr.execute(SQL("UPDATE crm_stage SET probability_mode = 'predictive' WHERE probability_mode IS NULL"))
+    env.cr.execute(SQL("ALTER TABLE crm_stage ALTER COLUMN probability_mode SET NOT NULL"))
+    if _is_untouched(env):
+        _adopt_odoo_stages(env)
+
+
+def post_init_hook(env):
+    """Archive the five stages in a live database; elsewhere let demo opportunities show them."""
+    stages = env["crm.stage"]._get_default_stages()
+    if not _is_adopted(env):
+        stages.active = False
+        return
+    env["crm.lead"]._place_demo_opportunities()
+
+
+def uninstall_hook(env):
+    """Leave every opportunity its stage, and give Odoo's menu and scoring back."""
+    stages = env["crm.stage"].with_context(active_test=False)
+    stages.search([("probability_mode", "=", "fixed")]).probability_mode = "predictive"
+    # Archived stages come back as columns once `active` is gone; ours go when nobody used them.
+    unused = stages._get_default_stages().filtered(lambda stage: not stage.active)
+    unused -= env["crm.lead"].with_context(active_test=False).search([("stage_id", "in", unused.ids)]).stage_id
+    unused.unlink()
+    # Without our external ids the other stages are the customer's own records, which uninstalling keeps.
+    env["ir.model.data"].search([("module", "=", "crm_sales_stage"), ("model", "=", "crm.stage")]).unlink()
+    env.ref("crm.menu_crm_lead_stage_act").group_ids = env.ref("base.group_no_one")
+    env.ref("crm.crm_stage_action").view_mode = "list,form"
+
+
+def _is_untouched(env):
+    """Whether no opportunity but demo ones exists and every stage is one of Odoo's, as it was delivered."""
+    env.cr.execute(
+        SQL(
+            """
+            SELECT EXISTS (
+                SELECT 1
+                  FROM crm_lead lead
+                 WHERE NOT EXISTS (
+                    SELECT 1
+                      FROM ir_model_data data
+                      JOIN ir_module_module module ON module.name = data.module
+                     WHERE data.model = 'crm.lead' AND data.res_id = lead.id
+                 )
+            )
+            """
+        )
+    )
+    if env.cr.fetchone()[0]:
+        return False
+    delivered = {
+        stage.id: name
+        for xml_id, (name, _target) in ADOPTED_STAGES.items()
+        if (stage := env.ref(f"crm.{xml_id}", raise_if_not_found=False))
+    }
+    stages = env["crm.stage"].with_context(lang=None).search([])
+    return all(
+        stage.name == delivered.get(stage.id) and stage.write_uid.id == env.uid and not stage.team_ids
+        for stage in stages
+    )
+
+
+def _is_adopted(env):
+    """Whether the five stages are the pipeline of this database (no other stage is there)."""
+    return not env["crm.stage"].search_count([("id", "not in", env["crm.stage"]._get_default_stages().ids)])
+
+
+def _adopt_odoo_stages(env):
+    """Give Odoo's stages our external ids, so that our data fills these records; theirs stay too."""
+    for xml_id, (name, target) in ADOPTED_STAGES.items():
+        stage = env.ref(f"crm.{xml_id}", raise_if_not_found=False)
+        if not stage:
+            continue
+        env["ir.model.data"].create(
+            {
+                "module": "crm_sales_stage",
+                "name": target,
+                "model": stage._name,
+                "res_id": stage.id,
+                "noupdate": True,
+            }
+        )
+        if target != "stage_new":
+            # Translations of "Qualified" are none of "Estimate": ours are loaded after the data.
+            env.cr.execute(
+                SQL(
+                    "UPDATE crm_stage SET name = jsonb_build_object('en_US', %s::varchar) WHERE id = %s",
+                    name,
+                    stage.id,
+                )
+            )
+    env["crm.stage"].invalidate_model(["name"])

@@ -1,0 +1,198 @@
+from odoo import api, fields, models
+from odoo.tools import SQL
+
+# Stored fields that `_update_probabilities_of_stages` computes in SQL
+WEIGHTED_REVENUES = ("prorated_revenue", "recurring_revenue_monthly_prorated", "recurring_revenue_prorated")
+
+
+class CrmLead(models.Model):
+    _inherit = "crm.lead"
+
+    probability_source = fields.Selection(
+        [("stage", "From the stage"), ("scoring", "Predictive scoring"), ("manual", "Set by hand")],
+        compute="_compute_probability_source",
+        help="Where the probability comes from: the stage's own percentage, Odoo's predictive scoring, "
+        "or somebody who set it by hand. One set by hand stays until the next stage.",
+    )
+
+    stage_gives_probability = fields.Boolean(
+        compute="_compute_stage_gives_probability",
+        help="Whether the stage gives its own probability, instead of Odoo's predictive scoring.",
+    )
+
+    @api.depends("stage_id.probability_mode", "stage_id.is_won")
+    def _compute_stage_gives_probability(self):
+        for lead in self:
+            lead.stage_gives_probability = lead.stage_id._gives_probability()
+
+    @api.depends("is_automated_probability", "stage_gives_probability")
+    def _compute_probability_source(self):
+        for lead in self:
+            if not lead.is_automated_probability:
+                lead.probability_source = "manual"
+            else:
+                lead.probability_source = "stage" if lead.stage_gives_probability else "scoring"
+
+    def write(self, vals):
+        """Opportunities that enter a fixed stage take its probability, one set by hand included."""
+        if not {"stage_id", "team_id", "type"} & vals.keys() or "probability" in vals:
+            return super().write(vals)
+        stages_before = {lead: lead.stage_id for lead in self}
+        res = super().write(vals)
+        self.filtered(lambda lead: lead.stage_id != stages_before[lead])._take_stage_probability()
+        return res
+
+    def _take_stage_probability(self):
+        """Set the probability of the fixed stage that these opportunities entered where Odoo did not.
+
+        Odoo's own computation did it for those that followed their previous stage. Lost ones stay lost.
+        """
+        by_stage = self.filtered(
+            lambda lead: lead.stage_id.probability_mode == "fixed"
+            and not lead.stage_id.is_won
+            and lead.won_status == "pending"
+            and not lead.is_automated_probability
+            # archived at 0% would mean lost
+            and (lead.active or lead.stage_id.probability)
+        ).grouped("stage_id")
+        for stage, leads in by_stage.items():
+            leads.write({"probability": stage.probability})
+
+    @api.model
+    def _place_demo_opportunities(self):
+        """Spread Odoo's demo opportunities over the five stages, each at its stage's probability."""
+        visit = self.env.ref("crm_sales_stage.stage_technical_visit")
+        open_leads = self.search([("won_status", "=", "pending")], order="id")
+        opportunities = open_leads.filtered(lambda lead: lead.type == "opportunity")
+        for in_stage in opportunities.grouped("stage_id").values():
+            in_stage[2::3].stage_id = visit
+        open_leads._take_stage_probability()
+
+    # ------------------------------------------------------------------
+    # Odoo's probability machinery
+    # ------------------------------------------------------------------
+
+    def _pls_get_naive_bayes_probabilities(self, batch_mode=False, is_tooltip=False):
+        """A stage that gives its own probability does so wherever Odoo asks its scoring for one."""
+        own = self._get_stage_probabilities(batch_mode)
+        others = self.filtered(lambda lead: lead.id not in own)
+        scores, tooltip = {}, {"probability": 0.0, "scores": []} if is_tooltip else {}
+        # Odoo returns one empty dictionary, not two, when it finds nothing to score.
+        if others and (result := super(CrmLead, others)._pls_get_naive_bayes_probabilities(batch_mode, is_tooltip)):
+            scores, tooltip = result
+        if is_tooltip and own:
+            tooltip["probability"] = own[self.id]
+        return {**scores, **own}, tooltip
+
+    def _get_stage_probabilities(self, batch_mode=False):
+        """:param bool batch_mode: as in Odoo's scoring: only open opportunities, read without the ORM's cache
+        :return: percentage by opportunity id, for those whose stage gives its own
+        """
+        if not batch_mode:
+            return {lead.id: lead.stage_id.probability for lead in self if lead.stage_id._gives_probability()}
+        groups = self._read_group(
+            [
+                ("id", "in", self.ids),
+                ("active", "=", True),
+                ("won_status", "=", "pending"),
+                ("stage_id.probability_mode", "=", "fixed"),
+            ],
+            ["stage_id"],
+            ["id:array_agg"],
+        )
+        return {lead_id: stage.probability for stage, lead_ids in groups for lead_id in lead_ids}
+
+    def _update_automated_probabilities(self):
+        """Odoo's nightly job leaves the weighted revenues stale; those of fixed stages are set right after it."""
+        super()._update_automated_probabilities()
+        self._update_probabilities_of_stages(
+            self.env["crm.stage"]
+            .with_context(active_test=False)
+            .search([("probability_mode", "=", "fixed"), ("is_won", "=", False)])
+        )
+
+    @api.model
+    def _update_probabilities_of_stages(self, stages):
+        """Set the probability of the open opportunities in ``stages``, and what Odoo computes from it.
+
+        Those that follow their stage get its probability and their weighted revenues. Of those set by hand only
+        the automated probability is, which Odoo shows beside theirs and returns to on reset.
+
+        :param stages: fixed, not won
+        """
+        if not stages:
+            return
+        self.env["crm.stage"].flush_model(["probability"])
+        self.flush_model()
+        follows = SQL(
+            "COALESCE(ROUND(lead.probability::numeric, 2), 0)"
+            " = COALESCE(ROUND(lead.automated_probability::numeric, 2), 0)"
+        )
+        weighted = {name: self._get_weighted_revenue_sql(name) for name in WEIGHTED_REVENUES}
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE crm_lead AS lead
+                   SET probability = stage.probability, automated_probability = stage.probability, %(weighted)s
+                  FROM crm_stage stage, crm_lead other
+                       LEFT JOIN res_company company ON company.id = other.company_id
+                       LEFT JOIN res_currency currency ON currency.id = company.currency_id
+                 WHERE other.id = lead.id AND stage.id = lead.stage_id AND %(is_open)s AND %(follows)s
+                   AND (lead.probability IS DISTINCT FROM stage.probability::float8 OR %(is_stale)s)
+             RETURNING lead.id
+                """,
+                weighted=SQL(", ").join(
+                    SQL("%s = %s", SQL.identifier(name), value) for name, value in weighted.items()
+                ),
+                is_open=self._get_open_in_stages_sql(stages),
+                follows=follows,
+                is_stale=SQL(" OR ").join(
+                    SQL("COALESCE(%s, 0) != %s", SQL.identifier("lead", name), value)
+                    for name, value in weighted.items()
+                ),
+            )
+        )
+        updated = self.browse([lead_id for (lead_id,) in self.env.cr.fetchall()])
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE crm_lead AS lead
+                   SET automated_probability = stage.probability
+                  FROM crm_stage stage
+                 WHERE stage.id = lead.stage_id AND %s
+                   AND lead.automated_probability IS DISTINCT FROM stage.probability::float8
+                """,
+                self._get_open_in_stages_sql(stages),
+            )
+        )
+        self.invalidate_model(["probability", "automated_probability", *WEIGHTED_REVENUES])
+        self._recompute_other_dependents(updated)
+
+    @api.model
+    def _get_open_in_stages_sql(self, stages):
+        """:return: condition on the table alias ``lead``: open opportunities of ``stages``"""
+        return SQL("lead.stage_id IN %s AND lead.active AND lead.won_status = 'pending'", tuple(stages.ids))
+
+    @api.model
+    def _get_weighted_revenue_sql(self, name):
+        """:return: a weighted revenue as Odoo's ``_compute_<name>`` and the currency's rounding make it"""
+        revenue, decimals = {
+            # Odoo rounds this one to cents, whatever the currency
+            "prorated_revenue": (SQL("lead.expected_revenue"), SQL("LEAST(2, %s)", self._get_decimals_sql())),
+            "recurring_revenue_monthly_prorated": (SQL("lead.recurring_revenue_monthly"), self._get_decimals_sql()),
+            "recurring_revenue_prorated": (SQL("lead.recurring_revenue"), self._get_decimals_sql()),
+        }[name]
+        return SQL("ROUND(COALESCE(%s, 0) * stage.probability::numeric / 100, %s)", revenue, decimals)
+
+    @api.model
+    def _get_decimals_sql(self):
+        """:return: the currency's decimal places; without company Odoo takes the current one's"""
+        return SQL("COALESCE(currency.decimal_places, %s)", self.env.company.currency_id.decimal_places)
+
+    @api.model
+    def _recompute_other_dependents(self, leads):
+        """Other addons may store what they compute from the probability: let the ORM do theirs."""
+        known = {*WEIGHTED_REVENUES, "probability", "automated_probability", "won_status"}
+        for field in self.env.registry.get_dependent_fields(self._fields["probability"]):
+            if field.model_name == self._name and field.store and field.compute and field.name not in known:
+                self.env.add_to_compute(field, leads)
