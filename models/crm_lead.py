@@ -34,29 +34,34 @@ class CrmLead(models.Model):
                 lead.probability_source = "stage" if lead.stage_gives_probability else "scoring"
 
     def write(self, vals):
-        """Opportunities that enter a fixed stage take its probability, one set by hand included."""
-        if not {"stage_id", "team_id", "type"} & vals.keys() or "probability" in vals:
+        """Opportunities that enter a fixed stage take its probability, one set by hand before included."""
+        if not {"stage_id", "team_id", "type"} & vals.keys():
             return super().write(vals)
         stages_before = {lead: lead.stage_id for lead in self}
         res = super().write(vals)
-        self.filtered(lambda lead: lead.stage_id != stages_before[lead])._take_stage_probability()
+        entered = self.filtered(lambda lead: lead.stage_id != stages_before[lead])
+        entered._take_stage_probability(keep_probability="probability" in vals)
         return res
 
-    def _take_stage_probability(self):
-        """Set the probability of the fixed stage that these opportunities entered where Odoo did not.
+    def _take_stage_probability(self, keep_probability=False):
+        """Set the probability of the fixed stage that these opportunities entered, where Odoo did not.
 
         Odoo's own computation did it for those that followed their previous stage. Lost ones stay lost.
+
+        :param bool keep_probability: leave the probability itself, which was written along with the stage
         """
         by_stage = self.filtered(
             lambda lead: lead.stage_id.probability_mode == "fixed"
             and not lead.stage_id.is_won
             and lead.won_status == "pending"
-            and not lead.is_automated_probability
             # archived at 0% would mean lost
             and (lead.active or lead.stage_id.probability)
         ).grouped("stage_id")
         for stage, leads in by_stage.items():
-            leads.write({"probability": stage.probability})
+            names = ["automated_probability"] if keep_probability else ["automated_probability", "probability"]
+            to_set = leads.filtered(lambda lead: any(lead[name] != stage.probability for name in names))
+            if to_set:
+                to_set.write(dict.fromkeys(names, stage.probability))
 
     @api.model
     def _place_demo_opportunities(self):

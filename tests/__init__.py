@@ -1,0 +1,5 @@
+from . import test_crm_lead
+from . import test_crm_stage
+from . import test_install
+from . import test_translations
+from . import test_ui_pipeline_stages
