@@ -65,7 +65,13 @@ class TestCrmLead(SalesStageCase):
     def test_probability_entered_by_a_change_of_team(self):
         team = self.env["crm.team"].create({"name": "Windows"})
         stage = self.env["crm.stage"].create(
-            {"name": "Measured", "sequence": 0, "team_ids": team.ids, "probability": 35, "probability_mode": "fixed"}
+            {
+                "name": "Measured",
+                "sequence": 0,
+                "team_ids": team.ids,
+                "probability": 35,
+                "probability_mode": "fixed",
+            }
         )
         self.stage_new.team_ids = self.env["crm.team"].create({"name": "Stoves"})
         lead = self.create_opportunities(stage_id=self.stage_new.id, team_id=self.stage_new.team_ids.id)
@@ -189,7 +195,8 @@ class TestCrmLead(SalesStageCase):
         self.env.flush_all()
         # what a stage edited and an opportunity moved at the same moment can leave
         self.env.cr.execute(
-            "UPDATE crm_lead SET probability = 45, automated_probability = 45, prorated_revenue = 450 WHERE id = %s",
+            "UPDATE crm_lead SET probability = 45, automated_probability = 45, prorated_revenue = 450"
+            " WHERE id = %s",
             [drifted.id],
         )
         self.env.invalidate_all()

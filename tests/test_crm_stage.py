@@ -10,7 +10,9 @@ from .common import SalesStageCase
 @tagged("post_install", "-at_install")
 class TestCrmStage(SalesStageCase):
     def test_delivered_stages(self):
-        self.assertEqual(self.env["crm.stage"].search([]), self.stages, "Exactly five columns, in their order")
+        self.assertEqual(
+            self.env["crm.stage"].search([]), self.stages, "Exactly five columns, in their order"
+        )
         self.assertEqual(
             self.stages.mapped("name"), ["New", "Estimate", "Technical Visit", "Quotation", "Won / Lost"]
         )
@@ -30,7 +32,10 @@ class TestCrmStage(SalesStageCase):
     def test_demo_opportunities_in_every_stage(self):
         demo = self.env["ir.model.data"].search([("model", "=", "crm.lead"), ("module", "=", "crm")])
         opportunities = (
-            self.env["crm.lead"].browse(demo.mapped("res_id")).exists().filtered(lambda l: l.type == "opportunity")
+            self.env["crm.lead"]
+            .browse(demo.mapped("res_id"))
+            .exists()
+            .filtered(lambda lead: lead.type == "opportunity")
         )
         self.assertEqual(opportunities.stage_id, self.stages)
 
@@ -165,4 +170,6 @@ class TestCrmStage(SalesStageCase):
         manager = new_test_user(self.env, "menu_manager", "sales_team.group_sale_manager")
         salesperson = new_test_user(self.env, "menu_salesperson", "sales_team.group_sale_salesman")
         self.assertIn(menu.id, self.env["ir.ui.menu"].with_user(manager)._visible_menu_ids(debug=False))
-        self.assertNotIn(menu.id, self.env["ir.ui.menu"].with_user(salesperson)._visible_menu_ids(debug=False))
+        self.assertNotIn(
+            menu.id, self.env["ir.ui.menu"].with_user(salesperson)._visible_menu_ids(debug=False)
+        )

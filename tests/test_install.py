@@ -7,7 +7,7 @@ from .common import SalesStageCase
 
 @tagged("post_install", "-at_install")
 class TestInstall(SalesStageCase):
-    """What installing does to the pipeline, told by running its steps on a database set back to Odoo's own."""
+    """What installing does to the pipeline: its steps, run on a database set back to Odoo's own."""
 
     @classmethod
     def setUpClass(cls):
@@ -68,7 +68,14 @@ class TestInstall(SalesStageCase):
         fields = ["name", "sequence", "is_won", "fold", "color", "team_ids", "active"]
         before = self.odoo_stages.read(fields)
         leads = self.env["crm.lead"].with_context(active_test=False).search([])
-        lead_fields = ["stage_id", "probability", "automated_probability", "prorated_revenue", "won_status", "active"]
+        lead_fields = [
+            "stage_id",
+            "probability",
+            "automated_probability",
+            "prorated_revenue",
+            "won_status",
+            "active",
+        ]
         leads_before = leads.read(lead_fields)
         stages = self.install()
         self.assertEqual(len(stages), 5)
@@ -108,7 +115,9 @@ class TestInstall(SalesStageCase):
         self.assertTrue(added.active)
 
     def test_default_stage_that_a_user_deleted(self):
-        self.env["crm.lead"].search([("stage_id", "=", self.odoo_stages[1].id)]).stage_id = self.odoo_stages[0]
+        self.env["crm.lead"].search([("stage_id", "=", self.odoo_stages[1].id)]).stage_id = self.odoo_stages[
+            0
+        ]
         self.odoo_stages[1].unlink()
         self.env.flush_all()
         stages = self.install()

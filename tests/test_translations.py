@@ -65,7 +65,9 @@ class TestTranslations(SalesStageCase):
     def test_language_that_only_odoo_translates(self):
         self.forget_languages("de_DE")
         self.modules._update_translations(["de_DE"], True)
-        self.assertEqual(self.get_names("de_DE"), ["Neu", "Estimate", "Technical Visit", "Quotation", "Won / Lost"])
+        self.assertEqual(
+            self.get_names("de_DE"), ["Neu", "Estimate", "Technical Visit", "Quotation", "Won / Lost"]
+        )
 
     def test_odoo_does_aim_at_our_records(self):
         """The trap is there: without this addon's care, Odoo CRM's words would be loaded."""

@@ -9,7 +9,12 @@ class TestUiPipelineStages(HttpCase):
         cls.env["res.lang"]._activate_lang("en_US")
         cls.manager = new_test_user(cls.env, "tour_manager", "sales_team.group_sale_manager", lang="en_US")
         cls.lead = cls.env["crm.lead"].create(
-            {"name": "Stove for the tour", "type": "opportunity", "user_id": cls.manager.id, "expected_revenue": 1000}
+            {
+                "name": "Stove for the tour",
+                "type": "opportunity",
+                "user_id": cls.manager.id,
+                "expected_revenue": 1000,
+            }
         )
 
     def test_pipeline(self):
