@@ -27,6 +27,7 @@ def post_init_hook(env):
     stages = env["crm.stage"]._get_default_stages()
     if not _is_adopted(env):
         stages.active = False
+        _suggest_probabilities(env)
         return
     env["crm.lead"]._place_demo_opportunities()
 
@@ -81,6 +82,26 @@ def _is_untouched(env):
 def _is_adopted(env):
     """Whether the five stages are the pipeline of this database (no other stage is there)."""
     return not env["crm.stage"].search_count([("id", "not in", env["crm.stage"]._get_default_stages().ids)])
+
+
+def _suggest_probabilities(env):
+    """Evenly rising percentages for the customer's stages, should they ever be taken off Odoo's scoring."""
+    env.cr.execute(
+        SQL(
+            """
+            UPDATE crm_stage
+               SET probability = CASE WHEN is_won THEN 100 ELSE suggestion.probability END
+              FROM (
+                SELECT id, ROUND(20.0 * ROW_NUMBER() OVER (ORDER BY sequence, id) / COUNT(*) OVER ()) * 5
+                           AS probability
+                  FROM crm_stage
+                 WHERE probability IS NULL
+              ) AS suggestion
+             WHERE crm_stage.id = suggestion.id
+            """
+        )
+    )
+    env["crm.stage"].invalidate_model(["probability"])
 
 
 def _adopt_odoo_stages(env):
