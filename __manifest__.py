@@ -7,10 +7,13 @@
     "license": "LGPL-3",
     "depends": ["sale_crm"],
     "data": [
+        "security/ir.model.access.csv",
+        "security/crm_stage_report_security.xml",
         "data/crm_stage_data.xml",
         "views/crm_stage_views.xml",
         "views/crm_lead_views.xml",
         "views/crm_menu_views.xml",
+        "report/crm_stage_report_views.xml",
     ],
     "assets": {
         "web.assets_backend": [

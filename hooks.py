@@ -43,6 +43,7 @@ def uninstall_hook(env):
     unused.unlink()
     # Without our external ids the other stages are the customer's own records, which uninstalling keeps.
     env["ir.model.data"].search([("module", "=", "crm_sales_stage"), ("model", "=", "crm.stage")]).unlink()
+    env["crm.stage.report"]._drop_stays()
     env.ref("crm.menu_crm_lead_stage_act").group_ids = env.ref("base.group_no_one")
     env.ref("crm.crm_stage_action").view_mode = "list,form"
 

@@ -25,6 +25,13 @@ class CrmLead(models.Model):
         help="Whether the stage gives its own probability, instead of Odoo's predictive scoring.",
     )
 
+    stage_stay_ids = fields.One2many(
+        "crm.stage.report",
+        "lead_id",
+        "Stays in Stages",
+        help="The stages this opportunity went through. To search with: when it entered or left which one, and how.",
+    )
+
     @api.depends("stage_id.probability_mode", "stage_id.is_won")
     def _compute_stage_gives_probability(self):
         for lead in self:

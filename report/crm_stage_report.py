@@ -1,0 +1,410 @@
+from collections import defaultdict
+from datetime import timedelta
+
+from odoo import _, api, fields, models
+from odoo.fields import Domain
+from odoo.tools import SQL, file_open
+
+# What crm_stage_stay.sql makes, in the order of removal
+STAY_VIEWS = ("crm_stage_report", "crm_stage_history", "crm_stage_event")
+STAY_TABLE = "crm_stage_stay"
+STAY_TRIGGERS = {
+    "crm_lead": ("insert", "update", "delete"),
+    "mail_tracking_value": ("insert", "update", "delete"),
+    "mail_message": ("update", "delete"),
+}
+STAY_FUNCTIONS = ("lead_rows()", "lead()", "tracking_rows()", "message_rows()", "message()", "refresh(int[])")
+
+# Of a stage in the overview; False: nothing to tell it from
+EMPTY_FIGURES = {
+    "entered": 0,
+    "revenue": 0,
+    "reached_next": False,
+    "won": False,
+    "left": 0,
+    "median": False,
+    "mean": False,
+    "usual": False,
+    "waiting": 0,
+    "late": False,
+    "late_domain": False,
+    "lost": 0,
+    "lost_revenue": 0,
+}
+
+
+class CrmStageReport(models.Model):
+    """One row per stay of an opportunity in a stage, from Odoo's own tracking of stage changes.
+
+    A stay ends when the opportunity moves, is won, is lost or is archived; one that is restored begins another
+    stay in the same stage. Leads count from their conversion. See ``crm_stage_stay.sql``.
+    """
+
+    _name = "crm.stage.report"
+    _description = "Stages Analysis"
+    _auto = False
+    _rec_name = "lead_id"
+    _order = "date_entered desc, id desc"
+    _depends = {
+        "crm.lead": [
+            "active",
+            "company_id",
+            "date_closed",
+            "date_conversion",
+            "date_last_stage_update",
+            "expected_revenue",
+            "lost_reason_id",
+            "partner_id",
+            "prorated_revenue",
+            "stage_id",
+            "team_id",
+            "type",
+            "user_id",
+            "won_status",
+        ],
+        "crm.stage": ["name", "sequence"],
+        "mail.message": ["author_id", "model", "res_id", "subject"],
+        "mail.tracking.value": ["field_id", "mail_message_id", "new_value_integer", "old_value_integer"],
+    }
+
+    lead_id = fields.Many2one("crm.lead", "Opportunity", readonly=True)
+    stage_id = fields.Many2one(
+        "crm.stage",
+        readonly=True,
+        help="The stage the opportunity was in. Empty when the stage was deleted since: see its name.",
+    )
+    stage_name = fields.Char(
+        translate=True,
+        readonly=True,
+        help="Name of the stage; of one deleted since, its name at that time.",
+    )
+    date_entered = fields.Datetime(
+        "Entered On",
+        readonly=True,
+        help="When the opportunity entered the stage: by its creation, its conversion from a lead, a move, or by "
+        "being restored in it.",
+    )
+    date_left = fields.Datetime(
+        "Left On",
+        readonly=True,
+        help="When it left the stage, or the pipeline from it (lost or archived).",
+    )
+    days = fields.Float(
+        "Days in Stage",
+        aggregator="avg",
+        readonly=True,
+        help="Days between entering and leaving the stage; until now for opportunities that are still there. "
+        "Won ones wait for nothing in their stage.",
+    )
+    days_median = fields.Float(
+        "Days in Stage (Median)",
+        aggregator="median",
+        readonly=True,
+        help="Half of the opportunities stayed in the stage for less than this, half for longer.",
+    )
+    next_stage_id = fields.Many2one("crm.stage", "Next Stage", readonly=True)
+    outcome = fields.Selection(
+        [
+            ("open", "Still There"),
+            ("moved", "Moved"),
+            ("won", "Won"),
+            ("lost", "Lost"),
+            ("restored", "Lost, Then Restored"),
+            ("archived", "Archived"),
+        ],
+        readonly=True,
+        help="How the stay ended: the opportunity moved to another stage, was won or lost in this one, was lost and "
+        "restored later, or was archived without being lost.",
+    )
+    moved_by = fields.Selection(
+        [("created", "Creation"), ("hand", "By Hand"), ("rule", "By a Rule")],
+        "Entered By",
+        readonly=True,
+        help="What brought the opportunity into the stage. Empty when Odoo was told not to track the change.",
+    )
+    is_first_visit = fields.Boolean(
+        "First Visit",
+        readonly=True,
+        help="Whether the opportunity was in this stage for the first time. Counting these counts each opportunity "
+        "once per stage, however often it went back and forth.",
+    )
+    reached_next = fields.Float(
+        "Moved On (%)",
+        aggregator="avg",
+        readonly=True,
+        help="Share of the opportunities that reached a later stage afterwards. Those still open that have not are "
+        "left out.",
+    )
+    was_won = fields.Float(
+        "Won (%)",
+        aggregator="avg",
+        readonly=True,
+        help="Share of the opportunities that were won in the end, of those won or lost.",
+    )
+    expected_revenue = fields.Monetary(
+        currency_field="company_currency", readonly=True, help="Of the opportunity, as it is now."
+    )
+    prorated_revenue = fields.Monetary(
+        "Weighted Revenue",
+        currency_field="company_currency",
+        readonly=True,
+        help="Expected revenue multiplied by the probability of the opportunity, as they are now.",
+    )
+    company_currency = fields.Many2one("res.currency", "Currency", readonly=True)
+    won_status = fields.Selection(
+        [("won", "Won"), ("lost", "Lost"), ("pending", "Pending")],
+        "Won/Lost",
+        readonly=True,
+        help="What became of the opportunity.",
+    )
+    lost_reason_id = fields.Many2one("crm.lost.reason", "Lost Reason", readonly=True)
+    partner_id = fields.Many2one("res.partner", "Customer", readonly=True)
+    team_id = fields.Many2one("crm.team", "Sales Team", readonly=True)
+    user_id = fields.Many2one("res.users", "Salesperson", readonly=True)
+    company_id = fields.Many2one("res.company", "Company", readonly=True)
+
+    def init(self):
+        """(Re)make the table of stays with what keeps it in step, and the report on top of it."""
+        self._drop_stays()
+        field_id = self._get_tracked_field_ids()
+        with file_open("crm_sales_stage/report/crm_stage_stay.sql") as script:
+            self.env.cr.execute(
+                SQL(
+                    script.read(),
+                    stage_field=field_id["stage_id"],
+                    active_field=field_id["active"],
+                    won_field=field_id["won_status"],
+                    odoobot=self.env["ir.model.data"]._xmlid_to_res_id("base.partner_root"),
+                )
+            )
+        self.env.cr.execute(SQL("CREATE VIEW crm_stage_report AS %s", self._get_report_sql()))
+
+    @api.model
+    def _get_tracked_field_ids(self):
+        """:return: id by name; asked of the database, as the ORM's cache must not be filled while it is updated"""
+        self.env.cr.execute(
+            SQL(
+                "SELECT name, id FROM ir_model_fields WHERE model = 'crm.lead' AND name IN %s",
+                ("stage_id", "active", "won_status"),
+            )
+        )
+        return dict(self.env.cr.fetchall())
+
+    @api.model
+    def _drop_stays(self):
+        """Remove all that ``init`` makes, for making it anew or for good."""
+        drops = [SQL("DROP VIEW IF EXISTS %s", SQL.identifier(view)) for view in STAY_VIEWS]
+        drops += [
+            SQL(
+                "DROP TRIGGER IF EXISTS %s ON %s", SQL.identifier(f"crm_stage_stay_{event}"), SQL.identifier(table)
+            )
+            for table, events in STAY_TRIGGERS.items()
+            for event in events
+        ]
+        drops += [SQL(f"DROP FUNCTION IF EXISTS crm_stage_stay_{function}") for function in STAY_FUNCTIONS]
+        drops.append(SQL("DROP TABLE IF EXISTS %s", SQL.identifier(STAY_TABLE)))
+        self.env.cr.execute(SQL("; ").join(drops))
+
+    @api.model
+    def _get_report_sql(self):
+        """:return: the stays, with the opportunity as it is now; what depends on the stages' order is not stored"""
+        return SQL(
+            """
+            SELECT stay.id, stay.lead_id, stage.id AS stage_id, next_stage.id AS next_stage_id,
+                   COALESCE(stage.name, jsonb_build_object('en_US', stay.stage_name)) AS stage_name,
+                   stay.date_entered, stay.date_left, stay.outcome, stay.moved_by, stay.is_first_visit,
+                   %(days)s AS days, %(days)s AS days_median,
+                   CASE
+                       WHEN lead.won_status = 'won' OR stay.later_stage_ids && later.stage_ids THEN 100.0
+                       WHEN lead.won_status = 'lost' THEN 0.0
+                   END AS reached_next,
+                   CASE lead.won_status WHEN 'won' THEN 100.0 WHEN 'lost' THEN 0.0 END AS was_won,
+                   lead.expected_revenue, lead.prorated_revenue, company.currency_id AS company_currency,
+                   lead.won_status, CASE WHEN stay.outcome = 'lost' THEN lead.lost_reason_id END AS lost_reason_id,
+                   lead.partner_id, lead.team_id, lead.user_id, lead.company_id
+              FROM crm_stage_stay stay
+              JOIN crm_lead lead ON lead.id = stay.lead_id
+              LEFT JOIN crm_stage stage ON stage.id = stay.stage_id
+              LEFT JOIN crm_stage next_stage ON next_stage.id = stay.next_stage_id
+              LEFT JOIN (
+                    SELECT earlier.id, array_agg(stage.id) AS stage_ids
+                      FROM crm_stage earlier
+                      JOIN crm_stage stage ON (stage.sequence, stage.id) > (earlier.sequence, earlier.id)
+                     GROUP BY earlier.id
+              ) later ON later.id = stay.stage_id
+              LEFT JOIN res_company company ON company.id = lead.company_id
+            """,
+            days=SQL(
+                """
+                CASE
+                    WHEN stay.outcome != 'won' THEN
+                        EXTRACT(EPOCH FROM COALESCE(stay.date_left, now() AT TIME ZONE 'UTC') - stay.date_entered)
+                        ::float8 / 86400
+                END
+                """
+            ),
+        )
+
+    def _read_group_select(self, aggregate_spec, query):
+        """Let the database compute medians and quartiles, which Odoo has no aggregators for."""
+        fraction = {"days_median:median": 0.5, "days_median:third_quartile": 0.75}.get(aggregate_spec)
+        if fraction is None:
+            return super()._read_group_select(aggregate_spec, query)
+        return SQL(
+            "percentile_cont(%s) WITHIN GROUP (ORDER BY %s)",
+            fraction,
+            self._field_to_sql(self._table, "days_median", query),
+        )
+
+    # ------------------------------------------------------------------
+    # The opportunities behind the figures
+    # ------------------------------------------------------------------
+
+    @api.model
+    def action_open_leads(self, domain, name=None):
+        """:param domain: of this model
+        :param name: title, instead of "Opportunities"
+        :return: action that shows the opportunities of these stays, lost and archived ones included
+        """
+        return {
+            "type": "ir.actions.act_window",
+            "name": name or _("Opportunities"),
+            "res_model": "crm.lead",
+            "views": [(False, "list"), (False, "kanban"), (False, "form")],
+            "domain": [("stage_stay_ids", "any", list(Domain(domain)))],
+            "context": {"active_test": False, "create": False},
+        }
+
+    def action_open_lead(self):
+        """:return: action that shows the opportunity of this stay"""
+        self.ensure_one()
+        return self.lead_id.get_formview_action()
+
+    # ------------------------------------------------------------------
+    # The overview
+    # ------------------------------------------------------------------
+
+    @api.model
+    def get_overview(self, domain):
+        """Figures of all stages for the overview.
+
+        The period of ``domain`` is that of entering for the funnel, that of leaving for the time in stage and the
+        losses; what waits there now does not depend on it.
+
+        :param domain: of this model, its period as conditions on ``date_entered``
+        :return: ``{"stages": [{"id", "name", "is_won", "domain", "entered", "revenue", "reached_next", "won",
+            "left", "median", "mean", "usual", "waiting", "late", "late_domain", "lost", "lost_revenue",
+            "reasons": [{"id", "name", "count"}]}], "domains": {"entered", "left", "waiting", "lost"}}``;
+            shares, days and late are False when there is nothing to tell them from
+        """
+        domains = self._get_overview_domains(Domain(domain))
+        figures = defaultdict(lambda: dict(EMPTY_FIGURES, reasons=[]))
+        self._add_funnel(figures, domains["entered"])
+        self._add_days(figures, domains["left"])
+        self._add_waiting(figures, domains["waiting"])
+        self._add_losses(figures, domains["lost"])
+        return {
+            "stages": [
+                {**self._describe_stage(stage, name), **values}
+                for (stage, name), values in sorted(figures.items(), key=self._get_overview_order)
+            ],
+            "domains": {name: list(value) for name, value in domains.items()},
+        }
+
+    @api.model
+    def _get_overview_domains(self, domain):
+        """:return: domain of the stays that each picture counts, by its name"""
+
+        def with_period(fname):
+            return domain.map_conditions(
+                lambda condition: Domain(fname, condition.operator, condition.value)
+                if condition.field_expr == "date_entered"
+                else condition
+            )
+
+        left = with_period("date_left")
+        always = domain.map_conditions(
+            lambda condition: Domain.TRUE if condition.field_expr == "date_entered" else condition
+        )
+        return {
+            "entered": domain & Domain("is_first_visit", "=", True),
+            "left": left & Domain("date_left", "!=", False) & Domain("outcome", "!=", "won"),
+            "waiting": always & Domain("outcome", "=", "open"),
+            "lost": left & Domain("outcome", "=", "lost"),
+        }
+
+    @api.model
+    def _read_group_by_stage(self, domain, groupby, aggregates):
+        """:return: ``[((stage, name of a deleted stage), group, …, aggregate, …)]``"""
+        groups = []
+        for stage, *values in self._read_group(domain, ["stage_id", *groupby], aggregates):
+            if stage:
+                groups.append(((stage, False), *values))
+        deleted = Domain(domain) & Domain("stage_id", "=", False)
+        for name, *values in self._read_group(deleted, ["stage_name", *groupby], aggregates):
+            groups.append(((self.env["crm.stage"], name), *values))
+        return groups
+
+    @api.model
+    def _add_funnel(self, figures, domain):
+        aggregates = ["__count", "expected_revenue:sum", "reached_next:avg", "was_won:avg"]
+        for key, entered, revenue, reached_next, won in self._read_group_by_stage(domain, [], aggregates):
+            figures[key].update(
+                entered=entered,
+                revenue=revenue,
+                reached_next=False if reached_next is None else reached_next,
+                won=False if won is None else won,
+            )
+
+    @api.model
+    def _add_days(self, figures, domain):
+        aggregates = ["__count", "days_median:median", "days:avg", "days_median:third_quartile"]
+        for key, left, median, mean, usual in self._read_group_by_stage(domain, [], aggregates):
+            figures[key].update(left=left, median=median, mean=mean, usual=usual)
+
+    @api.model
+    def _add_waiting(self, figures, domain):
+        """Count what waits, and what waits longer than three quarters of the stays took."""
+        for key, waiting in self._read_group_by_stage(domain, [], ["__count"]):
+            figures[key]["waiting"] = waiting
+        late = {}
+        for (stage, name), values in figures.items():
+            if stage and values["waiting"] and values["usual"] is not False:
+                since = self.env.cr.now() - timedelta(days=values["usual"])
+                late[stage, name] = Domain("stage_id", "=", stage.id) & Domain("date_entered", "<", since)
+                values["late"] = 0
+                values["late_domain"] = [
+                    ("stage_id", "=", stage.id),
+                    ("date_entered", "<", fields.Datetime.to_string(since)),
+                ]
+        for key, number in self._read_group_by_stage(domain & Domain.OR(late.values()), [], ["__count"]):
+            figures[key]["late"] = number
+
+    @api.model
+    def _add_losses(self, figures, domain):
+        aggregates = ["__count", "expected_revenue:sum"]
+        for key, reason, lost, revenue in self._read_group_by_stage(domain, ["lost_reason_id"], aggregates):
+            values = figures[key]
+            values["lost"] += lost
+            values["lost_revenue"] += revenue
+            values["reasons"].append({"id": reason.id, "name": reason.display_name or _("No reason"), "count": lost})
+        for values in figures.values():
+            values["reasons"].sort(key=lambda reason: (-reason["count"], reason["name"]))
+
+    @api.model
+    def _describe_stage(self, stage, name):
+        """:return: what the overview shows of a stage; ``name`` is that of one deleted since"""
+        if stage:
+            return {"id": stage.id, "name": stage.name, "is_won": stage.is_won, "domain": [("stage_id", "=", stage.id)]}
+        return {
+            "id": False,
+            "name": _("%s (deleted)", name) if name else _("No stage"),
+            "is_won": False,
+            "domain": [("stage_id", "=", False), ("stage_name", "=", name)],
+        }
+
+    @api.model
+    def _get_overview_order(self, item):
+        """:return: sort key: the pipeline's order, deleted stages last"""
+        (stage, name), _values = item
+        return not stage, stage.sequence, stage.id or 0, name or ""
