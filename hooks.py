@@ -39,7 +39,8 @@ def uninstall_hook(env):
     stages.search([("probability_mode", "=", "fixed")]).probability_mode = "predictive"
     # Archived stages come back as columns once `active` is gone; ours go when nobody used them.
     unused = stages._get_default_stages().filtered(lambda stage: not stage.active)
-    unused -= env["crm.lead"].with_context(active_test=False).search([("stage_id", "in", unused.ids)]).stage_id
+    leads = env["crm.lead"].with_context(active_test=False)
+    unused -= leads.search([("stage_id", "in", unused.ids)]).stage_id
     unused.unlink()
     # Without our external ids the other stages are the customer's own records, which uninstalling keeps.
     env["ir.model.data"].search([("module", "=", "crm_sales_stage"), ("model", "=", "crm.stage")]).unlink()

@@ -3,6 +3,7 @@ import { useState } from "@odoo/owl";
 import { _t } from "@web/core/l10n/translation";
 import { memoize } from "@web/core/utils/functions";
 import { useService } from "@web/core/utils/hooks";
+import { formatFloat } from "@web/core/utils/numbers";
 import { CrmStageColumnProgress } from "./crm_stage_column_progress";
 import { CrmStageGroupConfigMenu } from "./crm_stage_group_config_menu";
 
@@ -18,6 +19,12 @@ export class CrmStageKanbanHeader extends CrmKanbanHeader {
 
     setup() {
         super.setup();
+        // Odoo defines it as an instance property, which `super` does not reach.
+        const loadTooltip = this.loadTooltip;
+        this.loadTooltip = memoize(async () => [
+            ...(await this.loadProbabilityTooltip()),
+            ...(await loadTooltip()),
+        ]);
         this.action = useService("action");
         this.lost = useState(this.props.list.model.lost);
     }
@@ -71,15 +78,13 @@ export class CrmStageKanbanHeader extends CrmKanbanHeader {
     }
 
     /**
-     * The column's tooltip also tells where its opportunities' probability comes from.
-     *
-     * @override
+     * @returns {Promise<{title: string, value: string}[]>} where the opportunities of this column get their
+     *  probability from, as an entry of its tooltip
      */
-    loadTooltip = memoize(async () => {
-        const tooltip = await super.loadTooltip();
+    async loadProbabilityTooltip() {
         const { name, relation } = this.group.groupByField;
         if (name !== "stage_id") {
-            return tooltip;
+            return [];
         }
         const [stage] = await this.orm.silent.read(
             relation,
@@ -88,10 +93,10 @@ export class CrmStageKanbanHeader extends CrmKanbanHeader {
         );
         const value =
             stage.is_won || stage.probability_mode === "fixed"
-                ? _t("%s %", stage.probability)
+                ? `${formatFloat(stage.probability, { trailingZeros: false })} %`
                 : _t("Predictive scoring");
-        return [{ title: _t("Probability"), value }, ...tooltip];
-    });
+        return [{ title: _t("Probability"), value }];
+    }
 
     openLost() {
         const { context, domain } = this.lost;

@@ -1,10 +1,10 @@
 import { crmKanbanView } from "@crm/views/crm_kanban/crm_kanban_view";
 import { askLostReason, askOutcome } from "@crm_sales_stage/components/outcome_dialog/outcome_dialog";
-import { reactive } from "@odoo/owl";
+import { markRaw, reactive } from "@odoo/owl";
 import { Domain } from "@web/core/domain";
 import { _t } from "@web/core/l10n/translation";
-import { user } from "@web/core/user";
-import { formatFloat } from "@web/views/fields/formatters";
+import { KeepLast } from "@web/core/utils/concurrency";
+import { formatFloat } from "@web/core/utils/numbers";
 import { FormViewDialog } from "@web/views/view_dialogs/form_view_dialog";
 
 const CrmKanbanModel = crmKanbanView.Model;
@@ -14,6 +14,7 @@ export class CrmStageKanbanModel extends CrmKanbanModel {
         super.setup(...arguments);
         /** How many opportunities of the filter were lost; Odoo does not load those. */
         this.lost = reactive({ count: 0, domain: [], context: {} });
+        this.keepLastLost = markRaw(new KeepLast());
     }
 
     /**
@@ -27,22 +28,13 @@ export class CrmStageKanbanModel extends CrmKanbanModel {
         return super._loadData(...arguments);
     }
 
-    async _loadLost({ context, domain, resModel }) {
-        const lost = {
-            context: { ...context, active_test: false },
-            domain: Domain.and([domain, [["won_status", "=", "lost"]]]).toList({
-                ...user.context,
-                ...context,
-            }),
-        };
-        this.lost.domain = lost.domain;
-        const count = await this.orm.silent.searchCount(resModel, lost.domain, {
-            context: lost.context,
-        });
-        // Unless another filter was set in the meantime
-        if (this.lost.domain === lost.domain) {
-            Object.assign(this.lost, lost, { count });
-        }
+    async _loadLost(config) {
+        const domain = Domain.and([config.domain, [["won_status", "=", "lost"]]]).toList();
+        const context = { ...config.context, active_test: false };
+        const count = await this.keepLastLost.add(
+            this.orm.silent.searchCount(config.resModel, domain, { context })
+        );
+        Object.assign(this.lost, { count, domain, context });
     }
 }
 
