@@ -5,15 +5,15 @@ from odoo.fields import Command
 from odoo.tests import Form, tagged
 
 from ..wizard import crm_stage_delete_wizard
-from .common_stages import StagesCase
+from .common_pipeline import PipelineCase
 
 
 @tagged("post_install", "-at_install")
-class TestCrmStageDelete(StagesCase):
+class TestCrmStageDelete(PipelineCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.opportunities = cls.create_opportunities(cls.quotation, 6, expected_revenue=1000)
+        cls.opportunities = cls.create_in(cls.quotation, 6, expected_revenue=1000)
         cls.by_hand, cls.archived, cls.archived_by_hand, cls.lost = cls.opportunities[2:]
         cls.by_hand.probability = cls.archived_by_hand.probability = 33
         (cls.archived | cls.archived_by_hand).action_archive()
@@ -50,7 +50,7 @@ class TestCrmStageDelete(StagesCase):
 
     def test_opportunities_of_another_company_count(self):
         company = self.env["res.company"].create({"name": "Elsewhere"})
-        self.create_opportunities(self.visit, company_id=company.id, user_id=False, team_id=False)
+        self.create_in(self.visit, company_id=company.id, user_id=False, team_id=False)
         with self.assertRaises(RedirectWarning) as caught:
             self.visit.with_user(self.manager).unlink()
         self.assertIn('"Technical Visit": 1 active', caught.exception.args[0])
@@ -99,22 +99,22 @@ class TestCrmStageDelete(StagesCase):
     def test_move_is_told_in_the_chatter(self):
         self.open_wizard(self.quotation, target_stage_id=self.estimate.id).action_move_and_delete()
         for opportunity in self.opportunities:
-            self.assertEqual(self.tracked_stages(opportunity), [("Quotation", "Estimate")])
+            self.assertEqual(self.get_tracked_stages(opportunity), [("Quotation", "Estimate")])
             self.assertEqual(opportunity.message_ids[0].author_id, self.manager.partner_id)
 
     def test_move_from_several_stages(self):
-        others = self.create_opportunities(self.visit, 2)
+        others = self.create_in(self.visit, 2)
         stages = self.quotation | self.visit
         wizard = self.open_wizard(stages, target_stage_id=self.new.id)
         self.assertEqual(wizard.opportunity_count, 8)
         wizard.action_move_and_delete()
         self.assertFalse(stages.exists())
         self.assertEqual((self.opportunities | others).stage_id, self.new)
-        self.assertEqual(self.tracked_stages(others[0])[0], ("Technical Visit", "New"))
+        self.assertEqual(self.get_tracked_stages(others[0])[0], ("Technical Visit", "New"))
 
     def test_won_opportunities_only_move_to_a_won_stage(self):
         signed = self.env["crm.stage"].create({"name": "Signed", "is_won": True, "sequence": 60})
-        won = self.create_opportunities(signed, 2)
+        won = self.create_in(signed, 2)
         won[1].action_archive()
         closing_dates = won.mapped("date_closed")
         wizard = self.open_wizard(signed)
@@ -133,7 +133,7 @@ class TestCrmStageDelete(StagesCase):
             self.opportunities._transfer_to_stage(self.closed)
 
     def test_won_and_other_stages_together_have_no_common_target(self):
-        self.create_opportunities(self.closed)
+        self.create_in(self.closed)
         signed = self.env["crm.stage"].create({"name": "Signed", "is_won": True})
         wizard = self.open_wizard(self.quotation | self.closed)
         self.assertFalse(wizard.target_stage_ids)
@@ -162,7 +162,7 @@ class TestCrmStageDelete(StagesCase):
     def test_moving_needs_the_same_queries_for_any_number(self):
         def queries(count):
             stage = self.env["crm.stage"].create({"name": "Extra", "probability": 40, "sequence": 5})
-            self.create_opportunities(stage, count, expected_revenue=10)
+            self.create_in(stage, count, expected_revenue=10)
             wizard = self.open_wizard(stage, target_stage_id=self.visit.id)
             self.env.flush_all()
             self.env.cr.precommit.run()

@@ -1,10 +1,10 @@
 from odoo.tests import Form, tagged
 
-from .common_stages import StagesCase
+from .common_pipeline import PipelineCase
 
 
 @tagged("post_install", "-at_install")
-class TestCrmStagePipeline(StagesCase):
+class TestCrmStagePipeline(PipelineCase):
     def columns(self, domain=(), user=None, **context):
         """:return: the columns that the pipeline shows"""
         leads = self.env["crm.lead"].with_user(user or self.manager).with_context(**context)
@@ -14,7 +14,7 @@ class TestCrmStagePipeline(StagesCase):
         return self.env["crm.stage"].browse([group["stage_id"][0] for group in result["groups"]])
 
     def test_archived_stage_is_a_column_while_it_holds_open_opportunities(self):
-        opportunity = self.create_opportunities(self.visit, user_id=self.salesperson.id)
+        opportunity = self.create_in(self.visit, user_id=self.salesperson.id)
         self.visit.action_archive()
         self.assertEqual(self.columns(), self.stages)
         self.assertEqual(self.columns(user=self.salesperson), self.stages)
@@ -23,13 +23,13 @@ class TestCrmStagePipeline(StagesCase):
         self.assertEqual(self.columns(active_test=False), self.stages - self.visit)
 
     def test_archived_stage_follows_the_filter(self):
-        self.create_opportunities(self.visit, user_id=self.manager.id)
+        self.create_in(self.visit, user_id=self.manager.id)
         self.visit.action_archive()
         self.assertIn(self.visit, self.columns([("user_id", "=", self.manager.id)]))
         self.assertNotIn(self.visit, self.columns([("user_id", "=", self.salesperson.id)]))
 
     def test_opportunity_in_an_archived_stage_lives_on(self):
-        opportunity = self.create_opportunities(self.visit)
+        opportunity = self.create_in(self.visit)
         self.visit.action_archive()
         with Form(opportunity) as form:
             form.expected_revenue = 500
@@ -45,7 +45,7 @@ class TestCrmStagePipeline(StagesCase):
         frequency = self.env["crm.lead.scoring.frequency"]
         team = self.env["crm.team"].search([], limit=1)
         (self.estimate | self.visit).action_archive()
-        self.create_opportunities(self.quotation, team_id=team.id).action_set_lost()
+        self.create_in(self.quotation, team_id=team.id).action_set_lost()
         scored = frequency.search([("variable", "=", "stage_id"), ("team_id", "=", team.id)]).mapped("value")
         self.assertIn(str(self.quotation.id), scored)
         self.assertNotIn(str(self.visit.id), scored)
@@ -103,7 +103,7 @@ class TestCrmStagePipeline(StagesCase):
         self.assertEqual(self.env["crm.stage"].search([]), added + self.closed)
 
     def test_reordering_changes_no_probability(self):
-        opportunity = self.create_opportunities(self.quotation)
+        opportunity = self.create_in(self.quotation)
         order = self.closed | self.quotation | self.new | self.visit | self.estimate
         self.env["crm.stage"].with_user(self.manager).browse(order.ids).web_resequence({})
         self.assertEqual(self.env["crm.stage"].search([]), order)
@@ -112,7 +112,7 @@ class TestCrmStagePipeline(StagesCase):
         self.assertEqual(opportunity.probability, 75)
 
     def test_renaming_and_folding_change_no_probability(self):
-        opportunity = self.create_opportunities(self.quotation)
+        opportunity = self.create_in(self.quotation)
         self.quotation.with_user(self.manager).write({"name": "Offer", "fold": True})
         self.assertEqual((self.quotation.probability, opportunity.probability), (75, 75))
 
@@ -120,7 +120,7 @@ class TestCrmStagePipeline(StagesCase):
         self.assertEqual(self.stages.mapped("ask_outcome"), [False] * 4 + [True])
 
     def test_final_stage_means_won_in_code_and_list_edits(self):
-        opportunities = self.create_opportunities(self.visit, 2)
+        opportunities = self.create_in(self.visit, 2)
         opportunities.with_user(self.manager).write({"stage_id": self.closed.id})
         self.assertEqual(opportunities.mapped("won_status"), ["won", "won"])
         result = self.env["crm.lead"].load(
@@ -129,7 +129,7 @@ class TestCrmStagePipeline(StagesCase):
         self.assertEqual(self.env["crm.lead"].browse(result["ids"]).won_status, "won")
 
     def test_lost_opportunity_keeps_its_stage_and_comes_back_with_its_probability(self):
-        opportunity = self.create_opportunities(self.quotation, expected_revenue=1000)
+        opportunity = self.create_in(self.quotation, expected_revenue=1000)
         opportunity.probability = 40
         reason = self.env["crm.lost.reason"].create({"name": "Too far"})
         wizard = self.env["crm.lead.lost"].create(

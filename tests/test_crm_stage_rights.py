@@ -6,11 +6,11 @@ from odoo.exceptions import AccessError
 from odoo.tests import HttpCase, tagged
 from odoo.tools import mute_logger
 
-from .common_stages import StagesCase
+from .common_pipeline import PipelineCase
 
 
 @tagged("post_install", "-at_install")
-class TestCrmStageRights(StagesCase, HttpCase):
+class TestCrmStageRights(PipelineCase, HttpCase):
     def call_kw(self, model, method, *args, **kwargs):
         """:return: the answer of the server to what the web client of the logged in user asks"""
         with mute_logger("odoo.http", "odoo.addons.base.models.ir_model", "odoo.models"):
@@ -45,7 +45,7 @@ class TestCrmStageRights(StagesCase, HttpCase):
         )
 
     def test_salesperson_uses_no_managers_wizard(self):
-        self.create_opportunities(self.visit)
+        self.create_in(self.visit)
         wizard = self.env["crm.stage.delete.wizard"].with_user(self.manager)
         wizard = wizard.create({"stage_ids": self.visit.ids, "target_stage_id": self.new.id})
         self.env.flush_all()
@@ -55,7 +55,7 @@ class TestCrmStageRights(StagesCase, HttpCase):
         self.assertTrue(self.visit.exists().active)
 
     def test_salesperson_moves_and_closes(self):
-        opportunity = self.create_opportunities(self.visit, user_id=self.salesperson.id)
+        opportunity = self.create_in(self.visit, user_id=self.salesperson.id)
         self.env.flush_all()
         self.authenticate("stage_salesperson", "stage_salesperson")
         self.assertTrue(
@@ -72,7 +72,7 @@ class TestCrmStageRights(StagesCase, HttpCase):
         self.assertEqual(opportunity.won_status, "won")
 
     def test_manager_is_refused_while_a_stage_holds_opportunities(self):
-        self.create_opportunities(self.visit)
+        self.create_in(self.visit)
         self.env.flush_all()
         self.authenticate("stage_manager", "stage_manager")
         answer = self.call_kw("crm.stage", "unlink", self.visit.ids)

@@ -1,17 +1,19 @@
-from odoo.tests.common import TransactionCase, new_test_user
+from odoo.tests.common import new_test_user
+
+from .common import SalesStageCase
 
 
-class StagesCase(TransactionCase):
-    """The five stages alone, without demo opportunities, for a sales manager and a salesperson."""
+class PipelineCase(SalesStageCase):
+    """The five stages alone, without other opportunities, for a sales manager and a salesperson."""
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        cls.env = cls.env["base"].with_context(tracking_disable=False).env
         cls.env["crm.lead"].with_context(active_test=False).search([]).unlink()
-        cls.stages = cls.env["crm.stage"].with_context(active_test=False)._get_default_stages()
-        cls.env["crm.stage"].with_context(active_test=False).search(
-            [("id", "not in", cls.stages.ids)]
-        ).unlink()
+        stages = cls.env["crm.stage"].with_context(active_test=False)
+        stages.search([("id", "not in", cls.stages.ids)]).unlink()
+        cls.stages = cls.env["crm.stage"].browse(cls.stages.ids)
         cls.stages.active = True
         cls.new, cls.estimate, cls.visit, cls.quotation, cls.closed = cls.stages
         cls.manager = new_test_user(cls.env, "stage_manager", "base.group_user,sales_team.group_sale_manager")
@@ -20,20 +22,15 @@ class StagesCase(TransactionCase):
         )
 
     @classmethod
-    def create_opportunities(cls, stage, count=1, **values):
-        return cls.env["crm.lead"].create(
-            [
-                {"name": f"Kitchen {n}", "type": "opportunity", "stage_id": stage.id, **values}
-                for n in range(count)
-            ]
-        )
+    def create_in(cls, stage, number=1, **values):
+        """:return: ``number`` opportunities in ``stage``"""
+        return cls.create_opportunities(number, stage_id=stage.id, **values)
 
-    @classmethod
-    def tracked_stages(cls, opportunity):
+    def get_tracked_stages(self, opportunity):
         """:return: (old, new) names of the stages that the chatter tells, latest first"""
-        cls.env.flush_all()
-        cls.env.cr.precommit.run()
-        values = cls.env["mail.tracking.value"].search(
+        self.env.flush_all()
+        self.env.cr.precommit.run()
+        values = self.env["mail.tracking.value"].search(
             [
                 ("mail_message_id.model", "=", "crm.lead"),
                 ("mail_message_id.res_id", "=", opportunity.id),
