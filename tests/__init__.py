@@ -5,4 +5,5 @@ from . import test_crm_stage_pipeline
 from . import test_crm_stage_rights
 from . import test_install
 from . import test_translations
+from . import test_ui_pipeline
 from . import test_ui_pipeline_stages

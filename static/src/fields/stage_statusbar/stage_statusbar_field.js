@@ -53,6 +53,7 @@ export class StageStatusBarField extends RottingStatusBarDurationField {
 export const stageStatusBarField = {
     ...rottingStatusBarDurationField,
     component: StageStatusBarField,
+    additionalClasses: ["o_field_rotting_statusbar_duration"],
 };
 
 registry.category("fields").add("crm_sales_stage_statusbar", stageStatusBarField);

@@ -95,7 +95,7 @@ export class CrmStageKanbanDynamicGroupList extends CrmKanbanModel.DynamicGroupL
     }
 
     _notifyNewStage(id) {
-        const stage = this.groups.find((group) => group.value === id)?.record.data;
+        const stage = this.model.root.groups.find((group) => group.value === id)?.record.data;
         if (!stage) {
             return;
         }
