@@ -6,6 +6,7 @@ import {
     defineModels,
     fields,
     makeServerError,
+    MockServer,
     mockService,
     models,
     mountView,
@@ -36,6 +37,7 @@ class Stage extends models.Model {
     });
 
     _order = "sequence, id";
+    _views = { form: `<form><field name="name"/><field name="probability"/></form>` };
     _records = [
         { id: 1, name: "New", sequence: 1, probability: 10 },
         { id: 2, name: "Visit", sequence: 2, probability: 50, active: false },
@@ -160,11 +162,12 @@ test("lost opens Odoo's dialog, and the card leaves when it was confirmed", asyn
     }
     await drop("Kitchen", 2);
     await contains(".o_crm_stage_outcome button:contains(Lost)").click();
-    Lead._records[0].won_status = "lost";
-    Lead._records[0].active = false;
+    MockServer.env["crm.lead"].write([1], { active: false, won_status: "lost" });
     onClose();
     await animationFrame();
     await animationFrame();
+    expect(cards(0)).toEqual(["Bathroom"]);
+    expect(".o_crm_stage_lost").toHaveText("3 lost");
     expect.verifySteps(["crm.crm_lead_lost_action 1"]);
 });
 
@@ -280,14 +283,11 @@ test("who may not edit stages has neither gear items nor draggable columns", asy
 });
 
 test("a new stage comes where the server puts it, with its settings one click away", async () => {
-    onRpc("crm.stage", "name_create", ({ args, parent }) => {
-        const [id] = parent();
-        Object.assign(
-            Stage._records.find((stage) => stage.id === id),
-            {}
-        );
-        expect.step(`create ${args[0]}`);
-        return [id, args[0]];
+    onRpc("crm.stage", "name_create", ({ args: [name] }) => {
+        const [id] = MockServer.env["crm.stage"].create([{ name, sequence: 2, probability: 90 }]);
+        MockServer.env["crm.lead"].create([{ name: "Terrace", stage_id: id }]);
+        expect.step(`create ${name}`);
+        return [id, name];
     });
     onRpc("crm.stage", "web_resequence", () => expect.step("resequence"));
     onRpc("crm.lead", "web_read_group", () => expect.step("reload"));
@@ -298,6 +298,13 @@ test("a new stage comes where the server puts it, with its settings one click aw
     await validateKanbanColumn();
     await animationFrame();
     expect.verifySteps(["create Negotiation", "reload"]);
+    expect(".o_notification_content").toHaveText(/90%/);
+    await contains(".o_notification button:contains(Settings)").click();
+    await contains(".modal [name=probability] input").edit("85");
+    await contains(".modal .o_form_button_save").click();
+    await animationFrame();
+    expect.verifySteps(["reload"]);
+    expect(MockServer.env["crm.stage"].search_read([["name", "=", "Negotiation"]])[0].probability).toBe(85);
 });
 
 test("opportunities are not moved when the answer comes after an error of the server", async () => {

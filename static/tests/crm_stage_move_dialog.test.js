@@ -1,21 +1,15 @@
 import { defineMailModels } from "@mail/../tests/mail_test_helpers";
 import { describe, expect, test } from "@odoo/hoot";
 import { animationFrame, Deferred } from "@odoo/hoot-dom";
-import {
-    contains,
-    getService,
-    mountWithCleanup,
-    onRpc,
-    mockService,
-} from "@web/../tests/web_test_helpers";
-import { registry } from "@web/core/registry";
+import { contains, mockService, mountWithCleanup, onRpc } from "@web/../tests/web_test_helpers";
 import { MainComponentsContainer } from "@web/core/main_components_container";
+import { registry } from "@web/core/registry";
 
 defineMailModels();
 describe.current.tags("desktop");
 
 async function startMove() {
-    const env = await mountWithCleanup(MainComponentsContainer).then((component) => component.env);
+    const { env } = await mountWithCleanup(MainComponentsContainer);
     const action = registry.category("actions").get("crm_sales_stage_move_opportunities");
     return action(env, { params: { wizard_id: 7, count: 2500 } });
 }
@@ -66,5 +60,4 @@ test("Stop ends after the batch under way, and deletes nothing", async () => {
         "batch",
         "2,000 of 2,500 moved. Delete the stage again to move the others.",
     ]);
-    expect(getService("orm")).not.toBe(undefined);
 });
