@@ -8,6 +8,8 @@
     "depends": ["sale_crm"],
     "data": [
         "data/crm_stage_data.xml",
+        "security/ir.model.access.csv",
+        "wizard/crm_stage_delete_wizard_views.xml",
         "views/crm_stage_views.xml",
         "views/crm_lead_views.xml",
         "views/crm_menu_views.xml",
@@ -15,6 +17,9 @@
     "assets": {
         "web.assets_backend": [
             "crm_sales_stage/static/src/**/*",
+        ],
+        "web.assets_unit_tests": [
+            "crm_sales_stage/static/tests/*.test.js",
         ],
         "web.assets_tests": [
             "crm_sales_stage/static/tests/tours/**/*",

@@ -1,4 +1,5 @@
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
@@ -39,8 +40,11 @@ class CrmLead(models.Model):
                 lead.probability_source = "stage" if lead.stage_gives_probability else "scoring"
 
     def write(self, vals):
-        """Opportunities that enter a fixed stage take its probability, one set by hand before included."""
-        if not {"stage_id", "team_id", "type"} & vals.keys():
+        """Opportunities that enter a fixed stage take its probability, one set by hand before included.
+
+        With ``keep_probability`` in the context, one set by hand before stays.
+        """
+        if not {"stage_id", "team_id", "type"} & vals.keys() or self.env.context.get("keep_probability"):
             return super().write(vals)
         stages_before = {lead: lead.stage_id for lead in self}
         res = super().write(vals)
@@ -80,6 +84,106 @@ class CrmLead(models.Model):
         for in_stage in opportunities.grouped("stage_id").values():
             in_stage[2::3].stage_id = visit
         open_leads._take_stage_probability()
+
+    # ------------------------------------------------------------------
+    # Archived and deleted stages
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _read_group_stage_ids(self, stages, domain):
+        """An archived stage is a column only where it holds opportunities of the view."""
+        shown = super()._read_group_stage_ids(stages.with_context(active_test=True), domain)
+        # As in Odoo, users see stages that they may not read (`sudo` for the order of them only).
+        return stages.browse((shown | stages).sudo().sorted().ids)
+
+    def _stage_find(self, team_id=False, domain=None, order="sequence, id", limit=1):
+        """No opportunity is put in an archived stage, even where archived opportunities are dealt with."""
+        opportunities = self.with_context(active_test=True)
+        stages = super(CrmLead, opportunities)._stage_find(team_id, domain, order, limit)
+        return stages.with_env(self.env)
+
+    def _transfer_to_stage(self, stage):
+        """Move opportunities whose stage goes away, all at once; nothing but their stage changes.
+
+        Outcome, archived state, closing date and a probability set by hand stay as they are. Those that
+        follow their stage's probability, or Odoo's scoring, go on doing so.
+
+        :raise UserError: when an open or lost opportunity would become won, or a won one open
+        """
+        if any(lead.stage_id.is_won != stage.is_won for lead in self):
+            raise UserError(
+                self.env._(
+                    'Moving to "%(stage)s" would change whether opportunities are won. '
+                    "Choose a won stage for won opportunities, another stage for all others.",
+                    stage=stage.name,
+                )
+            )
+        archived = self.filtered(lambda lead: not lead.active)
+        followers = archived.filtered(
+            lambda lead: lead.won_status == "pending" and lead.is_automated_probability
+        )
+        closing_dates = {lead.id: lead.date_closed for lead in self if lead.date_closed}
+        previous = {lead: lead.stage_id for lead in self}
+        silent = self.with_context(keep_probability=True, tracking_disable=True)
+        silent.write({"stage_id": stage.id})
+        # Odoo brings archived opportunities back when they enter a won stage, ...
+        silent.filtered(lambda lead: lead in archived and lead.active).active = False
+        # ... leaves the probability of archived ones behind (0% of an archived one would mean lost), ...
+        for probability, leads in followers.grouped("automated_probability").items():
+            if probability:
+                leads.with_context(silent.env.context).probability = probability
+        # ... and takes every closing date for one of a won opportunity that was reopened.
+        self._restore_closing_dates(closing_dates)
+        self._log_transfer(previous)
+
+    def _log_transfer(self, previous):
+        """Odoo's own tracking of the stage, for all opportunities at once instead of one after the other.
+
+        It notifies nobody: no follower wants a thousand e-mails about a stage that was tidied away.
+
+        :param previous: stage by opportunity
+        """
+        tracked = self.fields_get(["stage_id"], attributes=("string", "type", "selection", "currency_field"))
+        messages = self._message_log_batch({})
+        values_list = []
+        for lead, message in zip(self, messages, strict=True):
+            _changes, commands = lead._mail_track(tracked, {"stage_id": previous[lead]})
+            values_list += [{**values, "mail_message_id": message.id} for _create, _id, values in commands]
+        # sudo: as Odoo does, its tracking is nobody's to write
+        self.env["mail.tracking.value"].sudo().create(values_list)
+
+    @api.model
+    def _restore_closing_dates(self, closing_dates):
+        """:param closing_dates: datetime by opportunity id"""
+        if not closing_dates:
+            return
+        self.flush_model(["date_closed"])
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE crm_lead
+                   SET date_closed = previous.date_closed
+                  FROM unnest(%s, %s) AS previous (id, date_closed)
+                 WHERE crm_lead.id = previous.id
+                """,
+                list(closing_dates),
+                list(closing_dates.values()),
+            )
+        )
+        self.invalidate_model(["date_closed"])
+        self.browse(closing_dates).modified(["date_closed"])
+
+    def _pls_prepare_frequencies(self, lead_values, leads_pls_fields, target_state=None):
+        """Odoo's scoring looks up the stage of every lost opportunity: one may be archived."""
+        known = super(CrmLead, self.with_context(active_test=False))
+        frequencies = known._pls_prepare_frequencies(lead_values, leads_pls_fields, target_state)
+        used = {values.get("stage_id") for values in lead_values}
+        archived = self.env["crm.stage"].with_context(active_test=False).search([("active", "=", False)])
+        for stage in archived:
+            # Not scored for what happens in the stages of the pipeline
+            if stage.id not in used:
+                frequencies.get("stage_id", {}).pop(str(stage.id), None)
+        return frequencies
 
     # ------------------------------------------------------------------
     # Odoo's probability machinery
