@@ -167,9 +167,11 @@ class IrActionsServer(models.Model):
     def _get_plain_move_to(self, stage):
         """:return: the action that automation lines of ``stage`` share, created when there is none"""
         actions = self.search([("state", "=", "crm_stage"), ("crm_stage_id", "=", stage.id)], order="id")
+        name = _("Move to %s", stage.name)
         return actions.filtered(lambda action: action._is_plain_move_to(stage))[:1] or self.create(
             {
-                "name": _("Move to %s", stage.name),
+                "name": name,
+                "automated_name": name,  # so that it follows the stage's
                 "model_id": self.env["ir.model"]._get_id("crm.lead"),
                 "state": "crm_stage",
                 "crm_stage_id": stage.id,

@@ -79,8 +79,11 @@ class TestMoveAction(AutomationCase):
         form.crm_stage_id = self.visit
         self.assertEqual(form.crm_lead_path, "opportunity_id")
         self.assertEqual(form.name, "Move to Technical Visit")
-        action = form.save()
+        self.assertEqual(form.save().crm_lead_path, "opportunity_id")
+
+    def test_name_follows_stage(self):
         self.visit.name = "Measuring"
+        action = self.env.ref("crm_sales_stage.action_move_to_stage_technical_visit")
         self.assertEqual(action.name, "Move to Measuring")
 
     def test_longer_path(self):
