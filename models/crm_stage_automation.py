@@ -248,6 +248,14 @@ class CrmStageAutomation(models.Model):
                         model=self._get_model_label(model),
                     )
                 )
+            if not field._description_searchable:
+                raise ValidationError(
+                    _(
+                        'The field "%(field)s" of %(model)s cannot be searched. Choose another one.',
+                        field=name,
+                        model=self._get_model_label(model),
+                    )
+                )
             if not field.relational:
                 break  # what follows are parts of a date, or properties
             model = self.env[field.comodel_name]

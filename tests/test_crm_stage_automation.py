@@ -644,6 +644,10 @@ class TestLine(AutomationCase):
             with self.subTest(domain), self.assertRaisesRegex(ValidationError, "nonsense"):
                 self.create_line(self.visit, "quotation_sent", filter_domain=domain)
 
+    def test_refuses_what_cannot_be_searched(self):
+        with self.assertRaisesRegex(ValidationError, "cannot be searched"):
+            self.create_line(self.visit, "quotation_sent", filter_domain="[('user_id.password', '=', '')]")
+
     def test_accepts_relative_dates(self):
         line = self.create_line(
             self.visit, "quotation_created", filter_domain="[('date_order', '>=', 'today -7d'), ('state', 'in', ['draft'])]"

@@ -216,7 +216,7 @@ class TestSecurity(AutomationCase):
             "[('partner_id.ref', '=like', 'a%')]",
             "[('partner_id', 'any', [('ref', '=like', 'a%')])]",
             "[('partner_id', 'any', [('child_ids', 'not any', [('ref', '=like', 'a%')])])]",
-            "[('user_id.api_key_ids.name', '=', 'x')]",
+            "[('user_id.totp_secret', '=like', 'a%')]",
             "[('message_ids.mail_ids.failure_reason', '=', 'x')]",
         ):
             with self.subTest(domain), self.assertRaisesRegex(ValidationError, "may not read"):
