@@ -7,12 +7,17 @@
     "license": "LGPL-3",
     "depends": ["sale_crm"],
     "data": [
-        "data/crm_stage_data.xml",
         "security/ir.model.access.csv",
+        "data/crm_stage_data.xml",
+        "data/ir_actions_server_data.xml",
+        "data/crm_stage_automation_data.xml",
+        "data/ir_cron_data.xml",
         "wizard/crm_stage_delete_wizard_views.xml",
         "views/crm_stage_views.xml",
         "views/crm_lead_views.xml",
         "views/crm_menu_views.xml",
+        "views/crm_stage_automation_views.xml",
+        "views/ir_actions_server_views.xml",
     ],
     "assets": {
         "web.assets_backend": [

@@ -1,3 +1,5 @@
+from markupsafe import Markup, escape
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
@@ -10,9 +12,16 @@ WEIGHTED_REVENUES = {
     "recurring_revenue_prorated": "recurring_revenue",
 }
 
+# Messages that came in by the mail gateway, and notifications that went out to somebody outside
+EMAIL = Domain("message_type", "=", "email")
+EXTERNAL_EMAIL_NOTIFICATION = Domain("notification_type", "=", "email") & (
+    Domain("res_partner_id", "=", False) | Domain("res_partner_id.partner_share", "=", True)
+)
+
 
 class CrmLead(models.Model):
-    _inherit = "crm.lead"
+    _name = "crm.lead"
+    _inherit = ["crm.lead", "crm.stage.trigger.mixin"]
 
     probability_source = fields.Selection(
         [("stage", "From the stage"), ("scoring", "Predictive scoring"), ("manual", "Set by hand")],
@@ -184,6 +193,113 @@ class CrmLead(models.Model):
             if stage.id not in used:
                 frequencies.get("stage_id", {}).pop(str(stage.id), None)
         return frequencies
+
+    # ------------------------------------------------------------------
+    # Stage automations: e-mails, as triggers
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _get_crm_stage_triggers(self):
+        return {
+            **super()._get_crm_stage_triggers(),
+            "email_sent": self.env._("an e-mail is sent"),
+            "email_received": self.env._("an e-mail is received"),
+        }
+
+    @api.model
+    def _get_crm_stage_trigger_domain(self, trigger):
+        if trigger == "email_received":
+            return Domain("message_ids", "any", EMAIL & ~Domain("author_id.partner_share", "=", False))
+        if trigger == "email_sent":
+            return Domain(
+                "message_ids",
+                "any",
+                Domain("message_type", "=", "email_outgoing")
+                | (
+                    Domain("message_type", "in", ("comment", "email"))
+                    & Domain("notification_ids", "any", EXTERNAL_EMAIL_NOTIFICATION)
+                ),
+            )
+        return super()._get_crm_stage_trigger_domain(trigger)
+
+    def _get_crm_stage_leads(self):
+        return [(lead, lead) for lead in self]
+
+    @api.model
+    def _get_crm_stage_lead_domain(self, leads=None):
+        return Domain.TRUE if leads is None else Domain("id", "in", leads.ids)
+
+    @api.model
+    def _search_crm_stage_lead_ids(self, domain):
+        return self._search(domain)
+
+    def _notify_thread(self, message, msg_vals=False, **kwargs):
+        """Who gets a message, and how, is known here: an internal note is no e-mail to the customer."""
+        recipients = super()._notify_thread(message, msg_vals=msg_vals, **kwargs)
+        if self._get_heard_crm_stage_triggers() and (trigger := self._get_email_trigger(message, recipients, kwargs)):
+            self._trigger_crm_stage(trigger)
+        return recipients
+
+    def _get_email_trigger(self, message, recipients, notify_kwargs):
+        """:return: which of this model's triggers a posted message is, if any
+
+        In: through the mail gateway from somebody outside. Out: written by one of us, to somebody outside.
+        """
+        message = message.sudo()  # sudo: only to see where it comes from
+        is_external = message.message_type == "email" and (not message.author_id or message.author_id.partner_share)
+        if is_external:
+            return "email_received"
+        if (
+            message.message_type not in ("comment", "email", "email_outgoing")
+            or message.author_id.partner_share
+            or self._is_notification_scheduled(notify_kwargs.get("scheduled_date"))
+        ):
+            return None
+        if any(recipient["share"] and recipient["notif"] == "email" for recipient in recipients):
+            return "email_sent"
+        # Somebody of ours wrote from their own mail program: Odoo sends it to nobody who has it already.
+        return "email_sent" if message.message_type == "email" and message.incoming_email_to else None
+
+    # ------------------------------------------------------------------
+    # Stage automations: moving
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _get_movable_domain(self, stage, origin_ids=None, team_ids=None):
+        """:param origin_ids: ids of the stages that opportunities may come from, False for none; by default all
+        :param team_ids: of the stage, when the caller knows them
+        :return: ``Domain`` of the opportunities that may be moved to ``stage``: won, lost and archived ones, and
+            those of teams that do not have this stage, are left alone
+        """
+        domain = (
+            Domain("type", "=", "opportunity")
+            & Domain("active", "=", True)
+            & Domain("won_status", "=", "pending")
+            & Domain("stage_id", "!=", stage.id)
+        )
+        if origin_ids is not None:
+            domain &= Domain("stage_id", "in", origin_ids)
+        if team_ids := stage.team_ids.ids if team_ids is None else team_ids:
+            domain &= Domain("team_id", "in", team_ids)
+        return domain
+
+    def _set_moved_by(self, bodies):
+        """Let the message that tracks the change of stage tell what moved the opportunity.
+
+        :param dict bodies: text or markup by opportunity id
+        """
+        self.env.cr.precommit.data.setdefault("crm_sales_stage.moved_by", {}).update(bodies)
+        if self.env.user.share:
+            # A customer who signs did not move the card.
+            self._track_set_author(self.env.ref("base.partner_root"))
+
+    def _message_track(self, fields_iter, initial_values_dict):
+        """Add what moved the opportunity to what others say in the same message ("Expected revenue …")."""
+        moved_by = self.env.cr.precommit.data.pop("crm_sales_stage.moved_by", {})
+        bodies = self.env.cr.precommit.data.setdefault("mail.tracking.message.crm.lead", {})
+        for lead_id, body in moved_by.items():
+            bodies[lead_id] = Markup("%s<br/>%s") % (body, bodies[lead_id]) if bodies.get(lead_id) else escape(body)
+        return super()._message_track(fields_iter, initial_values_dict)
 
     # ------------------------------------------------------------------
     # Odoo's probability machinery

@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import RedirectWarning, UserError, ValidationError
 from odoo.fields import Domain
+from odoo.tools import frozendict, ormcache
 
 # The stages this addon delivers, in the order of a sale: external id and English name, as in the data
 DEFAULT_STAGES = {
@@ -38,6 +39,13 @@ class CrmStage(models.Model):
         help="For a won stage: an opportunity dropped on it in the pipeline, or the stage clicked on the "
         "opportunity, asks whether it is won or lost. In lists, imports and automations the stage means won.",
     )
+    automation_ids = fields.One2many(
+        "crm.stage.automation",
+        "stage_id",
+        string="Automations",
+        groups="sales_team.group_sale_manager",
+        help="What moves opportunities to this stage by itself.",
+    )
 
     _check_probability = models.Constraint(
         "CHECK(probability >= 0 AND probability <= 100)",
@@ -70,7 +78,9 @@ class CrmStage(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        return super().create([self._complete_won_values(vals) for vals in vals_list])
+        stages = super().create([self._complete_won_values(vals) for vals in vals_list])
+        self._clear_automation_cache()
+        return stages
 
     def write(self, vals):
         """Let open opportunities that follow their stage follow its new probability too.
@@ -81,12 +91,42 @@ class CrmStage(models.Model):
             self._check_not_last()
         vals = self._complete_won_values(vals)
         if not {"probability", "probability_mode", "is_won"} & vals.keys():
-            return super().write(vals)
+            res = super().write(vals)
+            self._clear_automation_cache(vals)
+            return res
         before = {stage: (stage.probability_mode, stage.probability) for stage in self}
         res = super().write(vals)
+        self._clear_automation_cache(vals)
         changed = self.filtered(lambda stage: (stage.probability_mode, stage.probability) != before[stage])
         changed._apply_probability_to_opportunities()
         return res
+
+    def unlink(self):
+        """An automation whose origins are all gone is archived: it would take opportunities from anywhere."""
+        # sudo: deleting a stage takes rights on stages, not on automations
+        lines = self.env["crm.stage.automation"].sudo().search([("from_stage_ids", "in", self.ids)])
+        res = super().unlink()
+        lines.exists().filtered(lambda line: not line.from_stage_ids).active = False
+        self._clear_automation_cache()
+        return res
+
+    def _clear_automation_cache(self, vals=None):
+        """Let all workers forget ranks and rules, after ``vals`` were written that they are made of."""
+        if vals is None or {"sequence", "name", "active", "team_ids"} & vals.keys():
+            self.env.registry.clear_cache()
+
+    @api.model
+    @ormcache()
+    def _get_ranks(self):
+        """:return: position in the pipeline by stage id, archived stages included"""
+        # sudo: whoever triggers an automation need not see stages
+        stages = self.sudo().with_context(active_test=False, lang=None).search([])
+        return frozendict({stage_id: rank for rank, stage_id in enumerate(stages.ids)})
+
+    def _get_earlier_stage_ids(self):
+        """:return: ids of the stages before this one, and False: an opportunity without stage is before all"""
+        ranks = self._get_ranks()
+        return frozenset({False, *(stage_id for stage_id, rank in ranks.items() if rank < ranks[self.id])})
 
     @api.model
     def name_create(self, name):

@@ -7,3 +7,8 @@ from . import test_install
 from . import test_translations
 from . import test_ui_pipeline
 from . import test_ui_pipeline_stages
+from . import test_crm_stage_automation
+from . import test_crm_stage_trigger_mixin
+from . import test_ir_actions_server
+from . import test_security_automation
+from . import test_ui_automation
