@@ -13,6 +13,7 @@
         "data/crm_stage_automation_data.xml",
         "data/ir_cron_data.xml",
         "wizard/crm_stage_delete_wizard_views.xml",
+        "wizard/crm_stage_setup_wizard_views.xml",
         "views/crm_stage_views.xml",
         "views/crm_lead_views.xml",
         "views/crm_menu_views.xml",

@@ -30,6 +30,7 @@ def post_init_hook(env):
         env.cr.execute(SQL("UPDATE crm_stage SET active = false WHERE id = ANY(%s)", stages.ids))
         stages.invalidate_recordset(["active"])
         _suggest_probabilities(env)
+        env.ref("crm_sales_stage.crm_stage_setup_todo").state = "open"
         return
     env["crm.lead"]._place_demo_opportunities()
 

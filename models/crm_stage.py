@@ -39,6 +39,14 @@ class CrmStage(models.Model):
         help="For a won stage: an opportunity dropped on it in the pipeline, or the stage clicked on the "
         "opportunity, asks whether it is won or lost. In lists, imports and automations the stage means won.",
     )
+    setup_stage_id = fields.Many2one(
+        "crm.stage",
+        string="Merged Into",
+        readonly=True,
+        copy=False,
+        ondelete="set null",
+        help="The default stage that this stage was merged into when the default stages were set up.",
+    )
     automation_ids = fields.One2many(
         "crm.stage.automation",
         "stage_id",
