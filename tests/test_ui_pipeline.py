@@ -1,5 +1,8 @@
+from unittest.mock import patch
+
 from odoo.tests import HttpCase, tagged
 
+from ..wizard import crm_stage_delete_wizard
 from .common_pipeline import PipelineCase
 
 
@@ -38,10 +41,11 @@ class TestUiPipeline(PipelineCase, HttpCase):
         self.assertTrue(self.visit.exists())
 
     def test_many_opportunities_show_progress(self):
-        self.create_in(self.visit, 2500)
-        self.run_tour("delete_with_progress")
+        self.create_in(self.visit, 298)
+        with patch.object(crm_stage_delete_wizard, "MOVE_BATCH_SIZE", 20):
+            self.run_tour("delete_with_progress")
         self.assertFalse(self.visit.exists())
-        self.assertEqual(self.env["crm.lead"].search_count([("stage_id", "=", self.new.id)]), 2502)
+        self.assertEqual(self.env["crm.lead"].search_count([("stage_id", "=", self.new.id)]), 300)
 
     def test_archive(self):
         self.run_tour("archive_stage")

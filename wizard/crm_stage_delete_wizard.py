@@ -17,16 +17,20 @@ class CrmStageDeleteWizard(models.TransientModel):
         help="The stages to delete or archive.",
     )
     active_count = fields.Integer(
-        "Active", compute="_compute_counts", help="Active opportunities in these stages, won ones included."
+        "Active Opportunities",
+        compute="_compute_counts",
+        help="Active opportunities in these stages, won ones included.",
     )
     archived_count = fields.Integer(
-        "Archived",
+        "Archived Opportunities",
         compute="_compute_counts",
         help="Archived opportunities in these stages that are not lost.",
     )
-    lost_count = fields.Integer("Lost", compute="_compute_counts", help="Lost opportunities in these stages.")
+    lost_count = fields.Integer(
+        "Lost Opportunities", compute="_compute_counts", help="Lost opportunities in these stages."
+    )
     opportunity_count = fields.Integer(
-        "Opportunities", compute="_compute_counts", help="All opportunities in these stages."
+        "All Opportunities", compute="_compute_counts", help="All opportunities in these stages."
     )
     can_archive = fields.Boolean(
         compute="_compute_can_archive", help="Whether any of the stages is not archived yet."

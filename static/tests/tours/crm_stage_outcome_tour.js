@@ -3,7 +3,7 @@ import { registry } from "@web/core/registry";
 const tours = registry.category("web_tour.tours");
 
 const column = (name) => `.o_kanban_group:has(.o_column_title:contains('${name}'))`;
-const card = (name) => `.o_kanban_record:contains('${name}')`;
+const card = (name) => `.o_kanban_record.o_draggable:contains('${name}')`;
 const dialog = ".o_crm_stage_outcome";
 const noDialog = { trigger: "body:not(:has(.modal))" };
 

@@ -1,4 +1,4 @@
-import { Component } from "@odoo/owl";
+import { Component, markup } from "@odoo/owl";
 import { Dialog } from "@web/core/dialog/dialog";
 import { _t } from "@web/core/l10n/translation";
 import { useAutofocus } from "@web/core/utils/hooks";
@@ -16,6 +16,10 @@ export class OutcomeDialog extends Component {
     setup() {
         useAutofocus({ refName: "won" });
         this.title = _t("Won or lost?");
+        const { name } = this.props;
+        this.question = name
+            ? _t("How did %s end?", markup`<b class="text-break">${name}</b>`)
+            : _t("How did this opportunity end?");
     }
 
     answer(outcome) {
