@@ -17,6 +17,7 @@ class TestUiAutomation(HttpCase, AutomationCase):
                 login=login,
                 password=login,
                 email=f"{login}@example.com",
+                lang="en_US",
                 groups=f"base.group_user,sales_team.{group}",
             )
             team.crm_team_member_ids = [Command.create({"user_id": user.id})]
