@@ -61,6 +61,7 @@ class CrmStageAutomation(models.Model):
         "outside of the company from the opportunity, and as received when it comes in by the mail gateway.",
     )
     model_name = fields.Char(
+        string="Model",
         compute="_compute_model_name",
         help="Model of the document that the condition is about.",
     )
@@ -91,15 +92,16 @@ class CrmStageAutomation(models.Model):
     )
     fault_date = fields.Datetime(string="Faulty Since", readonly=True, copy=False)
     is_catching_up = fields.Boolean(
+        string="Applied to Existing Documents",
         readonly=True,
         copy=False,
         help="Whether the scheduled job still moves opportunities of documents older than this line.",
     )
     # The job goes through the opportunities by id, from the cursor to the last one there was when it started.
-    catch_up_cursor = fields.Integer(readonly=True, copy=False)
-    catch_up_last = fields.Integer(readonly=True, copy=False)
-    catch_up_total = fields.Integer(readonly=True, copy=False)
-    catch_up_done = fields.Integer(readonly=True, copy=False)
+    catch_up_cursor = fields.Integer(string="Last Opportunity Looked At", readonly=True, copy=False)
+    catch_up_last = fields.Integer(string="Last Opportunity to Look At", readonly=True, copy=False)
+    catch_up_total = fields.Integer(string="Opportunities to Move", readonly=True, copy=False)
+    catch_up_done = fields.Integer(string="Opportunities Moved", readonly=True, copy=False)
     catch_up_progress = fields.Integer(
         string="Progress (%)",
         compute="_compute_catch_up_progress",
@@ -417,7 +419,7 @@ class CrmStageAutomation(models.Model):
         except Exception as error:  # noqa: BLE001: whatever it is, the sale itself goes through
             self.env.clear()
             _logger.warning("Stage automation %s cannot move opportunities %s", line.id, leads.ids, exc_info=True)
-            line._set_fault(_("%(type)s: %(error)s", type=type(error).__name__, error=error))
+            line._set_fault(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
             return None
         if line.fault:
             line._set_fault(None)

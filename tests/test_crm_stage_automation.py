@@ -590,6 +590,32 @@ class TestLine(AutomationCase):
             f'Move to "Technical Visit" when a meeting is scheduled, if Tags is {self.visit_tag.name}',
         )
 
+    def test_sentence_in_french(self):
+        self.env["res.lang"]._activate_lang("fr_FR")
+        line = self.env.ref("crm_sales_stage.automation_quotation_quotation_created").with_context(lang="fr_FR")
+        self.visit.with_context(lang="fr_FR").name = "Visite Technique"
+        self.quotation.with_context(lang="fr_FR").name = "Devis"
+        self.assertEqual(line.name, "De Visite Technique vers « Devis » quand un devis est créé")
+        line.from_stage_ids = False
+        line.filter_domain = "[('invoice_status', '=', 'no'), ('amount_total', '>', 1)]"
+        self.assertEqual(
+            line.name, "Déplacer vers « Devis » quand un devis est créé, si le document remplit 2 condition(s)"
+        )
+
+    def test_technical_visit_tag(self):
+        """Named in the company's language, as names of tags are not translated; one that is there is taken."""
+        xml_id = "crm_sales_stage.calendar_event_type_technical_visit"
+        self.env["res.lang"]._activate_lang("fr_FR")
+        self.visit_tag.unlink()
+        self.env.company.partner_id.lang = "fr_FR"
+        self.env["calendar.event.type"]._provide_technical_visit()
+        tag = self.env.ref(xml_id)
+        self.assertEqual(tag.name, "Visite Technique")
+        self.env.company.partner_id.lang = "en_US"
+        self.env["calendar.event.type"]._provide_technical_visit()
+        self.assertEqual(self.env.ref(xml_id), tag, "the customer's own is taken as it is")
+        self.assertEqual(tag.name, "Visite Technique")
+
     def test_sentence_of_several_conditions(self):
         line = self.create_line(
             self.visit, "quotation_sent", filter_domain="[('amount_total', '>', 5), ('client_order_ref', '!=', False)]"
