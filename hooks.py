@@ -27,6 +27,7 @@ def post_init_hook(env):
     stages = env["crm.stage"]._get_default_stages()
     if not _is_adopted(env):
         stages.active = False
+        _suggest_probabilities(env)
         return
     env["crm.lead"]._place_demo_opportunities()
 
@@ -37,7 +38,8 @@ def uninstall_hook(env):
     stages.search([("probability_mode", "=", "fixed")]).probability_mode = "predictive"
     # Archived stages come back as columns once `active` is gone; ours go when nobody used them.
     unused = stages._get_default_stages().filtered(lambda stage: not stage.active)
-    unused -= env["crm.lead"].with_context(active_test=False).search([("stage_id", "in", unused.ids)]).stage_id
+    leads = env["crm.lead"].with_context(active_test=False)
+    unused -= leads.search([("stage_id", "in", unused.ids)]).stage_id
     unused.unlink()
     # Without our external ids the other stages are the customer's own records, which uninstalling keeps.
     # So are the tag and the type of technical visits, which meetings and activities bear.
@@ -82,6 +84,26 @@ def _is_untouched(env):
 def _is_adopted(env):
     """Whether the five stages are the pipeline of this database (no other stage is there)."""
     return not env["crm.stage"].search_count([("id", "not in", env["crm.stage"]._get_default_stages().ids)])
+
+
+def _suggest_probabilities(env):
+    """Evenly rising percentages for the customer's stages, should they ever be taken off Odoo's scoring."""
+    env.cr.execute(
+        SQL(
+            """
+            UPDATE crm_stage
+               SET probability = CASE WHEN is_won THEN 100 ELSE suggestion.probability END
+              FROM (
+                SELECT id, ROUND(20.0 * ROW_NUMBER() OVER (ORDER BY sequence, id) / COUNT(*) OVER ()) * 5
+                           AS probability
+                  FROM crm_stage
+                 WHERE probability IS NULL
+              ) AS suggestion
+             WHERE crm_stage.id = suggestion.id
+            """
+        )
+    )
+    env["crm.stage"].invalidate_model(["probability"])
 
 
 def _adopt_odoo_stages(env):

@@ -4,8 +4,12 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-# Stored fields that `_update_probabilities_of_stages` computes in SQL
-WEIGHTED_REVENUES = ("prorated_revenue", "recurring_revenue_monthly_prorated", "recurring_revenue_prorated")
+# Stored fields that `_update_probabilities_of_stages` computes in SQL, and what they weigh
+WEIGHTED_REVENUES = {
+    "prorated_revenue": "expected_revenue",
+    "recurring_revenue_monthly_prorated": "recurring_revenue_monthly",
+    "recurring_revenue_prorated": "recurring_revenue",
+}
 
 # Messages that came in by the mail gateway, and notifications that went out to somebody outside
 EMAIL = Domain("message_type", "=", "email")
@@ -44,29 +48,37 @@ class CrmLead(models.Model):
                 lead.probability_source = "stage" if lead.stage_gives_probability else "scoring"
 
     def write(self, vals):
-        """Opportunities that enter a fixed stage take its probability, one set by hand included."""
-        if not {"stage_id", "team_id", "type"} & vals.keys() or "probability" in vals:
+        """Opportunities that enter a fixed stage take its probability, one set by hand before included."""
+        if not {"stage_id", "team_id", "type"} & vals.keys():
             return super().write(vals)
         stages_before = {lead: lead.stage_id for lead in self}
         res = super().write(vals)
-        self.filtered(lambda lead: lead.stage_id != stages_before[lead])._take_stage_probability()
+        entered = self.filtered(lambda lead: lead.stage_id != stages_before[lead])
+        entered._take_stage_probability(keep_probability="probability" in vals)
         return res
 
-    def _take_stage_probability(self):
-        """Set the probability of the fixed stage that these opportunities entered where Odoo did not.
+    def _take_stage_probability(self, keep_probability=False):
+        """Set the probability of the fixed stage that these opportunities entered, where Odoo did not.
 
         Odoo's own computation did it for those that followed their previous stage. Lost ones stay lost.
+
+        :param bool keep_probability: leave the probability itself, which was written along with the stage
         """
         by_stage = self.filtered(
-            lambda lead: lead.stage_id.probability_mode == "fixed"
-            and not lead.stage_id.is_won
-            and lead.won_status == "pending"
-            and not lead.is_automated_probability
-            # archived at 0% would mean lost
-            and (lead.active or lead.stage_id.probability)
+            lambda lead: (
+                lead.stage_id.probability_mode == "fixed"
+                and not lead.stage_id.is_won
+                and lead.won_status == "pending"
+                # archived at 0% would mean lost
+                and (lead.active or lead.stage_id.probability)
+            )
         ).grouped("stage_id")
+        names = ["automated_probability"] if keep_probability else ["automated_probability", "probability"]
         for stage, leads in by_stage.items():
-            leads.write({"probability": stage.probability})
+            values = dict.fromkeys(names, stage.probability)
+            leads = leads.filtered_domain(Domain.OR([(name, "!=", value)] for name, value in values.items()))
+            if leads:
+                leads.write(values)
 
     @api.model
     def _place_demo_opportunities(self):
@@ -195,8 +207,9 @@ class CrmLead(models.Model):
         others = self.filtered(lambda lead: lead.id not in own)
         scores, tooltip = {}, {"probability": 0.0, "scores": []} if is_tooltip else {}
         # Odoo returns one empty dictionary, not two, when it finds nothing to score.
-        if others and (result := super(CrmLead, others)._pls_get_naive_bayes_probabilities(batch_mode, is_tooltip)):
-            scores, tooltip = result
+        if others:
+            result = super(CrmLead, others)._pls_get_naive_bayes_probabilities(batch_mode, is_tooltip)
+            scores, tooltip = result or (scores, tooltip)
         if is_tooltip and own:
             tooltip["probability"] = own[self.id]
         return {**scores, **own}, tooltip
@@ -220,20 +233,21 @@ class CrmLead(models.Model):
         return {lead_id: stage.probability for stage, lead_ids in groups for lead_id in lead_ids}
 
     def _update_automated_probabilities(self):
-        """Odoo's nightly job leaves the weighted revenues stale; those of fixed stages are set right after it."""
-        super()._update_automated_probabilities()
+        """Odoo's nightly job leaves weighted revenues stale: set those of fixed stages right after it."""
+        res = super()._update_automated_probabilities()
         self._update_probabilities_of_stages(
             self.env["crm.stage"]
             .with_context(active_test=False)
             .search([("probability_mode", "=", "fixed"), ("is_won", "=", False)])
         )
+        return res
 
     @api.model
     def _update_probabilities_of_stages(self, stages):
         """Set the probability of the open opportunities in ``stages``, and what Odoo computes from it.
 
-        Those that follow their stage get its probability and their weighted revenues. Of those set by hand only
-        the automated probability is, which Odoo shows beside theirs and returns to on reset.
+        Those that follow their stage get its probability and their weighted revenues. Those set by hand keep
+        both: only their automated probability changes, which Odoo shows beside theirs and resets them to.
 
         :param stages: fixed, not won
         """
@@ -250,7 +264,9 @@ class CrmLead(models.Model):
             SQL(
                 """
                 UPDATE crm_lead AS lead
-                   SET probability = stage.probability, automated_probability = stage.probability, %(weighted)s
+                   SET probability = stage.probability,
+                       automated_probability = stage.probability,
+                       %(weighted)s
                   FROM crm_stage stage, crm_lead other
                        LEFT JOIN res_company company ON company.id = other.company_id
                        LEFT JOIN res_currency currency ON currency.id = company.currency_id
@@ -293,18 +309,16 @@ class CrmLead(models.Model):
     @api.model
     def _get_weighted_revenue_sql(self, name):
         """:return: a weighted revenue as Odoo's ``_compute_<name>`` and the currency's rounding make it"""
-        revenue, decimals = {
-            # Odoo rounds this one to cents, whatever the currency
-            "prorated_revenue": (SQL("lead.expected_revenue"), SQL("LEAST(2, %s)", self._get_decimals_sql())),
-            "recurring_revenue_monthly_prorated": (SQL("lead.recurring_revenue_monthly"), self._get_decimals_sql()),
-            "recurring_revenue_prorated": (SQL("lead.recurring_revenue"), self._get_decimals_sql()),
-        }[name]
-        return SQL("ROUND(COALESCE(%s, 0) * stage.probability::numeric / 100, %s)", revenue, decimals)
-
-    @api.model
-    def _get_decimals_sql(self):
-        """:return: the currency's decimal places; without company Odoo takes the current one's"""
-        return SQL("COALESCE(currency.decimal_places, %s)", self.env.company.currency_id.decimal_places)
+        # Without company Odoo takes the current one's currency.
+        decimals = SQL("COALESCE(currency.decimal_places, %s)", self.env.company.currency_id.decimal_places)
+        if name == "prorated_revenue":
+            # Odoo rounds this one to cents, whatever the currency.
+            decimals = SQL("LEAST(2, %s)", decimals)
+        return SQL(
+            "ROUND(COALESCE(%s, 0) * stage.probability::numeric / 100, %s)",
+            SQL.identifier("lead", WEIGHTED_REVENUES[name]),
+            decimals,
+        )
 
     @api.model
     def _recompute_other_dependents(self, leads):

@@ -1,4 +1,4 @@
-from odoo import _, api, fields, models
+from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 from odoo.tools import frozendict, ormcache
@@ -49,16 +49,16 @@ class CrmStage(models.Model):
 
     @api.model
     def _default_probability_mode(self):
-        """A new stage does as its neighbours do: in a pipeline left to Odoo's scoring it is predictive too."""
-        stages = self.search([])
-        return "predictive" if stages and set(stages.mapped("probability_mode")) == {"predictive"} else "fixed"
+        """A new stage does as the others: in a pipeline left to Odoo's scoring it is predictive too."""
+        modes = [mode for (mode,) in self._read_group([], ["probability_mode"])]
+        return "predictive" if modes == ["predictive"] else "fixed"
 
     @api.constrains("is_won", "probability")
     def _check_won_probability(self):
         for stage in self:
             if stage.is_won and stage.probability != 100:
                 raise ValidationError(
-                    _(
+                    self.env._(
                         'The stage "%(stage)s" is a won stage: its probability is always 100%%. '
                         'Untick "Is Won Stage" first if it should be lower.',
                         stage=stage.name,
@@ -136,8 +136,8 @@ class CrmStage(models.Model):
     def _apply_probability_to_opportunities(self):
         """Bring the open opportunities of these stages to what their stage says now.
 
-        Fixed stages: in three SQL statements, however many opportunities there are. Predictive ones: by Odoo's
-        own scoring. A probability set by hand stays.
+        Fixed stages: in two SQL statements, however many opportunities there are. Predictive ones: by
+        Odoo's own scoring. A probability set by hand stays.
         """
         fixed = self.filtered(lambda stage: stage.probability_mode == "fixed" and not stage.is_won)
         if fixed:

@@ -416,7 +416,7 @@ class CrmStageAutomation(models.Model):
                 self.env.flush_all()
         except (OperationalError, ConcurrencyError):
             raise  # Odoo tries the whole request again
-        except Exception as error:  # noqa: BLE001: whatever it is, the sale itself goes through
+        except Exception as error:  # whatever it is, the sale itself goes through
             self.env.clear()
             _logger.warning("Stage automation %s cannot move opportunities %s", line.id, leads.ids, exc_info=True)
             line._set_fault(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")

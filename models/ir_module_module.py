@@ -45,5 +45,7 @@ class IrModuleModule(models.Model):
     def _set_stage_names(self, names):
         """Store names as ``_get_stage_names`` returned them; the ORM cannot take a language away."""
         for stage_id, translations in names.items():
-            self.env.cr.execute(SQL("UPDATE crm_stage SET name = %s WHERE id = %s", Json(translations), stage_id))
+            self.env.cr.execute(
+                SQL("UPDATE crm_stage SET name = %s WHERE id = %s", Json(translations), stage_id)
+            )
         self.env["crm.stage"].invalidate_model(["name"])
