@@ -49,5 +49,10 @@ class TestUiAutomation(HttpCase, AutomationCase):
         )
         self.assertEqual((lead.stage_id, lead.won_status), (self.closed, "won"))
         bodies = "".join(lead.message_ids.mapped("body"))
-        for event in ("a quotation is created", "an activity is planned", "a quotation is sent", "an order is confirmed"):
+        for event in (
+            "a quotation is created",
+            "an activity is planned",
+            "a quotation is sent",
+            "an order is confirmed",
+        ):
             self.assertIn(event, bodies)
