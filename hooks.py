@@ -45,7 +45,9 @@ def uninstall_hook(env):
     unused -= leads.search([("stage_id", "in", unused.ids)]).stage_id
     unused.unlink()
     # Without our external ids the other stages are the customer's own records, which uninstalling keeps.
-    env["ir.model.data"].search([("module", "=", "crm_sales_stage"), ("model", "=", "crm.stage")]).unlink()
+    # So are the tag and the type of technical visits, which meetings and activities bear.
+    kept = ("crm.stage", "calendar.event.type", "mail.activity.type")
+    env["ir.model.data"].search([("module", "=", "crm_sales_stage"), ("model", "in", kept)]).unlink()
     env.ref("crm.menu_crm_lead_stage_act").group_ids = env.ref("base.group_no_one")
     env.ref("crm.crm_stage_action").view_mode = "list,form"
 

@@ -17,5 +17,11 @@ class CalendarEventType(models.Model):
             lang = self.env.company.partner_id.lang or self.env.lang
             tag = self.create({"name": self.with_context(lang=lang).env._("Technical Visit")})
         self.env["ir.model.data"]._update_xmlids(
-            [{"xml_id": "crm_sales_stage.calendar_event_type_technical_visit", "record": tag, "noupdate": True}]
+            [
+                {
+                    "xml_id": "crm_sales_stage.calendar_event_type_technical_visit",
+                    "record": tag,
+                    "noupdate": True,
+                }
+            ]
         )

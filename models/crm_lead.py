@@ -236,7 +236,9 @@ class CrmLead(models.Model):
     def _notify_thread(self, message, msg_vals=False, **kwargs):
         """Who gets a message, and how, is known here: an internal note is no e-mail to the customer."""
         recipients = super()._notify_thread(message, msg_vals=msg_vals, **kwargs)
-        if self._get_heard_crm_stage_triggers() and (trigger := self._get_email_trigger(message, recipients, kwargs)):
+        if self._get_heard_crm_stage_triggers() and (
+            trigger := self._get_email_trigger(message, recipients, kwargs)
+        ):
             self._trigger_crm_stage(trigger)
         return recipients
 
@@ -246,7 +248,9 @@ class CrmLead(models.Model):
         In: through the mail gateway from somebody outside. Out: written by one of us, to somebody outside.
         """
         message = message.sudo()  # sudo: only to see where it comes from
-        is_external = message.message_type == "email" and (not message.author_id or message.author_id.partner_share)
+        is_external = message.message_type == "email" and (
+            not message.author_id or message.author_id.partner_share
+        )
         if is_external:
             return "email_received"
         if (
@@ -266,10 +270,11 @@ class CrmLead(models.Model):
 
     @api.model
     def _get_movable_domain(self, stage, origin_ids=None, team_ids=None):
-        """:param origin_ids: ids of the stages that opportunities may come from, False for none; by default all
+        """
+        :param origin_ids: ids of the stages that opportunities may come from, False for none; default: all
         :param team_ids: of the stage, when the caller knows them
-        :return: ``Domain`` of the opportunities that may be moved to ``stage``: won, lost and archived ones, and
-            those of teams that do not have this stage, are left alone
+        :return: ``Domain`` of the opportunities that may be moved to ``stage``: won, lost and archived ones,
+            and those of teams that do not have this stage, are left alone
         """
         domain = (
             Domain("type", "=", "opportunity")
@@ -298,7 +303,9 @@ class CrmLead(models.Model):
         moved_by = self.env.cr.precommit.data.pop("crm_sales_stage.moved_by", {})
         bodies = self.env.cr.precommit.data.setdefault("mail.tracking.message.crm.lead", {})
         for lead_id, body in moved_by.items():
-            bodies[lead_id] = Markup("%s<br/>%s") % (body, bodies[lead_id]) if bodies.get(lead_id) else escape(body)
+            bodies[lead_id] = (
+                Markup("%s<br/>%s") % (body, bodies[lead_id]) if bodies.get(lead_id) else escape(body)
+            )
         return super()._message_track(fields_iter, initial_values_dict)
 
     # ------------------------------------------------------------------

@@ -110,7 +110,7 @@ class CrmStage(models.Model):
         return res
 
     def unlink(self):
-        """An automation whose origins are all gone is archived: it would take opportunities from anywhere."""
+        """Archive automations whose origins are all gone: they would take opportunities from anywhere."""
         # sudo: deleting a stage takes rights on stages, not on automations
         lines = self.env["crm.stage.automation"].sudo().search([("from_stage_ids", "in", self.ids)])
         res = super().unlink()
@@ -132,7 +132,9 @@ class CrmStage(models.Model):
         return frozendict({stage_id: rank for rank, stage_id in enumerate(stages.ids)})
 
     def _get_earlier_stage_ids(self):
-        """:return: ids of the stages before this one, and False: an opportunity without stage is before all"""
+        """
+        :return: ids of the stages before this one, and False: an opportunity without stage is before all
+        """
         ranks = self._get_ranks()
         return frozenset({False, *(stage_id for stage_id, rank in ranks.items() if rank < ranks[self.id])})
 

@@ -11,7 +11,7 @@ from odoo.tools import SQL, clean_context, frozendict, ormcache
 
 _logger = logging.getLogger(__name__)
 
-# Opportunities moved at once by "Apply to existing documents"; more are left to the scheduled job, as many a time
+# Opportunities that "Apply to existing documents" moves at once; the scheduled job does more, as many a time
 CATCH_UP_BATCH = 200
 
 # What a move must not inherit from the business action: defaults, "do not track", who knows what
@@ -57,10 +57,11 @@ class CrmStageAutomation(models.Model):
         selection="_selection_trigger",
         string="When",
         required=True,
-        help="What must happen for opportunities to move. An e-mail counts as sent when it goes out to somebody "
-        "outside of the company from the opportunity, and as received when it comes in by the mail gateway.",
+        help="What must happen for opportunities to move. An e-mail counts as sent when it goes out to "
+        "somebody outside of the company from the opportunity, and as received when it comes in by the mail gateway.",
     )
     model_name = fields.Char(
+        string="Model",
         compute="_compute_model_name",
         help="Model of the document that the condition is about.",
     )
@@ -91,15 +92,16 @@ class CrmStageAutomation(models.Model):
     )
     fault_date = fields.Datetime(string="Faulty Since", readonly=True, copy=False)
     is_catching_up = fields.Boolean(
+        string="Applied to Existing Documents",
         readonly=True,
         copy=False,
         help="Whether the scheduled job still moves opportunities of documents older than this line.",
     )
     # The job goes through the opportunities by id, from the cursor to the last one there was when it started.
-    catch_up_cursor = fields.Integer(readonly=True, copy=False)
-    catch_up_last = fields.Integer(readonly=True, copy=False)
-    catch_up_total = fields.Integer(readonly=True, copy=False)
-    catch_up_done = fields.Integer(readonly=True, copy=False)
+    catch_up_cursor = fields.Integer(string="Last Opportunity Looked At", readonly=True, copy=False)
+    catch_up_last = fields.Integer(string="Last Opportunity to Look At", readonly=True, copy=False)
+    catch_up_total = fields.Integer(string="Opportunities to Move", readonly=True, copy=False)
+    catch_up_done = fields.Integer(string="Opportunities Moved", readonly=True, copy=False)
     catch_up_progress = fields.Integer(
         string="Progress (%)",
         compute="_compute_catch_up_progress",
@@ -123,7 +125,9 @@ class CrmStageAutomation(models.Model):
 
     @api.depends("trigger")
     def _compute_model_name(self):
-        names = {trigger: model._name for model, triggers in self._get_trigger_models() for trigger in triggers}
+        names = {
+            trigger: model._name for model, triggers in self._get_trigger_models() for trigger in triggers
+        }
         for line in self:
             line.model_name = names.get(line.trigger, False)
 
@@ -202,7 +206,7 @@ class CrmStageAutomation(models.Model):
 
     @api.constrains("filter_domain", "trigger")
     def _check_filter_domain(self):
-        """Refuse what could not work, what is no plain domain, and fields that the writing user may not read."""
+        """Refuse what could not work, what is no plain domain, and fields the writing user may not read."""
         # Odoo checks constraints with the system's rights; here those of the writing user are the point.
         for line in self.with_user(self.env.user):
             model = line.env[line.model_name]
@@ -225,7 +229,7 @@ class CrmStageAutomation(models.Model):
 
     @api.model
     def _check_condition(self, model, condition):
-        """The rule is evaluated with the system's rights: a condition must not tell what its author may not read.
+        """A condition is evaluated with the system's rights: it must not tell what its author may not read.
 
         :raise ValidationError: a field of the condition does not exist or may not be read
         """
@@ -235,7 +239,8 @@ class CrmStageAutomation(models.Model):
             if not field:
                 raise ValidationError(
                     _(
-                        'The condition uses the field "%(field)s", which %(model)s does not have. Choose another one.',
+                        'The condition uses the field "%(field)s", which %(model)s does not have. '
+                        "Choose another one.",
                         field=name,
                         model=self._get_model_label(model),
                     )
@@ -243,7 +248,8 @@ class CrmStageAutomation(models.Model):
             if not model.has_access("read") or not model._has_field_access(field, "read"):
                 raise ValidationError(
                     _(
-                        'You may not read the field "%(field)s" of %(model)s, so a condition of yours cannot use it.',
+                        'You may not read the field "%(field)s" of %(model)s, '
+                        "so a condition of yours cannot use it.",
                         field=name,
                         model=self._get_model_label(model),
                     )
@@ -261,7 +267,10 @@ class CrmStageAutomation(models.Model):
             model = self.env[field.comodel_name]
             if position == len(names) and not model.has_access("read"):
                 raise ValidationError(
-                    _("You may not read %s, so a condition of yours cannot use it.", self._get_model_label(model))
+                    _(
+                        "You may not read %s, so a condition of yours cannot use it.",
+                        self._get_model_label(model),
+                    )
                 )
         if condition.operator in ("any", "not any"):
             for sub_condition in Domain(condition.value).iter_conditions():
@@ -298,7 +307,14 @@ class CrmStageAutomation(models.Model):
 
     def write(self, vals):
         """Whoever changes what a line does gets a clean start: a fault told before was another line's."""
-        configuration = {"stage_id", "sequence", "active", "trigger", "filter_domain", "from_stage_ids"} & vals.keys()
+        configuration = {
+            "stage_id",
+            "sequence",
+            "active",
+            "trigger",
+            "filter_domain",
+            "from_stage_ids",
+        } & vals.keys()
         if configuration - {"sequence"}:
             vals = {"fault": False, "fault_date": False, "is_catching_up": False, **vals}
         if "stage_id" in vals:
@@ -359,7 +375,10 @@ class CrmStageAutomation(models.Model):
         """:return: triggers that some rule listens on, by model"""
         heard = {rule.trigger for rule in self._get_rules()}
         return frozendict(
-            {model._name: frozenset(heard.intersection(triggers)) for model, triggers in self._get_trigger_models()}
+            {
+                model._name: frozenset(heard.intersection(triggers))
+                for model, triggers in self._get_trigger_models()
+            }
         )
 
     # ------------------------------------------------------------------
@@ -370,8 +389,8 @@ class CrmStageAutomation(models.Model):
     def _process(self, documents_by_trigger):
         """Move the opportunities of documents to which something has just happened.
 
-        The furthest stage wins: an opportunity that one rule moved is none of the next ones' business. A faulty
-        rule leaves its opportunities to them. Each rule moves all of its opportunities in one run of its action.
+        The furthest stage wins: an opportunity that one rule moved is none of the next ones' business.
+        A faulty rule leaves its opportunities to them. Each rule moves all of its own in one run of its action.
 
         :param dict documents_by_trigger: recordset by trigger
         """
@@ -404,7 +423,7 @@ class CrmStageAutomation(models.Model):
         # What the business action left pending is not this line's fault: let it fail, if it does, before.
         self.env.flush_all()
         try:
-            # Not flushing by itself: that would also run the hooks of the commit, which post tracking messages.
+            # Not flushing by itself: that would run the hooks of the commit, too, which post tracking messages.
             with self.env.cr.savepoint(flush=False):
                 documents_by_lead = line._get_matching_documents(pairs, leads)
                 if not documents_by_lead:
@@ -414,10 +433,14 @@ class CrmStageAutomation(models.Model):
                 self.env.flush_all()
         except (OperationalError, ConcurrencyError):
             raise  # Odoo tries the whole request again
-        except Exception as error:  # noqa: BLE001: whatever it is, the sale itself goes through
+        except Exception as error:  # whatever it is, the sale itself goes through
             self.env.clear()
-            _logger.warning("Stage automation %s cannot move opportunities %s", line.id, leads.ids, exc_info=True)
-            line._set_fault(_("%(type)s: %(error)s", type=type(error).__name__, error=error))
+            _logger.warning(
+                "Stage automation %s cannot move opportunities %s", line.id, leads.ids, exc_info=True
+            )
+            line._set_fault(
+                str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            )
             return None
         if line.fault:
             line._set_fault(None)
@@ -425,9 +448,11 @@ class CrmStageAutomation(models.Model):
         return set(leads.ids)
 
     def _get_matching_documents(self, pairs, leads):
-        """:return: a document that meets the condition, by id of its opportunity, for those of ``leads`` with one"""
+        """:return: a document that meets the condition by id of its opportunity, for those of ``leads``"""
         movable_ids = set(leads.ids)
-        pairs = [(document, lead_id) for document, of in pairs for lead_id in of.ids if lead_id in movable_ids]
+        pairs = [
+            (document, lead_id) for document, of in pairs for lead_id in of.ids if lead_id in movable_ids
+        ]
         documents = self.env[self.model_name].union(*(document for document, _lead_id in pairs))
         matching = set(documents.filtered_domain(self._parse_domain()).ids)
         return {lead_id: document for document, lead_id in pairs if document.id in matching}
@@ -455,7 +480,9 @@ class CrmStageAutomation(models.Model):
                 bodies[lead_id] = _("Moved by an automation: %s", name)
             else:
                 link = document._get_html_link()
-                bodies[lead_id] = _("Moved by an automation: %(line)s (%(document)s)", line=name, document=link)
+                bodies[lead_id] = _(
+                    "Moved by an automation: %(line)s (%(document)s)", line=name, document=link
+                )
         leads._set_moved_by(bodies)
 
     def _parse_domain(self):
@@ -473,8 +500,8 @@ class CrmStageAutomation(models.Model):
     def _set_fault(self, text):
         """Tell on the line why it does not work, or that it does again with None.
 
-        Many workers may come by the same faulty line. They must not wait for each other, nor let the sale be tried
-        again, because of a note: it is written on change only, and left to whoever is writing it.
+        Many workers may come by the same faulty line. They must not wait for each other, nor let the sale be
+        tried again, because of a note: it is written on change only, and left to whoever is writing it.
         """
         if (self.fault or None) == text:
             return
@@ -510,12 +537,15 @@ class CrmStageAutomation(models.Model):
         rule = next((rule for rule in self._get_rules() if rule.line_id == self.id), None)
         if not rule:
             raise UserError(
-                _("This automation moves nothing while it, or its stage, is archived. Unarchive it, then try again.")
+                _(
+                    "This automation moves nothing while it, or its stage, is archived. "
+                    "Unarchive it, then try again."
+                )
             )
         return rule
 
     def _get_documents_domain(self):
-        """:return: ``Domain`` of the documents to which the trigger has happened and that meet the condition"""
+        """:return: ``Domain`` of the documents that the trigger has happened to and that meet the condition"""
         return self.env[self.model_name]._get_crm_stage_trigger_domain(self.trigger) & self._parse_domain()
 
     def _get_opportunities_domain(self):
@@ -556,7 +586,11 @@ class CrmStageAutomation(models.Model):
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
-            "params": {"type": "info", "message": message, "next": {"type": "ir.actions.client", "tag": "soft_reload"}},
+            "params": {
+                "type": "info",
+                "message": message,
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
         }
 
     def _start_catch_up(self, leads):
@@ -580,7 +614,9 @@ class CrmStageAutomation(models.Model):
         if not leads:
             return set()
         model = self.env[self.model_name].with_context(active_test=False)
-        documents = model.search(self._get_documents_domain() & model._get_crm_stage_lead_domain(leads), order="id")
+        documents = model.search(
+            self._get_documents_domain() & model._get_crm_stage_lead_domain(leads), order="id"
+        )
         return self._process_rule(self._get_rule(), documents._get_crm_stage_leads())
 
     @api.model
@@ -591,7 +627,9 @@ class CrmStageAutomation(models.Model):
             while line.is_catching_up:
                 processed = line._catch_up_batch()
                 remaining = sum(
-                    max(other.catch_up_total - other.catch_up_done, 1) for other in lines if other.is_catching_up
+                    max(other.catch_up_total - other.catch_up_done, 1)
+                    for other in lines
+                    if other.is_catching_up
                 )
                 if not self.env["ir.cron"]._commit_progress(processed, remaining=remaining):
                     return

@@ -49,7 +49,7 @@ class CrmStageTriggerMixin(models.AbstractModel):
     def _trigger_crm_stage(self, *triggers):
         """Move the opportunities of these documents as the lines listening on ``triggers`` say, at once."""
         if heard := self._get_heard_crm_stage_triggers().intersection(triggers):
-            self.env["crm.stage.automation"]._process({trigger: self for trigger in heard})
+            self.env["crm.stage.automation"]._process(dict.fromkeys(heard, self))
 
     def _trigger_crm_stage_current(self):
         """Announce all that has happened to these documents by what they are now: they are new here."""
@@ -62,7 +62,7 @@ class CrmStageTriggerMixin(models.AbstractModel):
             self.env["crm.stage.automation"]._process(documents_by_trigger)
 
     def _get_heard_crm_stage_triggers(self):
-        """:return: those of this model's triggers that an active line listens on; from a cache, without query"""
+        """:return: those of this model's triggers that a line listens on; from a cache, without query"""
         if self.env.context.get("crm_stage_moving"):
             return frozenset()  # no loops: what a move brings about moves nothing
         return self.env["crm.stage.automation"]._get_heard_triggers().get(self._name, frozenset())
@@ -85,7 +85,7 @@ class CrmStageTriggerMixin(models.AbstractModel):
 
     @api.model
     def _search_crm_stage_lead_ids(self, domain):
-        """:return: what the domain of crm.lead ``[("id", "in", …)]`` takes: opportunities of matching documents"""
+        """:return: ids or subquery of the opportunities of matching documents, for ``Domain("id", "in", …)``"""
         path = self._crm_stage_lead_path
         if "." in path:
             return self.search(domain).mapped(path).ids

@@ -82,7 +82,8 @@ class IrActionsServer(models.Model):
         if not self.crm_lead_path:
             raise ValidationError(
                 _(
-                    "Choose the path that leads from %s to its opportunity, as there is none, or more than one.",
+                    "Choose the path that leads from %s to its opportunity, "
+                    "as there is none, or more than one.",
                     self.model_id.name,
                 )
             )
@@ -91,7 +92,8 @@ class IrActionsServer(models.Model):
             if not field or not field.relational:
                 raise ValidationError(
                     _(
-                        'The path "%(path)s" does not lead from %(model)s to an opportunity: "%(field)s" is no link. '
+                        'The path "%(path)s" does not lead from %(model)s to an opportunity: '
+                        '"%(field)s" is no link. '
                         "Choose another path.",
                         path=self.crm_lead_path,
                         model=self.model_id.name,
@@ -110,8 +112,10 @@ class IrActionsServer(models.Model):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_used_by_automations(self):
-        lines = self.env["crm.stage.automation"].with_context(active_test=False).search(
-            [("action_server_id", "in", self.ids)]
+        lines = (
+            self.env["crm.stage.automation"]
+            .with_context(active_test=False)
+            .search([("action_server_id", "in", self.ids)])
         )
         if lines:
             raise UserError(
@@ -132,7 +136,11 @@ class IrActionsServer(models.Model):
 
     def _run_action_crm_stage_multi(self, eval_context=None):
         """Move the opportunities of all records at once, with the rights of whoever runs the action."""
-        records = eval_context.get("records") or eval_context.get("record") or self._get_crm_stage_records(eval_context)
+        records = (
+            eval_context.get("records")
+            or eval_context.get("record")
+            or self._get_crm_stage_records(eval_context)
+        )
         leads = records.mapped(self.crm_lead_path) if self.crm_lead_path else records
         stage = leads.env["crm.stage"].browse(self.crm_stage_id.id)
         if not self.env.context.get("crm_stage_moving"):  # a line has chosen its opportunities already

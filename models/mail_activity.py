@@ -33,7 +33,9 @@ class MailActivity(models.Model):
         before = {activity: (activity.res_id, activity.activity_type_id) for activity in self}
         res = super().write(vals)
         self.filtered(
-            lambda activity: activity.active and (activity.res_id, activity.activity_type_id) != before[activity]
+            lambda activity: (
+                activity.active and (activity.res_id, activity.activity_type_id) != before[activity]
+            )
         )._trigger_crm_stage("activity_planned")
         return res
 

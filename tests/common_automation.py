@@ -23,10 +23,15 @@ class AutomationCase(TransactionCase):
             lambda line: not line.get_external_id()[line.id].startswith("crm_sales_stage.")
         ).active = False
         cls.automations = cls.env["crm.stage.automation"]
-        cls.partner = cls.env["res.partner"].create({"name": "Dealer's Customer", "email": "customer@example.com"})
+        cls.partner = cls.env["res.partner"].create(
+            {"name": "Dealer's Customer", "email": "customer@example.com"}
+        )
         cls.product = cls.env["product.product"].create({"name": "Window", "list_price": 500})
         cls.salesman = new_test_user(
-            cls.env, login="automation_salesman", groups="sales_team.group_sale_salesman", email="s@example.com"
+            cls.env,
+            login="automation_salesman",
+            groups="sales_team.group_sale_salesman",
+            email="s@example.com",
         )
         cls.manager = new_test_user(
             cls.env, login="automation_manager", groups="sales_team.group_sale_manager", email="m@example.com"
@@ -51,7 +56,12 @@ class AutomationCase(TransactionCase):
     def create_leads(cls, count):
         leads = cls.env["crm.lead"].create(
             [
-                {"name": f"House {i}", "type": "opportunity", "partner_id": cls.partner.id, "stage_id": cls.new.id}
+                {
+                    "name": f"House {i}",
+                    "type": "opportunity",
+                    "partner_id": cls.partner.id,
+                    "stage_id": cls.new.id,
+                }
                 for i in range(count)
             ]
         )
@@ -84,4 +94,6 @@ class AutomationCase(TransactionCase):
     def get_tracking_message(self, lead):
         """:return: the newest message that tracks a change of stage"""
         self.pass_commit()
-        return lead.message_ids.filtered(lambda m: "stage_id" in m.tracking_value_ids.field_id.mapped("name"))[:1]
+        return lead.message_ids.filtered(
+            lambda m: "stage_id" in m.tracking_value_ids.field_id.mapped("name")
+        )[:1]

@@ -40,7 +40,9 @@ class TestTriggerMixin(AutomationCase):
         cls.registry._setup_models__(cls.env.cr, ["test.service.visit"])
         cls.registry.init_models(cls.env.cr, ["test.service.visit"], {"module": "crm_sales_stage"})
         cls.addClassCleanup(cls.forget_model)
-        cls.line = cls.create_line(cls.visit, "service_visit_done", filter_domain="[('name', '=', 'Measured')]")
+        cls.line = cls.create_line(
+            cls.visit, "service_visit_done", filter_domain="[('name', '=', 'Measured')]"
+        )
 
     @classmethod
     def forget_model(cls):

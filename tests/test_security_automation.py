@@ -70,7 +70,14 @@ class TestSecurity(AutomationCase):
             )
 
     def test_private_methods(self):
-        for name in ("_process", "_process_rule", "_cron_catch_up", "_get_rules", "_set_fault", "_trigger_crm_stage"):
+        for name in (
+            "_process",
+            "_process_rule",
+            "_cron_catch_up",
+            "_get_rules",
+            "_set_fault",
+            "_trigger_crm_stage",
+        ):
             model = self.env["sale.order" if name.startswith("_trigger") else "crm.stage.automation"]
             with self.subTest(name), self.assertRaises(AccessError):
                 get_public_method(model, name)
@@ -99,7 +106,9 @@ class TestSecurity(AutomationCase):
         self.assertEqual(line.action_server_id.crm_stage_id, self.visit)
         self.call(self.manager, "crm.stage.automation", "action_preview", ids=line.ids)
         self.call(self.manager, "crm.stage.automation", "action_catch_up", ids=line.ids)
-        data = self.call(self.manager, "crm.stage.automation", "read", ["name", "fault", "model_name"], ids=line.ids)
+        data = self.call(
+            self.manager, "crm.stage.automation", "read", ["name", "fault", "model_name"], ids=line.ids
+        )
         self.assertEqual(data[0]["model_name"], "sale.order")
         copy_id = self.call(self.manager, "crm.stage.automation", "copy", ids=line.ids)[0]
         self.call(self.manager, "crm.stage.automation", "unlink", ids=[line.id, copy_id])
@@ -130,7 +139,11 @@ class TestSecurity(AutomationCase):
             with self.subTest(value):
                 with self.assertRaises(AccessError):
                     self.call(
-                        self.manager, "crm.stage.automation", "write", {"action_server_id": value}, ids=self.line.ids
+                        self.manager,
+                        "crm.stage.automation",
+                        "write",
+                        {"action_server_id": value},
+                        ids=self.line.ids,
                     )
                 with self.assertRaises(AccessError):
                     self.call(
@@ -190,8 +203,13 @@ class TestSecurity(AutomationCase):
             }
         )
         grouped = self.action.copy({"group_ids": [Command.set(self.env.ref("base.group_system").ids)]})
-        for action in self.code + other_model + grouped + self.env.ref("crm_sales_stage.action_move_to_stage_new"):
-            with self.subTest(action.name), self.assertRaisesRegex(ValidationError, "Move Opportunity to Stage"):
+        for action in (
+            self.code + other_model + grouped + self.env.ref("crm_sales_stage.action_move_to_stage_new")
+        ):
+            with (
+                self.subTest(action.name),
+                self.assertRaisesRegex(ValidationError, "Move Opportunity to Stage"),
+            ):
                 self.call(
                     admin, "crm.stage.automation", "write", {"action_server_id": action.id}, ids=self.line.ids
                 )
@@ -206,7 +224,11 @@ class TestSecurity(AutomationCase):
         ):
             with self.subTest(domain), self.assertRaisesRegex(ValidationError, "condition"):
                 self.call(
-                    self.manager, "crm.stage.automation", "write", {"filter_domain": domain}, ids=self.line.ids
+                    self.manager,
+                    "crm.stage.automation",
+                    "write",
+                    {"filter_domain": domain},
+                    ids=self.line.ids,
                 )
 
     def test_condition_reads_nothing_forbidden(self):
@@ -221,7 +243,11 @@ class TestSecurity(AutomationCase):
         ):
             with self.subTest(domain), self.assertRaisesRegex(ValidationError, "may not read"):
                 self.call(
-                    self.manager, "crm.stage.automation", "write", {"filter_domain": domain}, ids=self.line.ids
+                    self.manager,
+                    "crm.stage.automation",
+                    "write",
+                    {"filter_domain": domain},
+                    ids=self.line.ids,
                 )
 
     def test_nothing_revealed(self):
@@ -238,7 +264,8 @@ class TestSecurity(AutomationCase):
         """A fault is told on the line though the salesperson who met it has no right on lines."""
         self.line.sudo().flush_recordset()
         self.env.cr.execute(
-            "UPDATE crm_stage_automation SET filter_domain = %s WHERE id = %s", ["[('gone', '=', 1)]", self.line.id]
+            "UPDATE crm_stage_automation SET filter_domain = %s WHERE id = %s",
+            ["[('gone', '=', 1)]", self.line.id],
         )
         self.line.invalidate_recordset()
         self.env.registry.clear_cache()
@@ -253,7 +280,9 @@ class TestSecurity(AutomationCase):
 @tagged("post_install", "-at_install")
 class TestSecurityByHttp(HttpCase):
     def test_endpoints(self):
-        new_test_user(self.env, login="rpc_salesman", groups="sales_team.group_sale_salesman", password="rpc_salesman")
+        new_test_user(
+            self.env, login="rpc_salesman", groups="sales_team.group_sale_salesman", password="rpc_salesman"
+        )
         new_test_user(self.env, login="rpc_portal", groups="base.group_portal", password="rpc_portal")
         for login in ("rpc_salesman", "rpc_portal", None):
             self.authenticate(login, login)
@@ -265,7 +294,12 @@ class TestSecurityByHttp(HttpCase):
                             {
                                 "jsonrpc": "2.0",
                                 "method": "call",
-                                "params": {"model": model, "method": "search_read", "args": [[]], "kwargs": {}},
+                                "params": {
+                                    "model": model,
+                                    "method": "search_read",
+                                    "args": [[]],
+                                    "kwargs": {},
+                                },
                             }
                         ),
                         headers={"Content-Type": "application/json"},

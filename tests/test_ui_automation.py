@@ -17,6 +17,7 @@ class TestUiAutomation(HttpCase, AutomationCase):
                 login=login,
                 password=login,
                 email=f"{login}@example.com",
+                lang="en_US",
                 groups=f"base.group_user,sales_team.{group}",
             )
             team.crm_team_member_ids = [Command.create({"user_id": user.id})]
@@ -48,5 +49,10 @@ class TestUiAutomation(HttpCase, AutomationCase):
         )
         self.assertEqual((lead.stage_id, lead.won_status), (self.closed, "won"))
         bodies = "".join(lead.message_ids.mapped("body"))
-        for event in ("a quotation is created", "an activity is planned", "a quotation is sent", "an order is confirmed"):
+        for event in (
+            "a quotation is created",
+            "an activity is planned",
+            "a quotation is sent",
+            "an order is confirmed",
+        ):
             self.assertIn(event, bodies)

@@ -42,7 +42,7 @@ registry.category("web_tour.tours").add("crm_stage_automation_consultant", {
         ...stepUtils.goToAppSteps("crm.crm_menu_root"),
         {
             content: "add a column",
-            trigger: ".o_opportunity_kanban .o_column_quick_create:not(.o_quick_create_unfolded) .o_quick_create_folded, .o_column_quick_create .o_quick_create_folded",
+            trigger: ".o_opportunity_kanban .o_column_quick_create.o_quick_create_folded .o_quick_create_button",
             run: "click",
         },
         { trigger: ".o_column_quick_create input", run: "edit Measured" },
@@ -127,7 +127,6 @@ registry.category("web_tour.tours").add("crm_stage_automation_salesperson", {
 });
 
 registry.category("web_tour.tours").add("crm_stage_automation_confirm", {
-    url: "/odoo",
     steps: () => [
         { trigger: ".o_sale_order button[name=action_confirm]", run: "click" },
         { trigger: '.o_statusbar_status button[data-value="sale"][aria-checked="true"]' },
