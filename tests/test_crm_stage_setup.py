@@ -18,7 +18,12 @@ class TestCrmStageSetup(SalesStageCase):
         Stage = cls.env["crm.stage"]
         cls.lead_in, cls.qualified, cls.proposal, cls.waiting, cls.signed = cls.own = Stage.create(
             [
-                {"name": name, "sequence": sequence, "probability_mode": "predictive", "is_won": name == "Signed"}
+                {
+                    "name": name,
+                    "sequence": sequence,
+                    "probability_mode": "predictive",
+                    "is_won": name == "Signed",
+                }
                 for sequence, name in enumerate(
                     ("Lead in", "Qualified", "Proposal made", "Waiting room", "Signed"), start=10
                 )
@@ -114,7 +119,9 @@ class TestCrmStageSetup(SalesStageCase):
         self.assertEqual(merged.stage_id, self.own - self.waiting)
         self.assertEqual(set(merged.mapped("action")), {"keep"}, "Nothing is undone unasked")
         merged.action = "restore"
-        self.assertEqual(self.get_line(wizard, self.qualified).moving_count, 6, "All but the one that moved on")
+        self.assertEqual(
+            self.get_line(wizard, self.qualified).moving_count, 6, "All but the one that moved on"
+        )
         self.apply(wizard)
         self.assertTrue(all(self.own.mapped("active")))
         for lead in self.all - moved_on:

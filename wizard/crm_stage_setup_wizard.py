@@ -48,13 +48,17 @@ class CrmStageSetupWizard(models.TransientModel):
     def _get_default_lines(self):
         """:return: values of a line for each stage but the default ones, with what is proposed for it"""
         defaults = self.env["crm.stage"]._get_default_stages()
-        stages = self.env["crm.stage"].with_context(active_test=False).search([("id", "not in", defaults.ids)])
+        stages = (
+            self.env["crm.stage"].with_context(active_test=False).search([("id", "not in", defaults.ids)])
+        )
         holding = stages._count_opportunities()
         lines = []
         for stage in stages:
             if stage.active:
                 target = self._propose_target(stage)
-                lines.append({"stage_id": stage.id, "action": "merge" if target else "keep", "target_id": target.id})
+                lines.append(
+                    {"stage_id": stage.id, "action": "merge" if target else "keep", "target_id": target.id}
+                )
             elif stage.setup_stage_id:
                 lines.append({"stage_id": stage.id, "action": "keep", "target_id": stage.setup_stage_id.id})
             elif stage in holding:
@@ -239,10 +243,12 @@ class CrmStageSetupWizardLine(models.TransientModel):
             return 0
         return len(
             leads.filtered(
-                lambda lead: lead.active
-                and lead.won_status == "pending"
-                and lead.is_automated_probability
-                and lead.probability != destination.probability
+                lambda lead: (
+                    lead.active
+                    and lead.won_status == "pending"
+                    and lead.is_automated_probability
+                    and lead.probability != destination.probability
+                )
             )
         )
 
