@@ -77,6 +77,15 @@ class CrmStageSetupWizard(models.TransientModel):
                 return target
         return stage.browse()
 
+    has_obstacle = fields.Boolean(
+        compute="_compute_has_obstacle", help="Whether any of the lines cannot be done."
+    )
+
+    @api.depends("line_ids.obstacle")
+    def _compute_has_obstacle(self):
+        for wizard in self:
+            wizard.has_obstacle = any(wizard.line_ids.mapped("obstacle"))
+
     @api.depends("line_ids.moving_count", "line_ids.probability_count")
     def _compute_counts(self):
         for wizard in self:
@@ -151,9 +160,13 @@ class CrmStageSetupWizardLine(models.TransientModel):
     )
     open_count = fields.Integer("Open", compute="_compute_counts", help="Active opportunities in this stage.")
     archived_count = fields.Integer(
-        "Archived", compute="_compute_counts", help="Archived opportunities in this stage that are not lost."
+        "Archived Ones",
+        compute="_compute_counts",
+        help="Archived opportunities in this stage that are not lost.",
     )
-    lost_count = fields.Integer("Lost", compute="_compute_counts", help="Lost opportunities in this stage.")
+    lost_count = fields.Integer(
+        "Lost Ones", compute="_compute_counts", help="Lost opportunities in this stage."
+    )
     moving_count = fields.Integer(
         "Moving", compute="_compute_moving", help="Opportunities that get another stage."
     )
@@ -200,7 +213,7 @@ class CrmStageSetupWizardLine(models.TransientModel):
         return {"merge": self.target_id, "restore": self.stage_id}.get(self.action, self.target_id.browse())
 
     def _get_moving_opportunities(self):
-        """:return: opportunities that this line moves, inactive ones included, as far as the user may see them"""
+        """:return: opportunities that this line moves, inactive ones included, of those the user may see"""
         self.ensure_one()
         leads = self.env["crm.lead"].with_context(active_test=False)
         if self.action == "merge" and self.target_id:
@@ -258,7 +271,7 @@ class CrmStageSetupWizardLine(models.TransientModel):
         if self.action == "merge":
             if not self.target_id:
                 return self.env._("Choose the default stage to merge it into.")
-            if self.target_id not in self.possible_target_ids:
+            if self.target_id not in self.possible_target_ids._origin:
                 return self.env._("Opportunities would change between won and open: choose another stage.")
             hidden = self.open_count + self.archived_count + self.lost_count - self.moving_count
             if hidden:
