@@ -2,7 +2,7 @@
 # The work is done by dev/*.sh, which cope with any folder name; make only names the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-odoo lint i18n shell psql stop clean
+.PHONY: help run test test-odoo soak lint i18n shell psql stop clean
 
 export ODOO STATE PORT ARGS
 
@@ -23,6 +23,9 @@ test: ## Run the whole suite, browser tests included
 
 test-odoo: ## Run Odoo's own tests without and with the addon, and tell the differences
 	@bash ./dev/test_odoo.sh
+
+soak: ## Let eight clients and a manager loose on a multi-worker server, and check what is left
+	@bash ./dev/soak.sh
 
 lint: ## Check the code with ruff and pylint-odoo
 	@bash ./dev/lint.sh
