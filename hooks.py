@@ -26,9 +26,14 @@ def post_init_hook(env):
     """Archive the five stages in a live database; elsewhere let demo opportunities show them."""
     stages = env["crm.stage"]._get_default_stages()
     if not _is_adopted(env):
+<<<<<<< HEAD
         # Not by the ORM, which keeps a pipeline's last won stage: the customer may do without one.
         env.cr.execute(SQL("UPDATE crm_stage SET active = false WHERE id = ANY(%s)", stages.ids))
         stages.invalidate_recordset(["active"])
+=======
+        stages.active = False
+        _suggest_probabilities(env)
+>>>>>>> main
         return
     env["crm.lead"]._place_demo_opportunities()
 
@@ -83,6 +88,26 @@ def _is_untouched(env):
 def _is_adopted(env):
     """Whether the five stages are the pipeline of this database (no other stage is there)."""
     return not env["crm.stage"].search_count([("id", "not in", env["crm.stage"]._get_default_stages().ids)])
+
+
+def _suggest_probabilities(env):
+    """Evenly rising percentages for the customer's stages, should they ever be taken off Odoo's scoring."""
+    env.cr.execute(
+        SQL(
+            """
+            UPDATE crm_stage
+               SET probability = CASE WHEN is_won THEN 100 ELSE suggestion.probability END
+              FROM (
+                SELECT id, ROUND(20.0 * ROW_NUMBER() OVER (ORDER BY sequence, id) / COUNT(*) OVER ()) * 5
+                           AS probability
+                  FROM crm_stage
+                 WHERE probability IS NULL
+              ) AS suggestion
+             WHERE crm_stage.id = suggestion.id
+            """
+        )
+    )
+    env["crm.stage"].invalidate_model(["probability"])
 
 
 def _adopt_odoo_stages(env):

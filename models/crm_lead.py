@@ -222,12 +222,13 @@ class CrmLead(models.Model):
 
     def _update_automated_probabilities(self):
         """Odoo's nightly job leaves weighted revenues stale: set those of fixed stages right after it."""
-        super()._update_automated_probabilities()
+        res = super()._update_automated_probabilities()
         self._update_probabilities_of_stages(
             self.env["crm.stage"]
             .with_context(active_test=False)
             .search([("probability_mode", "=", "fixed"), ("is_won", "=", False)])
         )
+        return res
 
     @api.model
     def _update_probabilities_of_stages(self, stages):

@@ -1,4 +1,4 @@
-from odoo import _, api, fields, models
+from odoo import api, fields, models
 from odoo.exceptions import RedirectWarning, UserError, ValidationError
 from odoo.fields import Domain
 
@@ -47,15 +47,15 @@ class CrmStage(models.Model):
     @api.model
     def _default_probability_mode(self):
         """A new stage does as the others: in a pipeline left to Odoo's scoring it is predictive too."""
-        modes = set(self.search([]).mapped("probability_mode"))
-        return "predictive" if modes == {"predictive"} else "fixed"
+        modes = [mode for (mode,) in self._read_group([], ["probability_mode"])]
+        return "predictive" if modes == ["predictive"] else "fixed"
 
     @api.constrains("is_won", "probability")
     def _check_won_probability(self):
         for stage in self:
             if stage.is_won and stage.probability != 100:
                 raise ValidationError(
-                    _(
+                    self.env._(
                         'The stage "%(stage)s" is a won stage: its probability is always 100%%. '
                         'Untick "Is Won Stage" first if it should be lower.',
                         stage=stage.name,

@@ -28,7 +28,7 @@ class TestInstall(SalesStageCase):
             stage.write({"name": name, "sequence": sequence, "probability_mode": "predictive"})
         # as the delivering transaction left them, not as edited by the user of this test
         cls.env.flush_all()
-        cls.env.cr.execute("UPDATE crm_stage SET write_uid = 1")
+        cls.env.cr.execute("UPDATE crm_stage SET write_uid = 1, probability = NULL")
         cls.env.invalidate_all()
 
     def install(self):
@@ -84,6 +84,9 @@ class TestInstall(SalesStageCase):
         self.assertEqual(self.env["crm.stage"].search([]), self.odoo_stages, "The columns are what they were")
         self.assertEqual(self.odoo_stages.read(fields), before)
         self.assertEqual(set(self.odoo_stages.mapped("probability_mode")), {"predictive"})
+        self.assertEqual(
+            self.odoo_stages.mapped("probability"), [25, 50, 75, 100], "Rising, and 100 when won"
+        )
         self.assertEqual(leads.read(lead_fields), leads_before)
 
     def test_lost_live_opportunity_counts_as_live(self):

@@ -1,0 +1,40 @@
+# Only what developers need: the addon itself is the rest of this folder.
+# The work is done by dev/*.sh, which cope with any folder name; make only names the targets.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint i18n shell psql stop clean
+
+export ODOO STATE PORT ARGS
+
+help: ## List the targets and variables
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@echo
+	@echo "Variables (make run PORT=8080):"
+	@echo "  ODOO   folder of your own Odoo 19 (with odoo-bin, or the odoo package), instead of fetching one"
+	@echo "  STATE  folder for all that is fetched and made (default: .dev in this folder)"
+	@echo "  PORT   port of the web client (default: 8069, or the next free one)"
+	@echo "  ARGS   more arguments for pytest (make test ARGS='-k probability')"
+
+run: ## Serve Odoo 19 with demo data and this addon, in English and French
+	@bash ./dev/run.sh
+
+test: ## Run the whole suite, browser tests included
+	@bash ./dev/test.sh
+
+lint: ## Check the code with ruff and pylint-odoo
+	@bash ./dev/lint.sh
+
+i18n: ## Export the terms to i18n/ and bring the French ones up to date
+	@bash ./dev/i18n.sh
+
+shell: ## Open Odoo's shell on the database of `make run`
+	@bash ./dev/shell.sh
+
+psql: ## Open PostgreSQL's shell on the database of `make run`
+	@bash ./dev/psql.sh
+
+stop: ## Stop the private PostgreSQL
+	@bash ./dev/clean.sh stop
+
+clean: ## Stop everything and remove all that was made here
+	@bash ./dev/clean.sh

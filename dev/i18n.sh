@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# make i18n: export the terms of the addon as the database of `make test` has them, and update the French file.
+# shellcheck source=lib.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+
+prepare
+start_cluster
+has_database test || die "run make test first: the terms are exported from its database"
+write_config test "$(free_port 8169)"
+odoo_task -c "$CONFIG" -u "$ADDON"
+odoo i18n export -c "$CONFIG" -d test "$ADDON"
+"$PYTHON" "$ROOT/dev/update_po.py" "$ROOT/i18n/$ADDON.pot" "$ROOT/i18n/fr.po"

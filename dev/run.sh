@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# make run: serve Odoo 19 with demo data and this addon, and tell where.
+# shellcheck source=lib.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+
+provide_database() {
+    local known=$STATE/database.fingerprint
+    write_config sales "$port"
+    if ! has_database sales; then
+        provide_template
+        say "Installing the addon"
+        rm -f -- "$known"
+        copy_database template sales
+        write_config sales "$port"
+    elif [[ $(cat -- "$known" 2>/dev/null) == "$(fingerprint)" ]]; then
+        return
+    fi
+    # -i on a fresh copy, -u when the addon changed; an interrupted installation is done again
+    if [[ -z $(sql sales -tAc "SELECT 1 FROM ir_module_module WHERE name = '$ADDON' AND state = 'installed'") ]]; then
+        odoo_task -c "$CONFIG" -i "$ADDON"
+    else
+        say "The addon has changed: updating the database"
+        odoo_task -c "$CONFIG" -u "$ADDON"
+    fi
+    fingerprint >"$known"
+}
+
+wait_until_ready() {
+    until "$PYTHON" -c "import urllib.request as r; r.urlopen('http://127.0.0.1:$port/web/health', timeout=5)" 2>/dev/null; do
+        kill -0 "$server" 2>/dev/null || die "Odoo stopped; see $STATE/odoo.log"
+        sleep 0.5
+    done
+}
+
+prepare
+port=$(free_port "${PORT:-8069}")
+[[ -z ${PORT:-} || $port == "$PORT" ]] || die "port $PORT is taken: choose another (make run PORT=...)"
+start_cluster
+provide_database
+
+odoo -c "$CONFIG" >"$RUNTIME/state/odoo.log" 2>&1 &
+server=$!
+trap 'kill "$server" 2>/dev/null; wait "$server" 2>/dev/null; stop_cluster_when_last' EXIT
+trap 'exit 130' INT TERM
+wait_until_ready
+cat <<INFO
+
+  Odoo 19 with Sales Stages is ready:
+
+    http://127.0.0.1:$port/odoo/crm
+
+    login admin, password admin    manager (all rights)
+    login demo, password demo      salesperson (own opportunities)
+
+  French: click on your name, My Preferences, Language. Ctrl-C stops it. Its log: $STATE/odoo.log
+
+INFO
+wait "$server"

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# make test: the whole suite through pytest-odoo, in a database of its own.
+# shellcheck source=lib.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+
+provide_database() {
+    local known=$STATE/test.fingerprint
+    write_config test "$(free_port 8169)"
+    if has_database test && [[ $(cat -- "$known" 2>/dev/null) == "$(fingerprint)" ]]; then
+        return
+    fi
+    provide_template
+    say "Installing the addon"
+    rm -f -- "$known"
+    copy_database template test
+    write_config test "$(free_port 8169)"
+    odoo_task -c "$CONFIG" -i "$ADDON"
+    fingerprint >"$known"
+}
+
+# pytest-odoo and Odoo skip browser tests in silence where something is missing.
+require_browser() {
+    [[ -n $(find_chromium) ]] || die "no Chromium found: browser tests would be skipped"
+    "$PYTHON" -c 'import websocket' || die "no websocket-client: browser tests would be skipped"
+}
+
+refuse_skipped() {
+    "$PYTHON" - "$1" <<'PY'
+import sys
+from xml.etree import ElementTree
+
+cases = ElementTree.parse(sys.argv[1]).iter("testcase")
+skipped = [f"{case.get('classname')}.{case.get('name')}" for case in cases if case.find("skipped") is not None]
+if skipped:
+    sys.exit("Error: these tests were skipped, so they tell nothing:\n  " + "\n  ".join(skipped))
+PY
+}
+
+prepare
+require_browser
+start_cluster
+provide_database
+declare -a extra
+eval "extra=(${ARGS:-})"
+say "Running the tests"
+cd "$RUNTIME"
+report=$RUNTIME/state/tests.xml
+status=0
+ODOO_RC=$CONFIG PYTHONPATH=$RUNTIME/odoo "$PYTHON" -m pytest -p no:cacheprovider --odoo-http \
+    --junitxml="$report" "$RUNTIME/addons/$ADDON/tests" "${extra[@]}" || status=$?
+refuse_skipped "$report"
+exit "$status"
