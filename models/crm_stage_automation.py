@@ -58,7 +58,8 @@ class CrmStageAutomation(models.Model):
         string="When",
         required=True,
         help="What must happen for opportunities to move. An e-mail counts as sent when it goes out to "
-        "somebody outside of the company from the opportunity, and as received when it comes in by the mail gateway.",
+        "somebody outside of the company from the opportunity, and as received when it comes in by the "
+        "mail gateway.",
     )
     model_name = fields.Char(
         string="Model",
@@ -390,7 +391,7 @@ class CrmStageAutomation(models.Model):
         """Move the opportunities of documents to which something has just happened.
 
         The furthest stage wins: an opportunity that one rule moved is none of the next ones' business.
-        A faulty rule leaves its opportunities to them. Each rule moves all of its own in one run of its action.
+        A faulty rule leaves its opportunities to them. Each rule moves all of its own in one run.
 
         :param dict documents_by_trigger: recordset by trigger
         """
@@ -423,7 +424,7 @@ class CrmStageAutomation(models.Model):
         # What the business action left pending is not this line's fault: let it fail, if it does, before.
         self.env.flush_all()
         try:
-            # Not flushing by itself: that would run the hooks of the commit, too, which post tracking messages.
+            # Not flushing by itself: that would run the commit's hooks, too, which post tracking messages.
             with self.env.cr.savepoint(flush=False):
                 documents_by_lead = line._get_matching_documents(pairs, leads)
                 if not documents_by_lead:
@@ -545,7 +546,7 @@ class CrmStageAutomation(models.Model):
         return rule
 
     def _get_documents_domain(self):
-        """:return: ``Domain`` of the documents that the trigger has happened to and that meet the condition"""
+        """:return: ``Domain`` of documents that the trigger has happened to and that meet the condition"""
         return self.env[self.model_name]._get_crm_stage_trigger_domain(self.trigger) & self._parse_domain()
 
     def _get_opportunities_domain(self):
