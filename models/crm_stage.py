@@ -128,7 +128,7 @@ class CrmStage(models.Model):
     def _get_ranks(self):
         """:return: position in the pipeline by stage id, archived stages included"""
         # sudo: whoever triggers an automation need not see stages
-        stages = self.sudo().with_context(active_test=False, lang=None).search([])
+        stages = self.sudo().with_context(active_test=False, lang=None).search(Domain.TRUE)
         return frozendict({stage_id: rank for rank, stage_id in enumerate(stages.ids)})
 
     def _get_earlier_stage_ids(self):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from psycopg2 import OperationalError
 
-from odoo import _, api, fields, models
+from odoo import api, fields, models
 from odoo.exceptions import ConcurrencyError, UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL, clean_context, frozendict, ormcache
@@ -58,7 +58,8 @@ class CrmStageAutomation(models.Model):
         string="When",
         required=True,
         help="What must happen for opportunities to move. An e-mail counts as sent when it goes out to "
-        "somebody outside of the company from the opportunity, and as received when it comes in by the mail gateway.",
+        "somebody outside of the company from the opportunity, and as received when it comes in by the "
+        "mail gateway.",
     )
     model_name = fields.Char(
         string="Model",
@@ -143,13 +144,15 @@ class CrmStageAutomation(models.Model):
                 "condition": line._get_condition_text(),
             }
             if values["origins"] and values["condition"]:
-                line.name = _('From %(origins)s to "%(stage)s" when %(event)s, if %(condition)s', **values)
+                line.name = self.env._(
+                    'From %(origins)s to "%(stage)s" when %(event)s, if %(condition)s', **values
+                )
             elif values["origins"]:
-                line.name = _('From %(origins)s to "%(stage)s" when %(event)s', **values)
+                line.name = self.env._('From %(origins)s to "%(stage)s" when %(event)s', **values)
             elif values["condition"]:
-                line.name = _('Move to "%(stage)s" when %(event)s, if %(condition)s', **values)
+                line.name = self.env._('Move to "%(stage)s" when %(event)s, if %(condition)s', **values)
             else:
-                line.name = _('Move to "%(stage)s" when %(event)s', **values)
+                line.name = self.env._('Move to "%(stage)s" when %(event)s', **values)
 
     def _get_condition_text(self):
         """:return: the condition in words when it is a simple one, a mention of it otherwise, or nothing"""
@@ -162,8 +165,8 @@ class CrmStageAutomation(models.Model):
             if len(conditions) == 1 and (text := self._get_term_text(conditions[0])):
                 return text
         except (ValueError, KeyError):
-            return _("its condition, which is not valid, is met")
-        return _("the document meets %s condition(s)", len(conditions))
+            return self.env._("its condition, which is not valid, is met")
+        return self.env._("the document meets %s condition(s)", len(conditions))
 
     def _get_term_text(self, condition):
         """:return: one condition in words, or None when it is none of the simple ones"""
@@ -177,7 +180,7 @@ class CrmStageAutomation(models.Model):
         elif field.type == "selection":
             labels = dict(field._description_selection(self.env))
             values = [labels.get(value, value) for value in values]
-        return _(
+        return self.env._(
             "%(field)s is %(values)s",
             field=field.get_description(self.env, ["string"])["string"],
             values=", ".join(map(str, values)) or "?",
@@ -197,7 +200,7 @@ class CrmStageAutomation(models.Model):
         for line in self:
             if line.stage_id in line.from_stage_ids:
                 raise ValidationError(
-                    _(
+                    self.env._(
                         'Opportunities cannot be moved from the stage "%s" to itself: '
                         "take it out of the stages they come from.",
                         line.stage_id.name,
@@ -214,7 +217,7 @@ class CrmStageAutomation(models.Model):
                 domain = line._parse_domain()
             except ValueError as error:
                 raise ValidationError(
-                    _(
+                    self.env._(
                         "The condition is not valid: build it with the condition editor, "
                         "out of fields, operators and plain values.\n%s",
                         line.filter_domain,
@@ -225,7 +228,7 @@ class CrmStageAutomation(models.Model):
             try:
                 domain.validate(model)
             except (ValueError, TypeError, NotImplementedError, UserError) as error:
-                raise ValidationError(_("The condition cannot be evaluated: %s", error)) from error
+                raise ValidationError(self.env._("The condition cannot be evaluated: %s", error)) from error
 
     @api.model
     def _check_condition(self, model, condition):
@@ -238,7 +241,7 @@ class CrmStageAutomation(models.Model):
             field = model._fields.get(name)
             if not field:
                 raise ValidationError(
-                    _(
+                    self.env._(
                         'The condition uses the field "%(field)s", which %(model)s does not have. '
                         "Choose another one.",
                         field=name,
@@ -247,7 +250,7 @@ class CrmStageAutomation(models.Model):
                 )
             if not model.has_access("read") or not model._has_field_access(field, "read"):
                 raise ValidationError(
-                    _(
+                    self.env._(
                         'You may not read the field "%(field)s" of %(model)s, '
                         "so a condition of yours cannot use it.",
                         field=name,
@@ -256,7 +259,7 @@ class CrmStageAutomation(models.Model):
                 )
             if not field._description_searchable:
                 raise ValidationError(
-                    _(
+                    self.env._(
                         'The field "%(field)s" of %(model)s cannot be searched. Choose another one.',
                         field=name,
                         model=self._get_model_label(model),
@@ -267,7 +270,7 @@ class CrmStageAutomation(models.Model):
             model = self.env[field.comodel_name]
             if position == len(names) and not model.has_access("read"):
                 raise ValidationError(
-                    _(
+                    self.env._(
                         "You may not read %s, so a condition of yours cannot use it.",
                         self._get_model_label(model),
                     )
@@ -287,7 +290,7 @@ class CrmStageAutomation(models.Model):
         for line in self.sudo():  # sudo: the field is not for sales managers, the check is for everybody
             if line.action_server_id and not line.action_server_id._is_plain_move_to(line.stage_id):
                 raise ValidationError(
-                    _(
+                    self.env._(
                         'The server action of an automation must be of the type "Move Opportunity to Stage", '
                         'for opportunities, to the stage "%s", without groups nor other actions.',
                         line.stage_id.name,
@@ -390,7 +393,7 @@ class CrmStageAutomation(models.Model):
         """Move the opportunities of documents to which something has just happened.
 
         The furthest stage wins: an opportunity that one rule moved is none of the next ones' business.
-        A faulty rule leaves its opportunities to them. Each rule moves all of its own in one run of its action.
+        A faulty rule leaves its opportunities to them. Each rule moves all of its own in one run.
 
         :param dict documents_by_trigger: recordset by trigger
         """
@@ -423,7 +426,7 @@ class CrmStageAutomation(models.Model):
         # What the business action left pending is not this line's fault: let it fail, if it does, before.
         self.env.flush_all()
         try:
-            # Not flushing by itself: that would run the hooks of the commit, too, which post tracking messages.
+            # Not flushing by itself: that would run the commit's hooks, too, which post tracking messages.
             with self.env.cr.savepoint(flush=False):
                 documents_by_lead = line._get_matching_documents(pairs, leads)
                 if not documents_by_lead:
@@ -462,7 +465,9 @@ class CrmStageAutomation(models.Model):
         self._assign_actions()
         if not self.action_server_id._is_plain_move_to(self.stage_id):
             raise UserError(
-                _('Its server action no longer moves opportunities to "%s": correct it.', self.stage_id.name)
+                self.env._(
+                    'Its server action no longer moves opportunities to "%s": correct it.', self.stage_id.name
+                )
             )
         self.action_server_id.with_context(
             active_model=leads._name,
@@ -477,10 +482,10 @@ class CrmStageAutomation(models.Model):
         bodies = {}
         for lead_id, document in documents_by_lead.items():
             if document._name == leads._name:
-                bodies[lead_id] = _("Moved by an automation: %s", name)
+                bodies[lead_id] = self.env._("Moved by an automation: %s", name)
             else:
                 link = document._get_html_link()
-                bodies[lead_id] = _(
+                bodies[lead_id] = self.env._(
                     "Moved by an automation: %(line)s (%(document)s)", line=name, document=link
                 )
         leads._set_moved_by(bodies)
@@ -537,7 +542,7 @@ class CrmStageAutomation(models.Model):
         rule = next((rule for rule in self._get_rules() if rule.line_id == self.id), None)
         if not rule:
             raise UserError(
-                _(
+                self.env._(
                     "This automation moves nothing while it, or its stage, is archived. "
                     "Unarchive it, then try again."
                 )
@@ -545,7 +550,7 @@ class CrmStageAutomation(models.Model):
         return rule
 
     def _get_documents_domain(self):
-        """:return: ``Domain`` of the documents that the trigger has happened to and that meet the condition"""
+        """:return: ``Domain`` of documents that the trigger has happened to and that meet the condition"""
         return self.env[self.model_name]._get_crm_stage_trigger_domain(self.trigger) & self._parse_domain()
 
     def _get_opportunities_domain(self):
@@ -577,12 +582,12 @@ class CrmStageAutomation(models.Model):
         leads = line.env["crm.lead"].search(line._get_opportunities_domain(), order="id")
         if len(leads) > CATCH_UP_BATCH:
             line._start_catch_up(leads)
-            message = _("%s opportunities will be moved within the next minutes.", len(leads))
+            message = self.env._("%s opportunities will be moved within the next minutes.", len(leads))
         else:
             moved_ids = line._move_opportunities_of_documents(leads)
             if moved_ids is None:
-                raise UserError(_("The opportunities could not be moved.\n%s", line.fault))
-            message = _("%s opportunities moved.", len(moved_ids))
+                raise UserError(self.env._("The opportunities could not be moved.\n%s", line.fault))
+            message = self.env._("%s opportunities moved.", len(moved_ids))
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",

@@ -85,7 +85,7 @@ class CrmStageTriggerMixin(models.AbstractModel):
 
     @api.model
     def _search_crm_stage_lead_ids(self, domain):
-        """:return: ids or subquery of the opportunities of matching documents, for ``Domain("id", "in", …)``"""
+        """:return: ids, or a subquery, of the opportunities of matching documents, for ``("id", "in")``"""
         path = self._crm_stage_lead_path
         if "." in path:
             return self.search(domain).mapped(path).ids

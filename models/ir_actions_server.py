@@ -1,6 +1,6 @@
 import ast
 
-from odoo import _, api, fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
 
@@ -48,7 +48,7 @@ class IrActionsServer(models.Model):
 
     def _generate_action_name(self):
         if self.state == "crm_stage" and self.crm_stage_id:
-            return _("Move to %s", self.crm_stage_id.name)
+            return self.env._("Move to %s", self.crm_stage_id.name)
         return super()._generate_action_name()
 
     @api.depends("model_id", "state")
@@ -72,7 +72,7 @@ class IrActionsServer(models.Model):
     def _check_crm_stage(self):
         for action in self.filtered(lambda action: action.state == "crm_stage"):
             if not action.crm_stage_id:
-                raise ValidationError(_("Choose the stage that the opportunities are moved to."))
+                raise ValidationError(self.env._("Choose the stage that the opportunities are moved to."))
             if action.model_id.model != "crm.lead":
                 action._check_crm_lead_path()
 
@@ -81,7 +81,7 @@ class IrActionsServer(models.Model):
         model = self.env[self.model_id.model]
         if not self.crm_lead_path:
             raise ValidationError(
-                _(
+                self.env._(
                     "Choose the path that leads from %s to its opportunity, "
                     "as there is none, or more than one.",
                     self.model_id.name,
@@ -91,7 +91,7 @@ class IrActionsServer(models.Model):
             field = model._fields.get(name)
             if not field or not field.relational:
                 raise ValidationError(
-                    _(
+                    self.env._(
                         'The path "%(path)s" does not lead from %(model)s to an opportunity: '
                         '"%(field)s" is no link. '
                         "Choose another path.",
@@ -103,7 +103,7 @@ class IrActionsServer(models.Model):
             model = self.env[field.comodel_name]
         if model._name != "crm.lead":
             raise ValidationError(
-                _(
+                self.env._(
                     'The path "%(path)s" leads to %(target)s, not to an opportunity. Choose another path.',
                     path=self.crm_lead_path,
                     target=self.env["ir.model"]._get(model._name).name,
@@ -119,7 +119,7 @@ class IrActionsServer(models.Model):
         )
         if lines:
             raise UserError(
-                _(
+                self.env._(
                     "Stage automations run this action: delete them first.\n%s",
                     "\n".join(lines.mapped("name")),
                 )
@@ -175,7 +175,7 @@ class IrActionsServer(models.Model):
     def _get_plain_move_to(self, stage):
         """:return: the action that automation lines of ``stage`` share, created when there is none"""
         actions = self.search([("state", "=", "crm_stage"), ("crm_stage_id", "=", stage.id)], order="id")
-        name = _("Move to %s", stage.name)
+        name = self.env._("Move to %s", stage.name)
         return actions.filtered(lambda action: action._is_plain_move_to(stage))[:1] or self.create(
             {
                 "name": name,

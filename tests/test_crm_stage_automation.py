@@ -823,12 +823,12 @@ class TestFaults(AutomationCase):
         order = self.create_order(lead)
 
         def compute(orders):
-            raise UserError("business")
+            raise ZeroDivisionError("business")
 
         order.order_line.product_uom_qty = 5  # leaves the amounts to be computed
         with (
             patch.object(type(order), "_compute_amounts", compute),
-            self.assertRaisesRegex(UserError, "business"),
+            self.assertRaisesRegex(ZeroDivisionError, "business"),
         ):
             order.action_quotation_sent()
         self.assertFalse(self.line.fault)
