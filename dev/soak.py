@@ -105,7 +105,7 @@ def manage(client, stages, stop, errors):
 
 
 def check(client, leads, done, errors):
-    """Where the rules say: nowhere before the furthest event; won ones at 100, open ones with their stage's."""
+    """Opportunities are where their furthest event put them; won ones are at 100%, lost ones inactive."""
     fields = ["stage_id", "active", "won_status", "probability", "automated_probability"]
     ranks = {
         stage["id"]: (rank, stage["is_won"])
