@@ -294,7 +294,7 @@ def without_hooks():
             setattr(SaleOrder, name, hook)
 
 
-HEADER = """| | records | (a) nothing | (b) floor | (c) addon | (d) rules | (e) watching rules | c / b | d / c |
+HEADER = """| | records | (a) nothing | (b) floor | (c) addon | (d) rules | (e) watching | c / b | d / c |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|"""
 IDLE_HEADER = """| | records | without hooks, ms (queries) | with hooks, ms (queries) | ratio |
 |---|--:|--:|--:|--:|"""
