@@ -26,14 +26,10 @@ def post_init_hook(env):
     """Archive the five stages in a live database; elsewhere let demo opportunities show them."""
     stages = env["crm.stage"]._get_default_stages()
     if not _is_adopted(env):
-<<<<<<< HEAD
         # Not by the ORM, which keeps a pipeline's last won stage: the customer may do without one.
         env.cr.execute(SQL("UPDATE crm_stage SET active = false WHERE id = ANY(%s)", stages.ids))
         stages.invalidate_recordset(["active"])
-=======
-        stages.active = False
         _suggest_probabilities(env)
->>>>>>> main
         return
     env["crm.lead"]._place_demo_opportunities()
 
