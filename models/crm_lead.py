@@ -140,7 +140,7 @@ class CrmLead(models.Model):
         # ... leaves the probability of archived ones behind (0% of an archived one would mean lost), ...
         for probability, leads in followers.grouped("automated_probability").items():
             if probability:
-                leads.with_context(silent.env.context).probability = probability
+                leads.with_env(silent.env).probability = probability
         # ... and takes every closing date for one of a won opportunity that was reopened.
         self._restore_closing_dates(closing_dates)
         self._log_transfer(previous)

@@ -270,7 +270,7 @@ class CrmStage(models.Model):
         if all(stage.team_ids for stage in self):
             return self.team_ids - left.team_ids
         # sudo: stages are shared by all companies' teams
-        return self.env["crm.team"].sudo().search([]) - left.team_ids
+        return self.env["crm.team"].sudo().search([("active", "=", True)]) - left.team_ids
 
     def _get_last_stage_message(self, is_won, teams):
         """:return: why these stages have to stay, and what to do"""
@@ -301,7 +301,7 @@ class CrmStage(models.Model):
 
         :return: sequence and probability of a stage that comes there
         """
-        stages = self.with_context(active_test=False).search([])
+        stages = self.search([("active", "in", (True, False))])
         final = stages.filtered(lambda stage: stage.active and stage.is_won)[-1:]
         position = stages.ids.index(final.id) if final else len(stages)
         before, after = stages[:position], stages[position:]

@@ -23,7 +23,7 @@ class TestCrmStageDelete(PipelineCase):
     def open_wizard(self, stages, **values):
         stages = stages.with_user(self.manager)
         action = stages.action_open_delete_wizard()
-        return stages.env[action["res_model"]].with_context(action["context"]).create(values)
+        return stages.env[action["res_model"]].with_context(**action["context"]).create(values)
 
     def test_unlink_is_refused_and_shows_what_is_in_there(self):
         stages = (self.quotation | self.visit).with_user(self.manager)
@@ -32,7 +32,7 @@ class TestCrmStageDelete(PipelineCase):
         message, action, _button, _context = caught.exception.args
         self.assertIn('"Quotation": 3 active, 2 archived, 1 lost', message)
         self.assertNotIn("Technical Visit", message)
-        shown = self.env[action["res_model"]].with_context(action["context"]).search(action["domain"])
+        shown = self.env[action["res_model"]].with_context(**action["context"]).search(action["domain"])
         self.assertEqual(shown, self.opportunities)
         self.assertTrue(stages.exists() == stages)
 

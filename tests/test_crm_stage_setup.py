@@ -30,22 +30,22 @@ class TestCrmStageSetup(SalesStageCase):
             ]
         )
         cls.stages.active = False
-        cls.followers = cls.create(4, cls.qualified)
-        cls.by_hand = cls.create(1, cls.qualified)
+        cls.followers = cls.create_in(4, cls.qualified)
+        cls.by_hand = cls.create_in(1, cls.qualified)
         cls.by_hand.probability = 33
-        cls.lost = cls.create(2, cls.qualified)
+        cls.lost = cls.create_in(2, cls.qualified)
         cls.lost.action_set_lost()
-        cls.archived = cls.create(1, cls.proposal)
+        cls.archived = cls.create_in(1, cls.proposal)
         cls.archived.action_archive()
-        cls.won = cls.create(2, cls.signed)
-        cls.waiting_leads = cls.create(1, cls.waiting)
+        cls.won = cls.create_in(2, cls.signed)
+        cls.waiting_leads = cls.create_in(1, cls.waiting)
         cls.env.cr.flush()
         cls.all = (
             cls.followers + cls.by_hand + cls.lost + cls.archived + cls.won + cls.waiting_leads
         ).with_context(active_test=False)
 
     @classmethod
-    def create(cls, number, stage):
+    def create_in(cls, number, stage):
         return cls.create_opportunities(number, stage_id=stage.id).with_env(cls.env)
 
     def get_wizard(self):
@@ -111,7 +111,7 @@ class TestCrmStageSetup(SalesStageCase):
         self.apply(self.get_wizard())
         moved_on = self.followers[0]
         moved_on.stage_id = self.stage_visit
-        newcomer = self.create(1, self.stage_estimate)
+        newcomer = self.create_in(1, self.stage_estimate)
         self.env.flush_all()
         self.env.cr.precommit.run()
         wizard = self.get_wizard()
@@ -151,7 +151,7 @@ class TestCrmStageSetup(SalesStageCase):
     def test_automations_become_active_with_their_stage(self):
         wizard = self.get_wizard()
         wizard.line_ids.action = "keep"
-        lead = self.create(1, self.lead_in)
+        lead = self.create_in(1, self.lead_in)
         self.env["sale.order"].create({"partner_id": self.env.user.partner_id.id, "opportunity_id": lead.id})
         self.assertEqual(lead.stage_id, self.lead_in, "Idle while their stage is archived")
         # before the customer's own stages, as the five come with low sequences
@@ -178,7 +178,9 @@ class TestCrmStageSetup(SalesStageCase):
 
     def test_opportunities_of_another_company(self):
         company = self.env["res.company"].create({"name": "Elsewhere"})
-        self.create(1, self.qualified).write({"company_id": company.id, "user_id": False, "team_id": False})
+        self.create_in(1, self.qualified).write(
+            {"company_id": company.id, "user_id": False, "team_id": False}
+        )
         manager = new_test_user(self.env, "setup_manager", "sales_team.group_sale_manager")
         wizard = self.env["crm.stage.setup.wizard"].with_user(manager).create({})
         with self.assertRaisesRegex(UserError, "Qualified: 1 of its opportunities are not yours"):
