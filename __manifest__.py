@@ -1,6 +1,6 @@
 {
     "name": "Sales Stages",
-    "summary": "Five sales stages with their probabilities, managed from the pipeline",
+    "summary": "Five sales stages with their probabilities, and cards that move by themselves",
     "version": "19.0.1.0.0",
     "category": "Sales/CRM",
     "author": "Sales Stages",

@@ -3,7 +3,7 @@
 # shellcheck source=lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
-SUITES=(${SUITES:-crm sale_crm sale base_automation test_crm_full calendar})
+read -ra suites <<<"${SUITES:-crm sale_crm sale base_automation test_crm_full calendar}"
 
 provide_databases() {
     provide_template
@@ -27,11 +27,13 @@ provide_databases() {
 
 # Usage: run_suites <database>; a report by test name goes to <database>.xml
 run_suites() {
-    local suite paths=()
-    for suite in "${SUITES[@]}"; do
-        paths+=("$RUNTIME/odoo/odoo/addons/$suite/tests")
+    local suite addons paths=()
+    for suite in "${suites[@]}"; do
+        # fetched: all addons are in the package; a checkout has most of them beside it
+        for addons in "$RUNTIME/odoo/odoo/addons" "$RUNTIME/odoo/addons"; do
+            [[ ! -d $addons/$suite/tests ]] || paths+=("$addons/$suite/tests")
+        done
     done
-    [[ -d ${paths[0]} ]] || paths=("${paths[@]/\/odoo\/odoo\/addons\///odoo/addons/}")
     say "Odoo's tests on $1 (log: $STATE/$1.log)"
     write_config "$1" "$(free_port 8369)"
     (cd "$RUNTIME" && ODOO_RC=$CONFIG PYTHONPATH=$RUNTIME/odoo "$PYTHON" -m pytest -p no:cacheprovider --odoo-http -q \
