@@ -2,7 +2,7 @@
 # The work is done by dev/*.sh, which cope with any folder name; make only names the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint i18n shell psql stop clean
+.PHONY: help run test bench test-odoo soak lint i18n shell psql stop clean
 
 export ODOO STATE PORT ARGS
 
@@ -20,6 +20,15 @@ run: ## Serve Odoo 19 with demo data and this addon, in English and French
 
 test: ## Run the whole suite, browser tests included
 	@bash ./dev/test.sh
+
+bench: ## Measure the automations against the floor and Automation Rules
+	@bash ./dev/bench.sh
+
+test-odoo: ## Run Odoo's own tests without and with the addon, and tell the differences
+	@bash ./dev/test_odoo.sh
+
+soak: ## Let eight clients and a manager loose on a multi-worker server, and check what is left
+	@bash ./dev/soak.sh
 
 lint: ## Check the code with ruff and pylint-odoo
 	@bash ./dev/lint.sh

@@ -26,8 +26,11 @@ def post_init_hook(env):
     """Archive the five stages in a live database; elsewhere let demo opportunities show them."""
     stages = env["crm.stage"]._get_default_stages()
     if not _is_adopted(env):
-        stages.active = False
+        # Not by the ORM, which keeps a pipeline's last won stage: the customer may do without one.
+        env.cr.execute(SQL("UPDATE crm_stage SET active = false WHERE id = ANY(%s)", stages.ids))
+        stages.invalidate_recordset(["active"])
         _suggest_probabilities(env)
+        env.ref("crm_sales_stage.crm_stage_setup_todo").state = "open"
         return
     env["crm.lead"]._place_demo_opportunities()
 
@@ -42,7 +45,9 @@ def uninstall_hook(env):
     unused -= leads.search([("stage_id", "in", unused.ids)]).stage_id
     unused.unlink()
     # Without our external ids the other stages are the customer's own records, which uninstalling keeps.
-    env["ir.model.data"].search([("module", "=", "crm_sales_stage"), ("model", "=", "crm.stage")]).unlink()
+    # So are the tag and the type of technical visits, which meetings and activities bear.
+    kept = ("crm.stage", "calendar.event.type", "mail.activity.type")
+    env["ir.model.data"].search([("module", "=", "crm_sales_stage"), ("model", "in", kept)]).unlink()
     env["crm.stage.report"]._drop_stays()
     env.ref("crm.menu_crm_lead_stage_act").group_ids = env.ref("base.group_no_one")
     env.ref("crm.crm_stage_action").view_mode = "list,form"

@@ -1,4 +1,7 @@
+from markupsafe import Markup, escape
+
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
@@ -9,9 +12,16 @@ WEIGHTED_REVENUES = {
     "recurring_revenue_prorated": "recurring_revenue",
 }
 
+# Messages that came in by the mail gateway, and notifications that went out to somebody outside
+EMAIL = Domain("message_type", "=", "email")
+EXTERNAL_EMAIL_NOTIFICATION = Domain("notification_type", "=", "email") & (
+    Domain("res_partner_id", "=", False) | Domain("res_partner_id.partner_share", "=", True)
+)
+
 
 class CrmLead(models.Model):
-    _inherit = "crm.lead"
+    _name = "crm.lead"
+    _inherit = ["crm.lead", "crm.stage.trigger.mixin"]
 
     probability_source = fields.Selection(
         [("stage", "From the stage"), ("scoring", "Predictive scoring"), ("manual", "Set by hand")],
@@ -46,8 +56,11 @@ class CrmLead(models.Model):
                 lead.probability_source = "stage" if lead.stage_gives_probability else "scoring"
 
     def write(self, vals):
-        """Opportunities that enter a fixed stage take its probability, one set by hand before included."""
-        if not {"stage_id", "team_id", "type"} & vals.keys():
+        """Opportunities that enter a fixed stage take its probability, one set by hand before included.
+
+        With ``keep_probability`` in the context, one set by hand before stays.
+        """
+        if not {"stage_id", "team_id", "type"} & vals.keys() or self.env.context.get("keep_probability"):
             return super().write(vals)
         stages_before = {lead: lead.stage_id for lead in self}
         res = super().write(vals)
@@ -87,6 +100,220 @@ class CrmLead(models.Model):
         for in_stage in opportunities.grouped("stage_id").values():
             in_stage[2::3].stage_id = visit
         open_leads._take_stage_probability()
+
+    # ------------------------------------------------------------------
+    # Archived and deleted stages
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _read_group_stage_ids(self, stages, domain):
+        """An archived stage is a column only where it holds opportunities of the view."""
+        shown = super()._read_group_stage_ids(stages.with_context(active_test=True), domain)
+        # As in Odoo, users see stages that they may not read (`sudo` for the order of them only).
+        return stages.browse((shown | stages).sudo().sorted().ids)
+
+    def _stage_find(self, team_id=False, domain=None, order="sequence, id", limit=1):
+        """No opportunity is put in an archived stage, even where archived opportunities are dealt with."""
+        opportunities = self.with_context(active_test=True)
+        stages = super(CrmLead, opportunities)._stage_find(team_id, domain, order, limit)
+        return stages.with_env(self.env)
+
+    def _transfer_to_stage(self, stage):
+        """Move opportunities whose stage goes away, all at once; nothing but their stage changes.
+
+        Outcome, archived state, closing date and a probability set by hand stay as they are. Those that
+        follow their stage's probability, or Odoo's scoring, go on doing so.
+
+        :raise UserError: when an open or lost opportunity would become won, or a won one open
+        """
+        if any(lead.stage_id.is_won != stage.is_won for lead in self):
+            raise UserError(
+                self.env._(
+                    'Moving to "%(stage)s" would change whether opportunities are won. '
+                    "Choose a won stage for won opportunities, another stage for all others.",
+                    stage=stage.name,
+                )
+            )
+        archived = self.filtered(lambda lead: not lead.active)
+        followers = archived.filtered(
+            lambda lead: lead.won_status == "pending" and lead.is_automated_probability
+        )
+        closing_dates = {lead.id: lead.date_closed for lead in self if lead.date_closed}
+        previous = {lead: lead.stage_id for lead in self}
+        silent = self.with_context(keep_probability=True, tracking_disable=True)
+        silent.write({"stage_id": stage.id})
+        # Odoo brings archived opportunities back when they enter a won stage, ...
+        silent.filtered(lambda lead: lead in archived and lead.active).active = False
+        # ... leaves the probability of archived ones behind (0% of an archived one would mean lost), ...
+        for probability, leads in followers.grouped("automated_probability").items():
+            if probability:
+                leads.with_env(silent.env).probability = probability
+        # ... and takes every closing date for one of a won opportunity that was reopened.
+        self._restore_closing_dates(closing_dates)
+        self._log_transfer(previous)
+
+    def _log_transfer(self, previous):
+        """Odoo's own tracking of the stage, for all opportunities at once instead of one after the other.
+
+        It notifies nobody: no follower wants a thousand e-mails about a stage that was tidied away.
+
+        :param previous: stage by opportunity
+        """
+        tracked = self.fields_get(["stage_id"], attributes=("string", "type", "selection", "currency_field"))
+        messages = self._message_log_batch({})
+        values_list = []
+        for lead, message in zip(self, messages, strict=True):
+            _changes, commands = lead._mail_track(tracked, {"stage_id": previous[lead]})
+            values_list += [{**values, "mail_message_id": message.id} for _create, _id, values in commands]
+        # sudo: as Odoo does, its tracking is nobody's to write
+        self.env["mail.tracking.value"].sudo().create(values_list)
+
+    @api.model
+    def _restore_closing_dates(self, closing_dates):
+        """:param closing_dates: datetime by opportunity id"""
+        if not closing_dates:
+            return
+        self.flush_model(["date_closed"])
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE crm_lead
+                   SET date_closed = previous.date_closed
+                  FROM unnest(%s, %s) AS previous (id, date_closed)
+                 WHERE crm_lead.id = previous.id
+                """,
+                list(closing_dates),
+                list(closing_dates.values()),
+            )
+        )
+        self.invalidate_model(["date_closed"])
+        self.browse(closing_dates).modified(["date_closed"])
+
+    def _pls_prepare_frequencies(self, lead_values, leads_pls_fields, target_state=None):
+        """Odoo's scoring looks up the stage of every lost opportunity: one may be archived."""
+        known = super(CrmLead, self.with_context(active_test=False))
+        frequencies = known._pls_prepare_frequencies(lead_values, leads_pls_fields, target_state)
+        used = {values.get("stage_id") for values in lead_values}
+        archived = self.env["crm.stage"].with_context(active_test=False).search([("active", "=", False)])
+        for stage in archived:
+            # Not scored for what happens in the stages of the pipeline
+            if stage.id not in used:
+                frequencies.get("stage_id", {}).pop(str(stage.id), None)
+        return frequencies
+
+    # ------------------------------------------------------------------
+    # Stage automations: e-mails, as triggers
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _get_crm_stage_triggers(self):
+        return {
+            **super()._get_crm_stage_triggers(),
+            "email_sent": self.env._("an e-mail is sent"),
+            "email_received": self.env._("an e-mail is received"),
+        }
+
+    @api.model
+    def _get_crm_stage_trigger_domain(self, trigger):
+        if trigger == "email_received":
+            return Domain("message_ids", "any", EMAIL & ~Domain("author_id.partner_share", "=", False))
+        if trigger == "email_sent":
+            return Domain(
+                "message_ids",
+                "any",
+                Domain("message_type", "=", "email_outgoing")
+                | (
+                    Domain("message_type", "in", ("comment", "email"))
+                    & Domain("notification_ids", "any", EXTERNAL_EMAIL_NOTIFICATION)
+                ),
+            )
+        return super()._get_crm_stage_trigger_domain(trigger)
+
+    def _get_crm_stage_leads(self):
+        return [(lead, lead) for lead in self]
+
+    @api.model
+    def _get_crm_stage_lead_domain(self, leads=None):
+        return Domain.TRUE if leads is None else Domain("id", "in", leads.ids)
+
+    @api.model
+    def _search_crm_stage_lead_ids(self, domain):
+        return self._search(domain)
+
+    def _notify_thread(self, message, msg_vals=False, **kwargs):
+        """Who gets a message, and how, is known here: an internal note is no e-mail to the customer."""
+        recipients = super()._notify_thread(message, msg_vals=msg_vals, **kwargs)
+        if self._get_heard_crm_stage_triggers() and (
+            trigger := self._get_email_trigger(message, recipients, kwargs)
+        ):
+            self._trigger_crm_stage(trigger)
+        return recipients
+
+    def _get_email_trigger(self, message, recipients, notify_kwargs):
+        """:return: which of this model's triggers a posted message is, if any
+
+        In: through the mail gateway from somebody outside. Out: written by one of us, to somebody outside.
+        """
+        message = message.sudo()  # sudo: only to see where it comes from
+        is_external = message.message_type == "email" and (
+            not message.author_id or message.author_id.partner_share
+        )
+        if is_external:
+            return "email_received"
+        if (
+            message.message_type not in ("comment", "email", "email_outgoing")
+            or message.author_id.partner_share
+            or self._is_notification_scheduled(notify_kwargs.get("scheduled_date"))
+        ):
+            return None
+        if any(recipient["share"] and recipient["notif"] == "email" for recipient in recipients):
+            return "email_sent"
+        # Somebody of ours wrote from their own mail program: Odoo sends it to nobody who has it already.
+        return "email_sent" if message.message_type == "email" and message.incoming_email_to else None
+
+    # ------------------------------------------------------------------
+    # Stage automations: moving
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _get_movable_domain(self, stage, origin_ids=None, team_ids=None):
+        """
+        :param origin_ids: ids of the stages that opportunities may come from, False for none; default: all
+        :param team_ids: of the stage, when the caller knows them
+        :return: ``Domain`` of the opportunities that may be moved to ``stage``: won, lost and archived ones,
+            and those of teams that do not have this stage, are left alone
+        """
+        domain = (
+            Domain("type", "=", "opportunity")
+            & Domain("active", "=", True)
+            & Domain("won_status", "=", "pending")
+            & Domain("stage_id", "!=", stage.id)
+        )
+        if origin_ids is not None:
+            domain &= Domain("stage_id", "in", origin_ids)
+        if team_ids := stage.team_ids.ids if team_ids is None else team_ids:
+            domain &= Domain("team_id", "in", team_ids)
+        return domain
+
+    def _set_moved_by(self, bodies):
+        """Let the message that tracks the change of stage tell what moved the opportunity.
+
+        :param dict bodies: text or markup by opportunity id
+        """
+        self.env.cr.precommit.data.setdefault("crm_sales_stage.moved_by", {}).update(bodies)
+        if self.env.user.share:
+            # A customer who signs did not move the card.
+            self._track_set_author(self.env.ref("base.partner_root"))
+
+    def _message_track(self, fields_iter, initial_values_dict):
+        """Add what moved the opportunity to what others say in the same message ("Expected revenue …")."""
+        moved_by = self.env.cr.precommit.data.pop("crm_sales_stage.moved_by", {})
+        bodies = self.env.cr.precommit.data.setdefault("mail.tracking.message.crm.lead", {})
+        for lead_id, body in moved_by.items():
+            bodies[lead_id] = (
+                Markup("%s<br/>%s") % (body, bodies[lead_id]) if bodies.get(lead_id) else escape(body)
+            )
+        return super()._message_track(fields_iter, initial_values_dict)
 
     # ------------------------------------------------------------------
     # Odoo's probability machinery

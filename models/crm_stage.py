@@ -1,6 +1,7 @@
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import RedirectWarning, UserError, ValidationError
 from odoo.fields import Domain
+from odoo.tools import frozendict, ormcache
 
 # The stages this addon delivers, in the order of a sale: external id and English name, as in the data
 DEFAULT_STAGES = {
@@ -35,6 +36,26 @@ class CrmStage(models.Model):
     active = fields.Boolean(
         default=True,
         help="An archived stage leaves the pipeline. Its opportunities stay in it.",
+    )
+    ask_outcome = fields.Boolean(
+        string="Ask Won or Lost",
+        help="For a won stage: an opportunity dropped on it in the pipeline, or the stage clicked on the "
+        "opportunity, asks whether it is won or lost. In lists, imports and automations the stage means won.",
+    )
+    setup_stage_id = fields.Many2one(
+        "crm.stage",
+        string="Merged Into",
+        readonly=True,
+        copy=False,
+        ondelete="set null",
+        help="The default stage that this stage was merged into when the default stages were set up.",
+    )
+    automation_ids = fields.One2many(
+        "crm.stage.automation",
+        "stage_id",
+        string="Automations",
+        groups="sales_team.group_sale_manager",
+        help="What moves opportunities to this stage by itself.",
     )
 
     win_rate = fields.Float(
@@ -105,18 +126,75 @@ class CrmStage(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        return super().create([self._complete_won_values(vals) for vals in vals_list])
+        stages = super().create([self._complete_won_values(vals) for vals in vals_list])
+        self._clear_automation_cache()
+        return stages
 
     def write(self, vals):
-        """Let open opportunities that follow their stage follow its new probability too."""
+        """Let open opportunities that follow their stage follow its new probability too.
+
+        :raise UserError: when archiving would leave somebody without an open or a won stage
+        """
+        if not vals.get("active", True):
+            self._check_not_last()
         vals = self._complete_won_values(vals)
         if not {"probability", "probability_mode", "is_won"} & vals.keys():
-            return super().write(vals)
+            res = super().write(vals)
+            self._clear_automation_cache(vals)
+            return res
         before = {stage: (stage.probability_mode, stage.probability) for stage in self}
         res = super().write(vals)
+        self._clear_automation_cache(vals)
         changed = self.filtered(lambda stage: (stage.probability_mode, stage.probability) != before[stage])
         changed._apply_probability_to_opportunities()
         return res
+
+    def unlink(self):
+        """Archive automations whose origins are all gone: they would take opportunities from anywhere."""
+        # sudo: deleting a stage takes rights on stages, not on automations
+        lines = self.env["crm.stage.automation"].sudo().search([("from_stage_ids", "in", self.ids)])
+        res = super().unlink()
+        lines.exists().filtered(lambda line: not line.from_stage_ids).active = False
+        self._clear_automation_cache()
+        return res
+
+    def _clear_automation_cache(self, vals=None):
+        """Let all workers forget ranks and rules, after ``vals`` were written that they are made of."""
+        if vals is None or {"sequence", "name", "active", "team_ids"} & vals.keys():
+            self.env.registry.clear_cache()
+
+    @api.model
+    @ormcache()
+    def _get_ranks(self):
+        """:return: position in the pipeline by stage id, archived stages included"""
+        # sudo: whoever triggers an automation need not see stages
+        stages = self.sudo().with_context(active_test=False, lang=None).search(Domain.TRUE)
+        return frozendict({stage_id: rank for rank, stage_id in enumerate(stages.ids)})
+
+    def _get_earlier_stage_ids(self):
+        """
+        :return: ids of the stages before this one, and False: an opportunity without stage is before all
+        """
+        ranks = self._get_ranks()
+        return frozenset({False, *(stage_id for stage_id, rank in ranks.items() if rank < ranks[self.id])})
+
+    @api.model
+    def name_create(self, name):
+        """A stage made by its name alone, as "Add a new column" does, lands before the final stage."""
+        stage = self.create({"name": name, **self._get_new_column_values()})
+        return stage.id, stage.display_name
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_needed(self):
+        """Nothing is lost by deleting a stage: no opportunity, and no stage that a pipeline has to have.
+
+        :raise RedirectWarning: its button shows the opportunities in there, inactive ones included
+        :raise UserError: for the last open or the last won stage
+        """
+        if message := self._get_holding_message():
+            action = self._get_opportunities_action()
+            raise RedirectWarning(message, action, self.env._("Show the Opportunities"))
+        self._check_not_last()
 
     @api.model
     def _complete_won_values(self, vals):
@@ -148,6 +226,139 @@ class CrmStage(models.Model):
                 Domain("stage_id", "in", predictive.ids) & Domain("won_status", "=", "pending")
             )
             open_leads.modified(["stage_id"])
+
+    # ------------------------------------------------------------------
+    # Deleting and archiving
+    # ------------------------------------------------------------------
+
+    def action_open_delete_wizard(self):
+        """:return: the action that offers what may be done instead of deleting stages with opportunities"""
+        self.check_access("unlink")
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Delete Stage") if len(self) == 1 else self.env._("Delete Stages"),
+            "res_model": "crm.stage.delete.wizard",
+            "views": [(False, "form")],
+            "target": "new",
+            "context": {"default_stage_ids": self.ids, "dialog_size": "medium"},
+        }
+
+    def _count_opportunities(self):
+        """Opportunities that nobody here may see (another company's) hold a stage too: all are counted.
+
+        :return: ``{stage: {"active": 2, "archived": 0, "lost": 1}}`` for the stages that hold any
+        """
+        # sudo: only numbers are told
+        groups = (
+            self.env["crm.lead"]
+            .sudo()
+            .with_context(active_test=False)
+            ._read_group([("stage_id", "in", self.ids)], ["stage_id", "active", "won_status"], ["__count"])
+        )
+        counts = {}
+        for stage, active, won_status, count in groups:
+            kind = "lost" if won_status == "lost" else "active" if active else "archived"
+            by_kind = counts.setdefault(stage.sudo(False), {"active": 0, "archived": 0, "lost": 0})
+            by_kind[kind] += count
+        return counts
+
+    def _get_holding_message(self):
+        """:return: what these stages hold, stage by stage; empty when they hold nothing"""
+        counts = self._count_opportunities()
+        if not counts:
+            return ""
+        lines = [
+            self.env._(
+                '"%(stage)s": %(active)s active, %(archived)s archived, %(lost)s lost',
+                stage=stage.name,
+                **counts[stage],
+            )
+            for stage in self
+            if stage in counts
+        ]
+        return self.env._(
+            "A stage that holds opportunities cannot be deleted:\n\n%(stages)s\n\n"
+            "Move them to another stage first, or archive the stage.",
+            stages="\n".join(lines),
+        )
+
+    def _get_opportunities_action(self):
+        """:return: action on all opportunities of these stages, inactive ones included"""
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Opportunities in %(stages)s", stages=", ".join(self.mapped("name"))),
+            "res_model": "crm.lead",
+            "views": [(self.env.ref("crm.crm_case_tree_view_oppor").id, "list"), (False, "form")],
+            "domain": [("stage_id", "in", self.ids)],
+            "context": {"active_test": False, "create": False},
+        }
+
+    def _check_not_last(self):
+        """:raise UserError: when the pipeline, or a team, has no open or no won stage without these"""
+        leaving = self.with_context(active_test=True).filtered("active")
+        others = leaving.search([("id", "not in", self.ids)])
+        for is_won, stages in leaving.grouped("is_won").items():
+            left = others.filtered(lambda stage, is_won=is_won: stage.is_won == is_won)
+            teams = stages._get_teams_left_out(left)
+            if teams or not left:
+                raise UserError(stages._get_last_stage_message(is_won, teams))
+
+    def _get_teams_left_out(self, left):
+        """:return: sales teams that use these stages and none of the stages ``left``"""
+        if not all(stage.team_ids for stage in left):
+            return self.env["crm.team"]
+        if all(stage.team_ids for stage in self):
+            return self.team_ids - left.team_ids
+        # sudo: stages are shared by all companies' teams
+        return self.env["crm.team"].sudo().search([("active", "=", True)]) - left.team_ids
+
+    def _get_last_stage_message(self, is_won, teams):
+        """:return: why these stages have to stay, and what to do"""
+        names = {"stages": ", ".join(self.mapped("name")), "teams": ", ".join(teams.mapped("name"))}
+        if is_won:
+            message = self.env._(
+                'A pipeline needs a won stage: "%(stages)s" is the last one. '
+                "Make another stage a won stage first.",
+                **names,
+            )
+        else:
+            message = self.env._(
+                'A pipeline needs an open stage, where opportunities start: "%(stages)s" is the last one. '
+                "Add another stage first.",
+                **names,
+            )
+        if teams:
+            message += "\n" + self.env._("Sales teams without another one: %(teams)s", **names)
+        return message
+
+    # ------------------------------------------------------------------
+    # Adding a column
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _get_new_column_values(self):
+        """Make room before the final (last won) stage.
+
+        :return: sequence and probability of a stage that comes there
+        """
+        stages = self.search([("active", "in", (True, False))])
+        final = stages.filtered(lambda stage: stage.active and stage.is_won)[-1:]
+        position = stages.ids.index(final.id) if final else len(stages)
+        before, after = stages[:position], stages[position:]
+        sequence = before[-1:].sequence + 1
+        shift = sequence + 1 - after[:1].sequence
+        if after and shift > 0:
+            for stage in after:
+                stage.sequence += shift
+        neighbour = before.filtered(lambda stage: stage.active and stage._gives_probability())[-1:]
+        return {"sequence": sequence, "probability": self._get_middle_probability(neighbour.probability)}
+
+    @api.model
+    def _get_middle_probability(self, lower):
+        """:return: a round percentage between ``lower`` and won"""
+        middle = (lower + 100) / 2
+        rounded = (round(middle / step) * step for step in (5, 1))
+        return next((value for value in rounded if lower < value < 100), round(middle, 2))
 
     # ------------------------------------------------------------------
     # Figures of the last 12 months

@@ -1,0 +1,316 @@
+"""What moving opportunities by automations costs: against none, the floor, and Odoo's Automation Rules.
+
+Run it in an Odoo shell, on a database with this addon and ``base_automation``; nothing is committed::
+
+    python -m odoo shell -c odoo.conf -d <database> --no-http < bench/bench_automation.py
+
+``BENCH_SIZES`` (default "20 200 500 5000") are the numbers of quotations; Automation Rules run up to 500.
+"""
+
+import contextlib
+import gc
+import os
+import sys
+import time
+
+from odoo import Command
+
+from odoo.addons.crm_sales_stage.models.sale_order import SaleOrder
+
+SIZES = [int(size) for size in os.environ.get("BENCH_SIZES", "20 200 500 5000").split()]
+ONE_BY_ONE = 30
+RULES_UP_TO = 500
+
+
+class Bench:
+    def __init__(self, env):
+        self.env = env(context={"lang": "en_US"})
+        self.estimate = env.ref("crm_sales_stage.stage_estimate")
+        self.quotation = env.ref("crm_sales_stage.stage_quotation")
+        self.closed = env.ref("crm_sales_stage.stage_closed")
+        self.lines = self.env["crm.stage.automation"].search([])
+        self.partner = self.env["res.partner"].create({"name": "Bench", "email": "bench@example.com"})
+        self.product = self.env["product.product"].create({"name": "Window", "list_price": 500})
+        stages = self.env["crm.stage"].with_context(active_test=False)._get_default_stages()
+        stages.active = True  # a live database has them archived
+
+    # ---- ways to move opportunities ----
+
+    @contextlib.contextmanager
+    def without_automation(self):
+        self.lines.active = False
+        yield lambda leads, stage: None
+        self.lines.active = True
+
+    @contextlib.contextmanager
+    def floor(self):
+        """By hand: one batch write."""
+        self.lines.active = False
+        yield lambda leads, stage: leads.write({"stage_id": stage.id})
+        self.lines.active = True
+
+    @contextlib.contextmanager
+    def with_addon(self):
+        yield lambda leads, stage: None
+
+    @contextlib.contextmanager
+    def with_rules(self):
+        """Two Automation Rules that do what the lines do: on creation and edition, with a condition."""
+        yield from self.apply_rules(watching=False)
+
+    @contextlib.contextmanager
+    def with_watching_rules(self):
+        """The same, by somebody who knows to restrict them to the change of one field."""
+        yield from self.apply_rules(watching=True)
+
+    def apply_rules(self, watching):
+        self.lines.active = False
+        rules = self.env["base.automation"].create(
+            [
+                # On writing, too: a quotation linked to an opportunity afterwards counts for the lines.
+                self.get_rule_values(
+                    "created",
+                    self.estimate,
+                    "opportunity_id",
+                    "[('opportunity_id', '!=', False), ('state', '=', 'draft')]",
+                ),
+                self.get_rule_values(
+                    "confirmed",
+                    self.closed,
+                    "state",
+                    "[('opportunity_id', '!=', False), ('state', '=', 'sale')]",
+                ),
+            ]
+        )
+        if not watching:
+            rules.trigger_field_ids = False
+        yield lambda leads, stage: None
+
+    def get_rule_values(self, name, stage, field, domain):
+        model_id = self.env["ir.model"]._get_id("sale.order")
+        action = {
+            "name": name,
+            "model_id": model_id,
+            "usage": "base_automation",
+            "state": "object_write",
+            "update_path": "opportunity_id.stage_id",
+            "resource_ref": f"crm.stage,{stage.id}",
+            "value": stage.id,
+        }
+        return {
+            "name": name,
+            "model_id": model_id,
+            "trigger": "on_create_or_write",
+            "trigger_field_ids": [Command.set(self.env["ir.model.fields"]._get("sale.order", field).ids)],
+            "filter_domain": domain,
+            "action_server_ids": [Command.create(action)],
+        }
+
+    # ---- what is measured ----
+
+    def create_leads(self, count):
+        leads = self.env["crm.lead"].create(
+            [
+                {"name": f"House {i}", "type": "opportunity", "partner_id": self.partner.id}
+                for i in range(count)
+            ]
+        )
+        self.commit()
+        return leads
+
+    def create_orders(self, leads, count=None):
+        return self.env["sale.order"].create(
+            [
+                {
+                    "partner_id": self.partner.id,
+                    "opportunity_id": lead_id,
+                    "order_line": [Command.create({"product_id": self.product.id, "product_uom_qty": 1})],
+                }
+                for lead_id in leads.ids or [False] * count
+            ]
+        )
+
+    def commit(self):
+        """What a commit does before it writes: tracking messages, too."""
+        self.env.flush_all()
+        self.env.cr.precommit.run()
+
+    def measure(self, way, count, prepare, act, check):
+        """:return: (seconds, queries) of one run, which is rolled back"""
+        savepoint = self.env.cr.savepoint()
+        with way() as move:
+            records = prepare(count)
+            self.commit()
+            self.env["crm.stage.automation"]._get_heard_triggers()  # as in a worker that has served a request
+            self.env.invalidate_all()
+            gc.collect()
+            queries, start = self.env.cr.sql_log_count, time.perf_counter()
+            act(records, move)
+            self.commit()
+            result = time.perf_counter() - start, self.env.cr.sql_log_count - queries
+            check(records, way)
+        savepoint.close(rollback=True)
+        self.env.registry.clear_cache()
+        if way in (self.with_rules, self.with_watching_rules):
+            self.env["base.automation"]._unregister_hook()
+        return result
+
+    def compare(self, name, count, prepare, act, check, ways):
+        """Print the best of some runs of each way, taking turns: others may use the machine."""
+        ways = ways if count <= RULES_UP_TO else ways[:3]
+        runs = {way: [] for way in ways}
+        for _turn in range(5 if count < 200 else 3 if count < 500 else 1):
+            for way in ways:
+                runs[way].append(self.measure(way, count, prepare, act, check))
+        print(format_row(name, count, [min(results) for results in runs.values()]), flush=True)
+
+    def run(self):
+        print(HEADER, flush=True)
+        ways = (
+            self.without_automation,
+            self.floor,
+            self.with_addon,
+            self.with_rules,
+            self.with_watching_rules,
+        )
+        for size in SIZES:
+            self.compare("create", size, self.create_leads, self.create, self.check(self.estimate), ways)
+        for size in [size for size in SIZES if size <= 500]:
+            self.compare(
+                "confirm, in batch", size, self.create_quoted, self.confirm, self.check(self.closed), ways
+            )
+        for size in [size for size in SIZES if size <= 500]:
+            self.compare(
+                "send, in batch", size, self.create_quoted, self.send, self.check(self.quotation), ways[:3]
+            )
+        self.compare(
+            "create, one by one",
+            ONE_BY_ONE,
+            self.create_leads,
+            self.create_each,
+            self.check(self.estimate),
+            ways,
+        )
+        self.compare(
+            "confirm, one by one",
+            ONE_BY_ONE,
+            self.create_quoted,
+            self.confirm_each,
+            self.check(self.closed),
+            ways,
+        )
+        self.compare(
+            "send, one by one",
+            ONE_BY_ONE,
+            self.create_quoted,
+            self.send_each,
+            self.check(self.quotation),
+            ways[:3],
+        )
+        self.run_idle()
+
+    def run_idle(self):
+        """Orders without opportunity, and with nothing listening: without our hooks, and with them."""
+        print("\n" + IDLE_HEADER, flush=True)
+        for name, way, prepare in (
+            ("no opportunity", self.with_addon, lambda count: self.env["crm.lead"]),
+            ("nothing listens", self.without_automation, self.create_leads),
+        ):
+            for size in [size for size in SIZES if size <= 500]:
+
+                def act(leads, move, size=size):
+                    self.create_orders(leads, size).action_confirm()
+
+                # Taking turns, so that a busy machine slows both down.
+                plain, ours = [], []
+                for _turn in range(4):
+                    with without_hooks():
+                        plain.append(self.measure(way, size, prepare, act, lambda *args: None))
+                    ours.append(self.measure(way, size, prepare, act, lambda *args: None))
+                before, after = min(plain), min(ours)
+                print(
+                    f"| create and confirm, {name} | {size} | {ms(before, size)} ({before[1]}) | "
+                    f"{ms(after, size)} ({after[1]}) | {after[0] / before[0]:.2f} |",
+                    flush=True,
+                )
+
+    def check(self, stage):
+        """:return: function that makes sure that the opportunities did move: doing nothing is fast"""
+
+        def check(records, way):
+            leads = records if records._name == "crm.lead" else records.opportunity_id
+            moved = leads.stage_id == stage
+            if moved != (way != self.without_automation):
+                sys.exit(f"{way.__name__}: opportunities in {leads.stage_id.mapped('name')}")
+
+        return check
+
+    def create_quoted(self, count):
+        """Quotations whose opportunities are in the first stage still."""
+        leads = self.create_leads(count)
+        orders = self.create_orders(leads)
+        leads.write({"stage_id": self.env.ref("crm_sales_stage.stage_new").id})
+        return orders
+
+    def create(self, leads, move):
+        self.create_orders(leads)
+        move(leads, self.estimate)
+
+    def confirm(self, orders, move):
+        orders.action_confirm()
+        move(orders.opportunity_id, self.closed)
+
+    def send(self, orders, move):
+        orders.action_quotation_sent()
+        move(orders.opportunity_id, self.quotation)
+
+    def each(self, records, act, move):
+        """One request a record: caches are empty each time."""
+        for record in records:
+            self.env.invalidate_all()
+            act(record, move)
+            self.commit()
+
+    def create_each(self, leads, move):
+        self.each(leads, self.create, move)
+
+    def confirm_each(self, orders, move):
+        self.each(orders, self.confirm, move)
+
+    def send_each(self, orders, move):
+        self.each(orders, self.send, move)
+
+
+@contextlib.contextmanager
+def without_hooks():
+    """As if this addon did not extend sale.order."""
+    hooks = {name: SaleOrder.__dict__[name] for name in ("create", "write")}
+    for name in hooks:
+        delattr(SaleOrder, name)
+    try:
+        yield
+    finally:
+        for name, hook in hooks.items():
+            setattr(SaleOrder, name, hook)
+
+
+HEADER = """| | records | (a) nothing | (b) floor | (c) addon | (d) rules | (e) watching | c / b | d / c |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|"""
+IDLE_HEADER = """| | records | without hooks, ms (queries) | with hooks, ms (queries) | ratio |
+|---|--:|--:|--:|--:|"""
+
+
+def ms(result, count):
+    return f"{1000 * result[0] / count:.2f} ms" if result else "–"
+
+
+def format_row(name, count, results):
+    a, b, c, *rest = results
+    d, e = rest or (None, None)
+    cells = [ms(result, count) for result in (a, b, c, d, e)]
+    cells += [f"{c[0] / b[0]:.2f}", f"{d[0] / c[0]:.1f}" if d else "–"]
+    return f"| {name} | {count} | {' | '.join(cells)} |"
+
+
+if "env" in globals():  # in the shell
+    Bench(globals()["env"]).run()

@@ -1,0 +1,47 @@
+"""Compare Odoo's own test results without and with the addon, by test name.
+
+Exits with an error when a test that passes without the addon does not with it, unless
+``expected_differences.txt`` gives a reason for it (five fixed stages only).
+"""
+
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+
+def read_results(path):
+    """:return: ``{test name: "passed" | "failed" | "skipped"}``"""
+    results = {}
+    for case in ElementTree.parse(path).iter("testcase"):
+        name = f"{case.get('classname').split('addons.')[-1]}.{case.get('name')}"
+        failed = case.find("failure") is not None or case.find("error") is not None
+        skipped = case.find("skipped") is not None
+        results[name] = "failed" if failed else "skipped" if skipped else "passed"
+    return results
+
+
+def read_reasons(path):
+    """:return: ``{test name: reason}``, of lines ``name: reason``"""
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    return dict(line.split(": ", 1) for line in lines)
+
+
+def main(state, reasons_path):
+    reasons = read_reasons(Path(reasons_path))
+    plain = read_results(Path(state) / "odoo_plain.xml")
+    print(f"without the addon: {len(plain)} tests, {list(plain.values()).count('passed')} passed")
+    unexpected = 0
+    for database, allowed in (("odoo_predictive", {}), ("odoo_fixed", reasons)):
+        results = read_results(Path(state) / f"{database}.xml")
+        different = {name for name in plain.keys() | results.keys() if plain.get(name) != results.get(name)}
+        print(f"{database}: {len(results)} tests, {len(different)} different")
+        for name in sorted(different):
+            reason = allowed.get(name, "NOT EXPECTED")
+            print(f"  {name}: {plain.get(name)} -> {results.get(name)} ({reason})")
+            unexpected += name not in allowed
+    if unexpected:
+        sys.exit(f"{unexpected} unexpected differences")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

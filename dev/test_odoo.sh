@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# make test-odoo: Odoo's own tests without the addon, with it, and with it left to Odoo's scoring; tells the differences.
+# shellcheck source=lib.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+
+read -ra suites <<<"${SUITES:-crm sale_crm sale base_automation test_crm_full calendar}"
+
+provide_databases() {
+    provide_template
+    if ! has_database odoo_plain; then
+        say "Installing what Odoo's tests need"
+        copy_database template odoo_making
+        write_config odoo_making 0
+        odoo_task -c "$CONFIG" -i base_automation,test_crm_full
+        copy_database odoo_making odoo_plain
+        sql postgres -c "DROP DATABASE odoo_making"
+    fi
+    say "Installing the addon"
+    copy_database odoo_plain odoo_fixed
+    write_config odoo_fixed 0
+    odoo_task -c "$CONFIG" -i "$ADDON"
+    copy_database odoo_fixed odoo_predictive
+    write_config odoo_predictive 0
+    echo "env['crm.stage'].search([]).probability_mode = 'predictive'; env.cr.commit()" |
+        odoo shell -c "$CONFIG" --no-http --log-level=error
+}
+
+# Usage: run_suites <database>; a report by test name goes to <database>.xml
+run_suites() {
+    local suite addons paths=()
+    for suite in "${suites[@]}"; do
+        # fetched: all addons are in the package; a checkout has most of them beside it
+        for addons in "$RUNTIME/odoo/odoo/addons" "$RUNTIME/odoo/addons"; do
+            [[ ! -d $addons/$suite/tests ]] || paths+=("$addons/$suite/tests")
+        done
+    done
+    say "Odoo's tests on $1 (log: $STATE/$1.log)"
+    write_config "$1" "$(free_port 8369)"
+    (cd "$RUNTIME" && ODOO_RC=$CONFIG PYTHONPATH=$RUNTIME/odoo "$PYTHON" -m pytest -p no:cacheprovider --odoo-http -q \
+        --junitxml="$RUNTIME/state/$1.xml" "${paths[@]}" >"$RUNTIME/state/$1.log" 2>&1) || true
+    tail -n 1 "$RUNTIME/state/$1.log"
+}
+
+prepare
+start_cluster
+provide_databases
+for database in odoo_plain odoo_predictive odoo_fixed; do
+    run_suites "$database"
+done
+"$PYTHON" "$ROOT/dev/compare_tests.py" "$STATE" "$ROOT/dev/expected_differences.txt"

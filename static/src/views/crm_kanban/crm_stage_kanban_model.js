@@ -1,0 +1,132 @@
+import { crmKanbanView } from "@crm/views/crm_kanban/crm_kanban_view";
+import { askLostReason, askOutcome } from "@crm_sales_stage/components/outcome_dialog/outcome_dialog";
+import { markRaw, reactive } from "@odoo/owl";
+import { Domain } from "@web/core/domain";
+import { _t } from "@web/core/l10n/translation";
+import { KeepLast } from "@web/core/utils/concurrency";
+import { formatFloat } from "@web/core/utils/numbers";
+import { FormViewDialog } from "@web/views/view_dialogs/form_view_dialog";
+
+const CrmKanbanModel = crmKanbanView.Model;
+
+export class CrmStageKanbanModel extends CrmKanbanModel {
+    setup() {
+        super.setup(...arguments);
+        /** How many opportunities of the filter were lost; Odoo does not load those. */
+        this.lost = reactive({ count: 0, domain: [], context: {} });
+        this.keepLastLost = markRaw(new KeepLast());
+    }
+
+    /**
+     * @override
+     */
+    async _loadData(config) {
+        if (config.isRoot && config.groupBy?.[0] === "stage_id" && !this.orm.isSample) {
+            // The columns do not wait for it.
+            this._loadLost(config);
+        }
+        return super._loadData(...arguments);
+    }
+
+    async _loadLost(config) {
+        const domain = Domain.and([config.domain, [["won_status", "=", "lost"]]]).toList();
+        const context = { ...config.context, active_test: false };
+        const count = await this.keepLastLost.add(
+            this.orm.silent.searchCount(config.resModel, domain, { context })
+        );
+        Object.assign(this.lost, { count, domain, context });
+    }
+}
+
+export class CrmStageKanbanDynamicGroupList extends CrmKanbanModel.DynamicGroupList {
+    get isGroupedByStage() {
+        return this.groupByField?.name === "stage_id";
+    }
+
+    /**
+     * Shows the columns as the server has them now. Odoo keeps a column that it showed before.
+     */
+    async reloadColumns() {
+        delete this.model.config.currentGroups;
+        await this.model.load();
+    }
+
+    /**
+     * A stage that means "won or lost" asks which. Nothing is moved before the answer, so the card of somebody
+     * who gives none is back where it was.
+     *
+     * @override
+     */
+    async moveRecord(dataRecordId, dataGroupId, refId, targetGroupId) {
+        const targetGroup = this.groups.find((group) => group.id === targetGroupId);
+        const record = this.records.find((record) => record.id === dataRecordId);
+        if (dataGroupId === targetGroupId || !this._isOutcomeAsked(record, targetGroup)) {
+            return super.moveRecord(...arguments);
+        }
+        const outcome = await askOutcome(this.model.dialog, record.data.name);
+        if (outcome === "won") {
+            return super.moveRecord(...arguments);
+        }
+        if (outcome === "lost" && (await askLostReason(this.model.action, record.resId))) {
+            await this.model.load();
+        }
+    }
+
+    _isOutcomeAsked(record, group) {
+        const stage = this.isGroupedByStage && group?.record?.data;
+        return Boolean(stage?.ask_outcome && stage.is_won && record?.data.won_status !== "won");
+    }
+
+    /**
+     * The server places a new stage, before the final one, and gives it a probability.
+     *
+     * @override
+     */
+    async _createGroup(groupName, foldField) {
+        if (!this.isGroupedByStage || foldField) {
+            return super._createGroup(...arguments);
+        }
+        const { relation } = this.groupByField;
+        const [id] = await this.model.orm.call(relation, "name_create", [groupName], {
+            context: this.context,
+        });
+        await this.reloadColumns();
+        this._notifyNewStage(id);
+    }
+
+    _notifyNewStage(id) {
+        const stage = this.model.root.groups.find((group) => group.value === id)?.record.data;
+        if (!stage) {
+            return;
+        }
+        const message =
+            stage.probability_mode === "fixed"
+                ? _t("Its opportunities get a probability of %s%.", formatFloat(stage.probability, { trailingZeros: false }))
+                : _t("Its opportunities get their probability from Odoo's predictive scoring.");
+        const close = this.model.notification.add(message, {
+            title: _t("Stage added before the final one"),
+            type: "success",
+            buttons: [
+                {
+                    name: _t("Settings"),
+                    primary: true,
+                    onClick: () => {
+                        close();
+                        this._editStage(id);
+                    },
+                },
+            ],
+        });
+    }
+
+    _editStage(id) {
+        this.model.dialog.add(FormViewDialog, {
+            resModel: this.groupByField.relation,
+            resId: id,
+            title: _t("Stage Settings"),
+            onRecordSaved: () => this.model.root.reloadColumns(),
+        });
+    }
+}
+
+CrmStageKanbanModel.DynamicGroupList = CrmStageKanbanDynamicGroupList;

@@ -1,0 +1,226 @@
+import { registry } from "@web/core/registry";
+
+const tours = registry.category("web_tour.tours");
+
+const column = (name) => `.o_kanban_group:has(.o_column_title:contains('${name}'))`;
+const card = (name) => `.o_kanban_record.o_draggable:contains('${name}')`;
+const noDialog = { trigger: "body:not(:has(.modal))" };
+
+/** Opens the gear of a column and clicks on one of its items. */
+const gear = (name, item) => [
+    {
+        content: `Open the gear of ${name}`,
+        trigger: `${column(name)} .o_kanban_header`,
+        run: `hover && click ${column(name)} .o_group_config .dropdown-toggle`,
+    },
+    { trigger: `.o-dropdown--menu ${item}`, run: "click" },
+];
+
+/** Chooses a stage in the dialog that deletes. */
+const chooseTarget = (name) => [
+    { trigger: ".modal [name=target_stage_id] input", run: `edit ${name}` },
+    { trigger: `.o-autocomplete--dropdown-item a:contains('${name}')`, run: "click" },
+];
+
+function expectColumns(...expected) {
+    return {
+        content: `The columns are ${expected.join(", ")}`,
+        trigger: `.o_kanban_group:nth-of-type(${expected.length}) .o_column_title:contains('${expected.at(-1)}')`,
+        run() {
+            const titles = [...document.querySelectorAll(".o_kanban_group .o_column_title span:first-child")].map(
+                (title) => title.textContent.trim()
+            );
+            if (titles.join() !== expected.join()) {
+                throw new Error(`The columns are ${titles.join()}`);
+            }
+        },
+    };
+}
+
+tours.add("crm_sales_stage_delete_stage", {
+    steps: () => [
+        { trigger: `${column("Technical Visit")} ${card("Kitchen")}` },
+        ...gear("Technical Visit", ".o_group_delete"),
+        {
+            content: "The dialog tells what is in there",
+            trigger: ".modal:has([name=active_count]:contains('1')):has([name=lost_count]:contains('1'))",
+        },
+        {
+            content: "Without a stage to move to nothing happens",
+            trigger: ".modal button[name=action_move_and_delete]",
+            run: "click",
+        },
+        {
+            trigger: ".modal:contains('Choose the stage to move the opportunities to')",
+        },
+        { trigger: ".modal:contains('Choose the stage to move') .modal-footer .btn-primary", run: "click" },
+        ...chooseTarget("Estimate"),
+        { trigger: ".modal button[name=action_move_and_delete]", run: "click" },
+        noDialog,
+        { trigger: `${column("Estimate")} ${card("Kitchen")}` },
+        expectColumns("New", "Estimate", "Quotation", "Won / Lost"),
+    ],
+});
+
+tours.add("crm_sales_stage_delete_stages_in_list", {
+    steps: () => [
+        { trigger: ".o_data_row:contains('Technical Visit') .o_list_record_selector input", run: "click" },
+        { trigger: ".o_data_row:contains('Quotation') .o_list_record_selector input", run: "click" },
+        { trigger: ".o_cp_action_menus .dropdown-toggle:contains('Actions')", run: "click" },
+        {
+            content: "There is one Delete, and it is ours",
+            trigger: ".o-dropdown--menu .o_menu_item:contains('Delete')",
+            run({ queryAll }) {
+                const found = queryAll(".o-dropdown--menu .o_menu_item:contains('Delete')").length;
+                if (found !== 1) {
+                    throw new Error(`${found} actions delete`);
+                }
+            },
+        },
+        { trigger: ".o-dropdown--menu .o_menu_item:contains('Delete')", run: "click" },
+        { trigger: ".modal [name=stage_ids]:contains('Technical Visit'):contains('Quotation')" },
+        ...chooseTarget("New"),
+        { trigger: ".modal button[name=action_move_and_delete]", run: "click" },
+        noDialog,
+        { trigger: ".o_list_view:not(:has(.o_data_row:contains('Technical Visit')))" },
+        { trigger: ".o_list_view:has(.o_data_row:contains('Estimate'))" },
+    ],
+});
+
+tours.add("crm_sales_stage_refused_on_form", {
+    steps: () => [
+        { trigger: ".o_form_view [name=name] input:value('Technical Visit')" },
+        { trigger: ".o_cp_action_menus .dropdown-toggle", run: "click" },
+        { trigger: ".o-dropdown--menu .o_menu_item:contains('Delete')", run: "click" },
+        { trigger: ".modal-footer .btn-primary:contains('Delete')", run: "click" },
+        {
+            content: "The message names the stage and counts",
+            trigger: `.modal:contains('"Technical Visit": 1 active, 1 archived, 0 lost')`,
+        },
+        { trigger: ".modal button:contains('Show the Opportunities')", run: "click" },
+        {
+            content: "Inactive ones are shown too",
+            trigger: ".o_list_view:has(.o_data_row:contains('Kitchen')):has(.o_data_row:contains('Bathroom'))",
+        },
+        { trigger: ".o_data_row:nth-of-type(2)" },
+        { trigger: ".o_list_view:not(:has(.o_data_row:nth-of-type(3) .o_data_cell))" },
+    ],
+});
+
+tours.add("crm_sales_stage_delete_with_progress", {
+    steps: () => [
+        { trigger: `${column("Technical Visit")} ${card("Kitchen")}` },
+        ...gear("Technical Visit", ".o_group_delete"),
+        ...chooseTarget("New"),
+        { trigger: ".modal button[name=action_move_and_delete]", run: "click" },
+        { trigger: ".modal .progress-bar" },
+        { trigger: ".modal:contains('of 300 moved')" },
+        noDialog,
+        expectColumns("New", "Estimate", "Quotation", "Won / Lost"),
+    ],
+});
+
+tours.add("crm_sales_stage_archive_stage", {
+    steps: () => [
+        { trigger: `${column("Technical Visit")} ${card("Kitchen")}` },
+        ...gear("Technical Visit", ".o_group_archive"),
+        { trigger: ".modal-footer .btn-primary:contains('Archive')", run: "click" },
+        {
+            content: "Nothing disappears: the column stays, marked",
+            trigger: `${column("Technical Visit")}:has(.o_crm_stage_archived) ${card("Kitchen")}`,
+        },
+        { trigger: `${column("Technical Visit")} ${card("Kitchen")}`, run: "click" },
+        {
+            content: "The form shows the opportunity's archived stage",
+            trigger: ".o_statusbar_status .o_arrow_button_current:contains('Technical Visit')",
+        },
+        { trigger: ".o_back_button", run: "click" },
+        {
+            trigger: `${column("Technical Visit")} ${card("Kitchen")}`,
+            run: `drag_and_drop (${column("Quotation")})`,
+        },
+        {
+            trigger: `${column("Technical Visit")} ${card("Bathroom")}`,
+            run: `drag_and_drop (${column("Quotation")})`,
+        },
+        { trigger: `${column("Quotation")}:has(${card("Kitchen")}) ${card("Bathroom")}` },
+        ...gear("Won / Lost", ".o_group_archive"),
+        { trigger: ".modal-footer .btn-primary:contains('Archive')", run: "click" },
+        { trigger: ".modal:contains('A pipeline needs a won stage')" },
+        { trigger: ".modal-footer .btn-primary", run: "click" },
+        noDialog,
+        { trigger: ".o_searchview_input", run: "edit Kitchen" },
+        { trigger: ".o_searchview_input", run: "press Enter" },
+        {
+            content: "The emptied archived column has left the pipeline",
+            trigger: `.o_kanban_renderer:not(:has(.o_column_title:contains('Technical Visit')))`,
+        },
+    ],
+});
+
+tours.add("crm_sales_stage_add_stage", {
+    steps: () => [
+        { trigger: `${column("Technical Visit")} ${card("Kitchen")}` },
+        { trigger: ".o_column_quick_create.o_quick_create_folded > div", run: "click" },
+        { trigger: ".o_column_quick_create input", run: "edit Negotiation" },
+        { trigger: ".o_column_quick_create .o_kanban_add", run: "click" },
+        expectColumns("New", "Estimate", "Technical Visit", "Quotation", "Negotiation", "Won / Lost"),
+        { trigger: ".o_notification:contains('90%')" },
+        { trigger: ".o_notification button:contains('Settings')", run: "click" },
+        { trigger: ".modal [name=probability] input:value(90)" },
+        { trigger: ".modal [name=name] input", run: "edit Last Call" },
+        { trigger: ".modal [name=probability] input", run: "edit 92" },
+        { trigger: ".modal .o_form_button_save", run: "click" },
+        noDialog,
+        expectColumns("New", "Estimate", "Technical Visit", "Quotation", "Last Call", "Won / Lost"),
+        {
+            content: "Reorder by dragging a column",
+            trigger: `${column("Technical Visit")} .o_column_title`,
+            run: `drag_and_drop (${column("Estimate")} .o_column_title)`,
+        },
+        expectColumns("New", "Technical Visit", "Estimate", "Quotation", "Last Call", "Won / Lost"),
+        {
+            content: "No probability changes by that",
+            trigger: `${column("Technical Visit")} ${card("Kitchen")} .o_crm_stage_probability:contains('50 %')`,
+        },
+        ...gear("Last Call", ".o_kanban_toggle_fold"),
+        { trigger: `.o_column_folded:contains('Last Call')`, run: "click" },
+        { trigger: `.o_kanban_group:not(.o_column_folded):contains('Last Call')` },
+    ],
+});
+
+tours.add("crm_sales_stage_salesperson", {
+    steps: () => [
+        { trigger: `${column("Technical Visit")} ${card("Kitchen")}` },
+        { trigger: "body:not(:has(.o_column_quick_create))" },
+        { trigger: "body:not(:has(.o_group_draggable))" },
+        {
+            content: "The gear folds, and does nothing else",
+            trigger: `${column("Technical Visit")} .o_kanban_header`,
+            run: `hover && click ${column("Technical Visit")} .o_group_config .dropdown-toggle`,
+        },
+        {
+            trigger: ".o-dropdown--menu .o_kanban_toggle_fold",
+            run({ queryAll }) {
+                const items = queryAll(".o-dropdown--menu .o-dropdown-item, .o-dropdown--menu .dropdown-item");
+                if (items.length !== 1) {
+                    throw new Error(`The gear has ${items.map((item) => item.textContent).join()}`);
+                }
+            },
+        },
+        { trigger: `${column("Technical Visit")} .o_kanban_header`, run: "press Escape" },
+        {
+            content: "Stages are not in the menu",
+            trigger: "body:not(:has([data-menu-xmlid='crm.menu_crm_lead_stage_act']))",
+        },
+        {
+            trigger: `${column("Technical Visit")} ${card("Kitchen")}`,
+            run: `drag_and_drop (${column("Quotation")})`,
+        },
+        { trigger: `${column("Quotation")} ${card("Kitchen")}`, run: `drag_and_drop (${column("Won / Lost")})` },
+        { trigger: ".o_crm_stage_outcome button:contains('Lost')", run: "click" },
+        { trigger: ".modal button[name=action_lost_reason_apply]", run: "click" },
+        noDialog,
+        { trigger: `.o_kanban_renderer:not(:has(${card("Kitchen")}))` },
+    ],
+});

@@ -1,0 +1,143 @@
+from odoo.tests import Form, tagged
+
+from .common_pipeline import PipelineCase
+
+
+@tagged("post_install", "-at_install")
+class TestCrmStagePipeline(PipelineCase):
+    def columns(self, domain=(), user=None, **context):
+        """:return: the columns that the pipeline shows"""
+        leads = self.env["crm.lead"].with_user(user or self.manager).with_context(**context)
+        result = leads.with_context(read_group_expand=True).web_read_group(
+            [("type", "=", "opportunity"), *domain], ["stage_id"], ["__count"]
+        )
+        return self.env["crm.stage"].browse([group["stage_id"][0] for group in result["groups"]])
+
+    def test_archived_stage_is_a_column_while_it_holds_open_opportunities(self):
+        opportunity = self.create_in(self.visit, user_id=self.salesperson.id)
+        self.visit.action_archive()
+        self.assertEqual(self.columns(), self.stages)
+        self.assertEqual(self.columns(user=self.salesperson), self.stages)
+        opportunity.stage_id = self.quotation
+        self.assertEqual(self.columns(), self.stages - self.visit)
+        self.assertEqual(self.columns(active_test=False), self.stages - self.visit)
+
+    def test_archived_stage_follows_the_filter(self):
+        self.create_in(self.visit, user_id=self.manager.id)
+        self.visit.action_archive()
+        self.assertIn(self.visit, self.columns([("user_id", "=", self.manager.id)]))
+        self.assertNotIn(self.visit, self.columns([("user_id", "=", self.salesperson.id)]))
+
+    def test_opportunity_in_an_archived_stage_lives_on(self):
+        opportunity = self.create_in(self.visit)
+        self.visit.action_archive()
+        with Form(opportunity) as form:
+            form.expected_revenue = 500
+        self.assertEqual((opportunity.stage_id, opportunity.prorated_revenue), (self.visit, 250))
+        opportunity.action_set_lost()
+        self.assertEqual((opportunity.stage_id, opportunity.won_status), (self.visit, "lost"))
+        opportunity.action_restore()
+        self.assertEqual((opportunity.stage_id, opportunity.probability), (self.visit, 50))
+        opportunity.action_set_won()
+        self.assertEqual(opportunity.stage_id, self.closed)
+
+    def test_scoring_leaves_archived_stages_out_unless_somebody_was_lost_there(self):
+        frequency = self.env["crm.lead.scoring.frequency"]
+        team = self.env["crm.team"].search([], limit=1)
+        (self.estimate | self.visit).action_archive()
+        self.create_in(self.quotation, team_id=team.id).action_set_lost()
+        scored = frequency.search([("variable", "=", "stage_id"), ("team_id", "=", team.id)]).mapped("value")
+        self.assertIn(str(self.quotation.id), scored)
+        self.assertNotIn(str(self.visit.id), scored)
+
+    def test_new_opportunities_skip_archived_stages(self):
+        self.new.action_archive()
+        opportunity = self.env["crm.lead"].with_context(active_test=False).create({"name": "Roof"})
+        self.assertEqual(opportunity.stage_id, self.estimate)
+        self.closed.copy({"name": "Signed"}).sequence = 80
+        self.closed.action_archive()
+        opportunity.with_context(active_test=False).action_set_won()
+        self.assertEqual(opportunity.stage_id.name, "Signed")
+
+    def add_column(self, name):
+        stage_id, _name = self.env["crm.stage"].with_user(self.manager).name_create(name)
+        return self.env["crm.stage"].browse(stage_id)
+
+    def test_new_column_lands_before_the_final_stage(self):
+        negotiation = self.add_column("Negotiation")
+        self.assertEqual(negotiation.probability_mode, "fixed")
+        self.assertEqual(negotiation.probability, 90)
+        self.assertEqual(self.columns(), self.stages - self.closed + negotiation + self.closed)
+        signature = self.add_column("Signature")
+        self.assertEqual(signature.probability, 95)
+        self.assertEqual(self.columns()[-3:], negotiation + signature + self.closed)
+        self.assertEqual(self.add_column("Last Call").probability, 98)
+
+    def test_new_column_finds_room_where_sequences_have_none(self):
+        self.stages.sequence = 7
+        order = self.env["crm.stage"].search([])
+        last = self.closed
+        last.sequence = 8
+        order = order - last + last
+        added = self.add_column("Negotiation") + self.add_column("Signature")
+        self.assertEqual(self.env["crm.stage"].search([]), order - last + added + last)
+
+    def test_new_column_goes_before_the_last_won_stage(self):
+        self.estimate.is_won = True
+        added = self.add_column("Negotiation")
+        self.assertEqual(self.columns(), self.stages - self.closed + added + self.closed)
+
+    def test_new_column_in_a_pipeline_of_predictive_scoring(self):
+        self.stages.probability_mode = "predictive"
+        self.assertEqual(self.add_column("Negotiation").probability_mode, "predictive")
+        self.visit.probability_mode = "fixed"
+        added = self.add_column("Signature")
+        self.assertEqual((added.probability_mode, added.probability), ("fixed", 75))
+
+    def test_first_column_of_all(self):
+        opened = self.stages - self.closed
+        self.env.cr.execute("DELETE FROM crm_stage WHERE id = ANY(%s)", [opened.ids])
+        self.env.invalidate_all()
+        added = self.add_column("Start")
+        self.assertEqual(added.probability, 50)
+        self.assertEqual(self.env["crm.stage"].search([]), added + self.closed)
+
+    def test_reordering_changes_no_probability(self):
+        opportunity = self.create_in(self.quotation)
+        order = self.closed | self.quotation | self.new | self.visit | self.estimate
+        self.env["crm.stage"].with_user(self.manager).browse(order.ids).web_resequence({})
+        self.assertEqual(self.env["crm.stage"].search([]), order)
+        self.assertEqual(self.stages.mapped("probability"), [10, 25, 50, 75, 100])
+        self.assertEqual(set(self.stages.mapped("probability_mode")), {"fixed"})
+        self.assertEqual(opportunity.probability, 75)
+
+    def test_renaming_and_folding_change_no_probability(self):
+        opportunity = self.create_in(self.quotation)
+        self.quotation.with_user(self.manager).write({"name": "Offer", "fold": True})
+        self.assertEqual((self.quotation.probability, opportunity.probability), (75, 75))
+
+    def test_final_stage_asks(self):
+        self.assertEqual(self.stages.mapped("ask_outcome"), [False] * 4 + [True])
+
+    def test_final_stage_means_won_in_code_and_list_edits(self):
+        opportunities = self.create_in(self.visit, 2)
+        opportunities.with_user(self.manager).write({"stage_id": self.closed.id})
+        self.assertEqual(opportunities.mapped("won_status"), ["won", "won"])
+        result = self.env["crm.lead"].load(
+            ["name", "type", "stage_id"], [["Imported", "opportunity", "Won / Lost"]]
+        )
+        self.assertEqual(self.env["crm.lead"].browse(result["ids"]).won_status, "won")
+
+    def test_lost_opportunity_keeps_its_stage_and_comes_back_with_its_probability(self):
+        opportunity = self.create_in(self.quotation, expected_revenue=1000)
+        opportunity.probability = 40
+        reason = self.env["crm.lost.reason"].create({"name": "Too far"})
+        wizard = self.env["crm.lead.lost"].create(
+            {"lead_ids": opportunity.ids, "lost_reason_id": reason.id, "lost_feedback": "<p>40 km</p>"}
+        )
+        wizard.action_lost_reason_apply()
+        self.assertEqual(opportunity.stage_id, self.quotation)
+        self.assertEqual((opportunity.won_status, opportunity.lost_reason_id), ("lost", reason))
+        opportunity.action_restore()
+        self.assertEqual((opportunity.stage_id, opportunity.won_status), (self.quotation, "pending"))
+        self.assertEqual((opportunity.probability, opportunity.prorated_revenue), (75, 750))

@@ -1,0 +1,99 @@
+from odoo import api, fields, models
+from odoo.orm.model_classes import add_to_registry
+from odoo.tests import tagged
+
+from .common_automation import AutomationCase
+
+
+class ServiceVisit(models.Model):
+    """A document of another addon: it joins with an inherit, a declaration and a call."""
+
+    _name = "test.service.visit"
+    _description = "Service Visit"
+    _inherit = ["crm.stage.trigger.mixin"]
+    _module = None
+    _crm_stage_lead_path = "job_id.opportunity_id"
+
+    name = fields.Char()
+    state = fields.Char()
+    job_id = fields.Many2one("sale.order")
+
+    @api.model
+    def _get_crm_stage_triggers(self):
+        return {**super()._get_crm_stage_triggers(), "service_visit_done": "a service visit is done"}
+
+    @api.model
+    def _get_crm_stage_trigger_domain(self, trigger):
+        return fields.Domain("state", "=", "done")
+
+    def action_done(self):
+        self.write({"state": "done"})
+        self._trigger_crm_stage("service_visit_done")
+
+
+@tagged("post_install", "-at_install")
+class TestTriggerMixin(AutomationCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        add_to_registry(cls.registry, ServiceVisit)
+        cls.registry._setup_models__(cls.env.cr, ["test.service.visit"])
+        cls.registry.init_models(cls.env.cr, ["test.service.visit"], {"module": "crm_sales_stage"})
+        cls.addClassCleanup(cls.forget_model)
+        cls.line = cls.create_line(
+            cls.visit, "service_visit_done", filter_domain="[('name', '=', 'Measured')]"
+        )
+
+    @classmethod
+    def forget_model(cls):
+        for name in [*cls.registry["test.service.visit"]._inherit]:
+            cls.registry[name]._inherit_children.discard("test.service.visit")
+        del cls.registry.models["test.service.visit"]
+        cls.registry.clear_all_caches()
+        cls.registry._setup_models__(cls.env.cr, [])
+
+    def create_visits(self, *names):
+        leads = self.create_leads(len(names))
+        orders = self.env["sale.order"].create([self.get_order_values(lead) for lead in leads])
+        leads.stage_id = self.new
+        return self.env["test.service.visit"].create(
+            [{"name": name, "job_id": order.id} for name, order in zip(names, orders, strict=True)]
+        )
+
+    def test_trigger_can_be_chosen(self):
+        self.assertIn(
+            ("service_visit_done", "a service visit is done"),
+            self.automations.fields_get(["trigger"])["trigger"]["selection"],
+        )
+        self.assertEqual(self.line.model_name, "test.service.visit")
+        self.assertEqual(
+            self.line.name, 'Move to "Technical Visit" when a service visit is done, if Name is Measured'
+        )
+
+    def test_moves(self):
+        visits = self.create_visits("Measured", "Nobody home")
+        visits.action_done()
+        self.assertEqual(visits.job_id.opportunity_id.mapped("stage_id"), self.visit + self.new)
+        self.assertIn("Measured", self.get_tracking_message(visits[0].job_id.opportunity_id).body)
+
+    def test_existing_documents(self):
+        """Also over a path of several links."""
+        visits = self.create_visits("Measured", "Nobody home", "Measured")
+        visits[:2].state = "done"
+        self.line.action_catch_up()
+        self.assertEqual(visits.job_id.opportunity_id.mapped("stage_id"), self.visit + self.new)
+        self.assertEqual(visits[2].job_id.opportunity_id.stage_id, self.new)
+
+    def test_costs_nothing(self):
+        visits = self.create_visits("Measured")
+        self.line.active = False
+        visits._trigger_crm_stage("service_visit_done")  # warms the cache
+        with self.assertQueryCount(0):
+            visits._trigger_crm_stage("service_visit_done")
+            visits._trigger_crm_stage_current()
+
+    def test_unknown_trigger(self):
+        visits = self.create_visits("Measured")
+        with self.assertQueryCount(0):
+            visits._trigger_crm_stage("order_confirmed")
+        self.assertEqual(visits.job_id.opportunity_id.stage_id, self.new)

@@ -1,0 +1,196 @@
+from odoo.exceptions import AccessError, ValidationError
+from odoo.tests import Form, tagged
+
+from .common_automation import AutomationCase
+
+
+@tagged("post_install", "-at_install")
+class TestMoveAction(AutomationCase):
+    def create_action(self, model="crm.lead", **values):
+        return self.env["ir.actions.server"].create(
+            {
+                "name": "Move",
+                "model_id": self.env["ir.model"]._get_id(model),
+                "state": "crm_stage",
+                "crm_stage_id": self.visit.id,
+                **values,
+            }
+        )
+
+    def run_action(self, action, records, user=None):
+        env = self.env(user=user) if user else self.env
+        action.with_env(env).with_context(
+            active_model=records._name, active_ids=records.ids, active_id=records.ids[0]
+        ).run()
+
+    def test_data(self):
+        """The five stages have theirs, named after them."""
+        for name, stage in (
+            ("new", self.new),
+            ("estimate", self.estimate),
+            ("technical_visit", self.visit),
+            ("quotation", self.quotation),
+            ("closed", self.closed),
+        ):
+            action = self.env.ref(f"crm_sales_stage.action_move_to_stage_{name}")
+            self.assertEqual((action.state, action.crm_stage_id), ("crm_stage", stage))
+            self.assertEqual(action.name, f"Move to {stage.name}")
+
+    def test_moves_many_at_once(self):
+        leads = self.create_leads(5)
+        action = self.create_action()
+        self.env.flush_all()
+        writes = []
+        Lead = type(self.env["crm.lead"])
+        write = Lead.write
+        self.patch(Lead, "write", lambda records, vals: writes.append(records) or write(records, vals))
+        self.run_action(action, leads)
+        self.assertEqual(leads.stage_id, self.visit)
+        self.assertEqual(len(writes), 1)
+
+    def test_forward_only(self):
+        ahead, behind = self.create_lead(stage_id=self.quotation.id), self.create_lead()
+        self.run_action(self.create_action(), ahead + behind)
+        self.assertEqual(ahead.stage_id, self.quotation)
+        self.assertEqual(behind.stage_id, self.visit)
+
+    def test_always(self):
+        ahead, won = self.create_lead(stage_id=self.quotation.id), self.create_lead(stage_id=self.closed.id)
+        self.run_action(self.create_action(crm_stage_policy="always"), ahead + won)
+        self.assertEqual(ahead.stage_id, self.visit)
+        self.assertEqual(won.stage_id, self.closed, "final")
+
+    def test_won(self):
+        lead = self.create_lead()
+        self.run_action(self.env.ref("crm_sales_stage.action_move_to_stage_closed"), lead)
+        self.assertEqual((lead.stage_id, lead.won_status), (self.closed, "won"))
+
+    def test_path_found_by_itself(self):
+        action = self.create_action("sale.order")
+        self.assertEqual(action.crm_lead_path, "opportunity_id")
+        order = self.create_order(self.create_lead())
+        self.run_action(action, order + self.create_order())
+        self.assertEqual(order.opportunity_id.stage_id, self.visit)
+
+    def test_path_in_form(self):
+        form = Form(self.env["ir.actions.server"])
+        form.model_id = self.env["ir.model"]._get("sale.order")
+        form.state = "crm_stage"
+        form.crm_stage_id = self.visit
+        self.assertEqual(form.crm_lead_path, "opportunity_id")
+        self.assertEqual(form.name, "Move to Technical Visit")
+        self.assertEqual(form.save().crm_lead_path, "opportunity_id")
+
+    def test_name_follows_stage(self):
+        self.visit.name = "Measuring"
+        action = self.env.ref("crm_sales_stage.action_move_to_stage_technical_visit")
+        self.assertEqual(action.name, "Move to Measuring")
+
+    def test_longer_path(self):
+        action = self.create_action("sale.order.line", crm_lead_path="order_id.opportunity_id")
+        order = self.create_order(self.create_lead())
+        self.run_action(action, order.order_line)
+        self.assertEqual(order.opportunity_id.stage_id, self.visit)
+
+    def test_path_over_many(self):
+        action = self.create_action("res.partner", crm_lead_path="opportunity_ids")
+        leads = self.create_leads(2)
+        self.run_action(action, self.partner)
+        self.assertEqual(leads.stage_id, self.visit)
+
+    def test_wrong_paths(self):
+        for model, path, error in (
+            ("res.partner", False, "Choose the path"),
+            ("sale.order", "partner_id", "leads to Contact, not to an opportunity"),
+            ("sale.order", "name", '"name" is no link'),
+            ("sale.order", "nonsense.opportunity_id", '"nonsense" is no link'),
+            ("sale.order", "opportunity_id.name", '"name" is no link'),
+        ):
+            with self.subTest(path), self.assertRaisesRegex(ValidationError, error):
+                self.create_action(model, crm_lead_path=path)
+
+    def test_without_stage(self):
+        with self.assertRaisesRegex(ValidationError, "Choose the stage"):
+            self.create_action(crm_stage_id=False)
+
+    def test_scheduled(self):
+        """A scheduled action has no records of its own: it searches them."""
+        lead, other = self.create_lead(name="Old one"), self.create_lead()
+        cron = self.env["ir.cron"].create(
+            {
+                "name": "Move old ones",
+                "model_id": self.env["ir.model"]._get_id("crm.lead"),
+                "state": "crm_stage",
+                "crm_stage_id": self.visit.id,
+                "crm_stage_domain": "[('name', '=', 'Old one')]",
+            }
+        )
+        with self.enter_registry_test_mode():
+            cron.method_direct_trigger()
+        self.assertEqual(lead.stage_id, self.visit)
+        self.assertEqual(other.stage_id, self.new)
+
+    def test_without_records(self):
+        lead = self.create_lead()
+        self.create_action().run()
+        self.assertEqual(lead.stage_id, self.new)
+
+    def test_multi(self):
+        parent = self.env["ir.actions.server"].create(
+            {
+                "name": "Several",
+                "model_id": self.env["ir.model"]._get_id("crm.lead"),
+                "state": "multi",
+                "child_ids": [
+                    (
+                        0,
+                        0,
+                        {
+                            "name": "Move",
+                            "model_id": self.env["ir.model"]._get_id("crm.lead"),
+                            "state": "crm_stage",
+                            "crm_stage_id": self.visit.id,
+                        },
+                    )
+                ],
+            }
+        )
+        leads = self.create_leads(2)
+        self.run_action(parent, leads)
+        self.assertEqual(leads.stage_id, self.visit)
+
+    def test_automation_rule(self):
+        if "base.automation" not in self.env:
+            self.skipTest("base_automation is not installed")
+        action = self.create_action("sale.order", usage="base_automation")
+        rule = self.env["base.automation"].create(
+            {
+                "name": "On lock",
+                "model_id": self.env["ir.model"]._get_id("sale.order"),
+                "trigger": "on_create_or_write",
+                "trigger_field_ids": [(6, 0, self.env["ir.model.fields"]._get("sale.order", "locked").ids)],
+                "filter_domain": "[('locked', '=', True)]",
+                "action_server_ids": [(6, 0, action.ids)],
+            }
+        )
+        order = self.create_order(self.create_lead())
+        order.locked = True
+        self.assertEqual(order.opportunity_id.stage_id, self.visit)
+        rule.trigger = "on_webhook"
+        order.opportunity_id.stage_id = self.new
+        rule._execute_webhook({"_model": "sale.order", "_id": order.id})
+        self.assertEqual(order.opportunity_id.stage_id, self.visit)
+
+    def test_run_by_hand_with_own_rights(self):
+        """From the Action menu a salesperson moves their own opportunities, not those of others."""
+        action = self.create_action()
+        own, others = self.create_lead(), self.create_lead(user_id=self.manager.id)
+        self.run_action(action, own, self.salesman)
+        self.assertEqual(own.stage_id, self.visit)
+        with self.assertRaises(AccessError):
+            self.run_action(action, others, self.salesman)
+        order = self.create_order(others, user_id=self.salesman.id)
+        others.stage_id = self.new
+        with self.assertRaises(AccessError):
+            self.run_action(self.create_action("sale.order"), order, self.salesman)
+        self.assertEqual(others.stage_id, self.new)

@@ -1,0 +1,311 @@
+import json
+
+from odoo import Command
+from odoo.exceptions import AccessError, ValidationError
+from odoo.service.model import call_kw, get_public_method
+from odoo.tests import HttpCase, new_test_user, tagged
+
+from .common_automation import AutomationCase
+
+# What each kind of user tries on the lines by RPC
+OPERATIONS = (
+    ("search_read", [[]], {}),
+    ("read", [["name"]], {}),
+    ("create", [[{}]], {}),
+    ("write", [{"active": False}], {}),
+    ("unlink", [], {}),
+    ("action_preview", [], {}),
+    ("action_catch_up", [], {}),
+)
+
+
+@tagged("post_install", "-at_install")
+class TestSecurity(AutomationCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.portal = new_test_user(cls.env, login="automation_portal", groups="base.group_portal")
+        cls.public = cls.env.ref("base.public_user")
+        cls.line = cls.env.ref("crm_sales_stage.automation_quotation_quotation_sent")
+        cls.action = cls.line.action_server_id
+        cls.code = cls.env["ir.actions.server"].create(
+            {
+                "name": "Code",
+                "model_id": cls.env["ir.model"]._get_id("crm.lead"),
+                "state": "code",
+                "code": "records.write({'name': 'hacked'})",
+            }
+        )
+
+    def call(self, user, model, method, *args, ids=None, **kwargs):
+        """Call as the RPC endpoints do."""
+        records = self.env[model].with_user(user)
+        args = list(args)
+        if ids is not None:
+            args.insert(0, ids)
+        return call_kw(records, method, args, kwargs)
+
+    def test_without_rights(self):
+        for user in (self.salesman, self.portal, self.public):
+            for method, args, kwargs in OPERATIONS:
+                ids = self.line.ids if method not in ("search_read", "create") else None
+                if method == "create":
+                    args = [[{"stage_id": self.visit.id, "trigger": "quotation_sent"}]]
+                with self.subTest(user=user.login, method=method), self.assertRaises(AccessError):
+                    self.call(user, "crm.stage.automation", method, *args, ids=ids, **kwargs)
+        self.assertTrue(self.line.active)
+
+    def test_salesman_reads_stages(self):
+        """The lines on the stage do not keep those who may not see them from the stage."""
+        self.call(self.salesman, "crm.stage", "read", ids=self.visit.ids)
+        with self.assertRaises(AccessError):
+            self.call(self.salesman, "crm.stage", "read", ["automation_ids"], ids=self.visit.ids)
+        with self.assertRaises(AccessError):
+            self.call(
+                self.salesman,
+                "crm.stage",
+                "write",
+                {"automation_ids": [Command.create({"trigger": "quotation_sent"})]},
+                ids=self.visit.ids,
+            )
+
+    def test_private_methods(self):
+        for name in (
+            "_process",
+            "_process_rule",
+            "_cron_catch_up",
+            "_get_rules",
+            "_set_fault",
+            "_trigger_crm_stage",
+        ):
+            model = self.env["sale.order" if name.startswith("_trigger") else "crm.stage.automation"]
+            with self.subTest(name), self.assertRaises(AccessError):
+                get_public_method(model, name)
+
+    def test_manager_does_all(self):
+        stage_id = self.call(self.manager, "crm.stage", "create", [{"name": "Measured", "sequence": 3}])[0]
+        (line_id,) = self.call(
+            self.manager,
+            "crm.stage.automation",
+            "create",
+            [
+                {
+                    "stage_id": stage_id,
+                    "trigger": "quotation_created",
+                    "filter_domain": "[('partner_id.name', '!=', 'x')]",
+                    "from_stage_ids": [Command.set(self.new.ids)],
+                }
+            ],
+        )
+        line = self.env["crm.stage.automation"].browse(line_id)
+        lead = self.create_lead()
+        self.create_order(lead)
+        self.assertEqual(lead.stage_id.id, stage_id)
+        for vals in ({"trigger": "quotation_sent"}, {"stage_id": self.visit.id}, {"filter_domain": False}):
+            self.call(self.manager, "crm.stage.automation", "write", vals, ids=line.ids)
+        self.assertEqual(line.action_server_id.crm_stage_id, self.visit)
+        self.call(self.manager, "crm.stage.automation", "action_preview", ids=line.ids)
+        self.call(self.manager, "crm.stage.automation", "action_catch_up", ids=line.ids)
+        data = self.call(
+            self.manager, "crm.stage.automation", "read", ["name", "fault", "model_name"], ids=line.ids
+        )
+        self.assertEqual(data[0]["model_name"], "sale.order")
+        copy_id = self.call(self.manager, "crm.stage.automation", "copy", ids=line.ids)[0]
+        self.call(self.manager, "crm.stage.automation", "unlink", ids=[line.id, copy_id])
+
+    def test_manager_has_no_right_on_server_actions(self):
+        for method, args in (
+            ("read", [["name"]]),
+            ("write", [{"state": "code", "code": "x = 1"}]),
+            ("unlink", []),
+        ):
+            with self.subTest(method), self.assertRaises(AccessError):
+                self.call(self.manager, "ir.actions.server", method, *args, ids=self.action.ids)
+        with self.assertRaises(AccessError):
+            self.call(
+                self.manager,
+                "ir.actions.server",
+                "create",
+                [{"name": "x", "state": "crm_stage", "crm_stage_id": self.visit.id}],
+            )
+
+    def test_manager_cannot_reach_actions_through_line(self):
+        """Neither choose one, nor change the one there is, nor create one."""
+        commands = (
+            self.code.id,
+            self.env.ref("crm_sales_stage.action_move_to_stage_estimate").id,
+        )
+        for value in commands:
+            with self.subTest(value):
+                with self.assertRaises(AccessError):
+                    self.call(
+                        self.manager,
+                        "crm.stage.automation",
+                        "write",
+                        {"action_server_id": value},
+                        ids=self.line.ids,
+                    )
+                with self.assertRaises(AccessError):
+                    self.call(
+                        self.manager,
+                        "crm.stage.automation",
+                        "create",
+                        [{"stage_id": self.visit.id, "trigger": "quotation_sent", "action_server_id": value}],
+                    )
+        with self.assertRaises(AccessError):
+            self.call(
+                self.manager,
+                "crm.stage",
+                "write",
+                {"automation_ids": [Command.update(self.line.id, {"action_server_id": self.code.id})]},
+                ids=self.quotation.ids,
+            )
+        with self.assertRaises(AccessError):
+            self.call(
+                self.manager,
+                "crm.stage.automation",
+                "create",
+                [{"stage_id": self.visit.id, "trigger": "quotation_sent"}],
+                context={"default_action_server_id": self.code.id},
+            )
+        self.assertEqual(self.line.action_server_id, self.action)
+
+    def test_defaults_do_not_reach_the_action(self):
+        """Context keys of the caller must not become values of the server action made for a new stage."""
+        stage = self.env["crm.stage"].create({"name": "Fresh"})
+        (line_id,) = self.call(
+            self.manager,
+            "crm.stage.automation",
+            "create",
+            [{"stage_id": stage.id, "trigger": "quotation_sent"}],
+            context={
+                "default_code": "records.write({'name': 'hacked'})",
+                "default_state": "code",
+                "default_usage": "ir_cron",
+                "default_binding_model_id": self.env["ir.model"]._get_id("crm.lead"),
+                "default_group_ids": [Command.set(self.env.ref("base.group_system").ids)],
+                "default_child_ids": [Command.set(self.code.ids)],
+            },
+        )
+        action = self.env["crm.stage.automation"].browse(line_id).action_server_id
+        self.assertTrue(action._is_plain_move_to(stage))
+        self.assertFalse(action.code)
+        self.assertFalse(action.binding_model_id)
+
+    def test_administrator_cannot_choose_other_actions_either(self):
+        admin = self.env.ref("base.user_admin")
+        other_model = self.env["ir.actions.server"].create(
+            {
+                "name": "Orders",
+                "model_id": self.env["ir.model"]._get_id("sale.order"),
+                "state": "crm_stage",
+                "crm_stage_id": self.quotation.id,
+            }
+        )
+        grouped = self.action.copy({"group_ids": [Command.set(self.env.ref("base.group_system").ids)]})
+        for action in (
+            self.code + other_model + grouped + self.env.ref("crm_sales_stage.action_move_to_stage_new")
+        ):
+            with (
+                self.subTest(action.name),
+                self.assertRaisesRegex(ValidationError, "Move Opportunity to Stage"),
+            ):
+                self.call(
+                    admin, "crm.stage.automation", "write", {"action_server_id": action.id}, ids=self.line.ids
+                )
+
+    def test_hostile_conditions(self):
+        for domain in (
+            "[('name', '=', env['res.users'].browse(1).password)]",
+            "__import__('os').system('true')",
+            "[('name', '=', uid)]",
+            "[('name', '=', (lambda: 1)())]",
+            "[('id', 'any!', [('name', '=', 'x')])]",
+        ):
+            with self.subTest(domain), self.assertRaisesRegex(ValidationError, "condition"):
+                self.call(
+                    self.manager,
+                    "crm.stage.automation",
+                    "write",
+                    {"filter_domain": domain},
+                    ids=self.line.ids,
+                )
+
+    def test_condition_reads_nothing_forbidden(self):
+        """The line is evaluated with the system's rights: it must not become a way to guess hidden values."""
+        self.patch(self.env["res.partner"]._fields["ref"], "groups", "base.group_system")
+        for domain in (
+            "[('partner_id.ref', '=like', 'a%')]",
+            "[('partner_id', 'any', [('ref', '=like', 'a%')])]",
+            "[('partner_id', 'any', [('child_ids', 'not any', [('ref', '=like', 'a%')])])]",
+            "[('user_id.totp_secret', '=like', 'a%')]",
+            "[('message_ids.mail_ids.failure_reason', '=', 'x')]",
+        ):
+            with self.subTest(domain), self.assertRaisesRegex(ValidationError, "may not read"):
+                self.call(
+                    self.manager,
+                    "crm.stage.automation",
+                    "write",
+                    {"filter_domain": domain},
+                    ids=self.line.ids,
+                )
+
+    def test_nothing_revealed(self):
+        """Whoever triggers the move of an opportunity that they may not see gets nothing of it."""
+        lead = self.create_lead(name="Secret", user_id=self.manager.id)
+        order = self.create_order(lead, user_id=self.salesman.id)
+        lead.stage_id = self.new
+        result = self.call(self.salesman, "sale.order", "action_quotation_sent", ids=order.ids)
+        self.assertNotIn("Secret", repr(result))
+        self.assertEqual(lead.stage_id, self.quotation)
+        self.assertNotIn("Secret", "".join(order.message_ids.mapped("body")))
+
+    def test_fault_not_writable_by_salesman_action(self):
+        """A fault is told on the line though the salesperson who met it has no right on lines."""
+        self.line.sudo().flush_recordset()
+        self.env.cr.execute(
+            "UPDATE crm_stage_automation SET filter_domain = %s WHERE id = %s",
+            ["[('gone', '=', 1)]", self.line.id],
+        )
+        self.line.invalidate_recordset()
+        self.env.registry.clear_cache()
+        lead = self.create_lead()
+        order = self.create_order(lead, user_id=self.salesman.id)
+        with self.assertLogs("odoo.addons.crm_sales_stage.models.crm_stage_automation", "WARNING"):
+            self.call(self.salesman, "sale.order", "action_quotation_sent", ids=order.ids)
+        self.assertEqual(order.state, "sent")
+        self.assertIn("gone", self.line.fault)
+
+
+@tagged("post_install", "-at_install")
+class TestSecurityByHttp(HttpCase):
+    def test_endpoints(self):
+        new_test_user(
+            self.env, login="rpc_salesman", groups="sales_team.group_sale_salesman", password="rpc_salesman"
+        )
+        new_test_user(self.env, login="rpc_portal", groups="base.group_portal", password="rpc_portal")
+        for login in ("rpc_salesman", "rpc_portal", None):
+            self.authenticate(login, login)
+            for model in ("crm.stage.automation", "ir.actions.server"):
+                with self.subTest(login=login, model=model):
+                    response = self.url_open(
+                        f"/web/dataset/call_kw/{model}/search_read",
+                        data=json.dumps(
+                            {
+                                "jsonrpc": "2.0",
+                                "method": "call",
+                                "params": {
+                                    "model": model,
+                                    "method": "search_read",
+                                    "args": [[]],
+                                    "kwargs": {},
+                                },
+                            }
+                        ),
+                        headers={"Content-Type": "application/json"},
+                    )
+                    error = response.json()["error"]
+                    self.assertIn(
+                        error["data"]["name"],
+                        ("odoo.exceptions.AccessError", "odoo.http.SessionExpiredException"),
+                    )

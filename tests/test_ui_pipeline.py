@@ -1,0 +1,106 @@
+from unittest.mock import patch
+
+from odoo.tests import HttpCase, tagged
+
+from ..wizard import crm_stage_delete_wizard
+from .common_pipeline import PipelineCase
+
+
+@tagged("post_install", "-at_install")
+class TestUiPipeline(PipelineCase, HttpCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env["res.lang"]._activate_lang("en_US")
+        (cls.manager | cls.salesperson).lang = "en_US"
+        cls.kitchen, cls.bathroom = cls.create_in(cls.visit, 2, user_id=cls.manager.id)
+        cls.kitchen.name, cls.bathroom.name = "Kitchen", "Bathroom"
+        cls.env["crm.lost.reason"].with_context(active_test=False).search([]).active = False
+        cls.reason = cls.env["crm.lost.reason"].create({"name": "Too far away"})
+
+    def run_tour(self, name, user=None, path="/odoo/crm"):
+        self.env.flush_all()
+        self.start_tour(path, f"crm_sales_stage_{name}", login=(user or self.manager).login)
+        self.env.invalidate_all()
+
+    def test_delete_moves_the_opportunities(self):
+        self.bathroom.action_set_lost()
+        self.run_tour("delete_stage")
+        self.assertFalse(self.visit.exists())
+        self.assertEqual((self.kitchen | self.bathroom).stage_id, self.estimate)
+        self.assertEqual((self.kitchen.probability, self.bathroom.won_status), (25, "lost"))
+
+    def test_delete_from_the_list(self):
+        self.run_tour("delete_stages_in_list", path="/odoo/action-crm.crm_stage_action")
+        self.assertFalse((self.visit | self.quotation).exists())
+        self.assertEqual(self.kitchen.stage_id, self.new)
+
+    def test_delete_on_the_form_is_refused_and_shows_the_opportunities(self):
+        self.bathroom.action_archive()
+        self.run_tour("refused_on_form", path=f"/odoo/action-crm.crm_stage_action/{self.visit.id}")
+        self.assertTrue(self.visit.exists())
+
+    def test_many_opportunities_show_progress(self):
+        self.create_in(self.visit, 298)
+        with patch.object(crm_stage_delete_wizard, "MOVE_BATCH_SIZE", 20):
+            self.run_tour("delete_with_progress")
+        self.assertFalse(self.visit.exists())
+        self.assertEqual(self.env["crm.lead"].search_count([("stage_id", "=", self.new.id)]), 300)
+
+    def test_archive(self):
+        self.run_tour("archive_stage")
+        self.assertFalse(self.visit.active)
+        self.assertEqual(self.kitchen.stage_id, self.quotation)
+
+    def test_add_a_column(self):
+        self.run_tour("add_stage")
+        added = self.env["crm.stage"].search([("name", "=", "Last Call")])
+        self.assertEqual((added.probability, added.probability_mode), (92, "fixed"))
+        order = self.new + self.visit + self.estimate + self.quotation + added + self.closed
+        self.assertEqual(self.env["crm.stage"].search([]), order)
+        self.assertEqual(self.stages.mapped("probability"), [10, 25, 50, 75, 100])
+        self.assertEqual(self.kitchen.probability, 50)
+
+    def test_won_or_lost(self):
+        self.run_tour("won_or_lost")
+        self.assertEqual((self.kitchen.won_status, self.kitchen.stage_id), ("won", self.closed))
+        self.assertEqual((self.bathroom.won_status, self.bathroom.stage_id), ("lost", self.visit))
+        self.assertEqual(self.bathroom.lost_reason_id, self.reason)
+        self.assertIn("Two hours on the road", self.bathroom.message_ids.mapped("body")[0])
+
+    def test_won_or_lost_on_the_form(self):
+        self.run_tour("won_or_lost_on_form", path=f"/odoo/crm/{self.kitchen.id}")
+        self.assertEqual((self.kitchen.won_status, self.kitchen.stage_id), ("lost", self.visit))
+        self.run_tour("won_on_form", path=f"/odoo/crm/{self.bathroom.id}")
+        self.assertEqual((self.bathroom.won_status, self.bathroom.stage_id), ("won", self.closed))
+
+    def test_worth_of_columns(self):
+        self.bathroom.expected_revenue = 3000
+        self.bathroom.activity_schedule("mail.mail_activity_data_todo", user_id=self.manager.id)
+        lost = self.create_in(self.new, 3, user_id=self.manager.id)
+        lost[0].name = "Garage"
+        lost[2].user_id = self.salesperson
+        lost.action_set_lost()
+        self.run_tour("worth")
+
+    def test_salesperson_finds_no_stage_settings(self):
+        self.kitchen.user_id = self.salesperson
+        self.run_tour("salesperson", self.salesperson)
+        self.assertEqual(self.kitchen.won_status, "lost")
+        self.assertEqual(self.env["crm.stage"].search([]), self.stages)
+
+
+@tagged("post_install", "-at_install")
+class TestUnit(HttpCase):
+    """The unit tests of our JavaScript, as Odoo runs its own."""
+
+    def test_hoot(self):
+        self.browser_js(
+            "/web/tests?headless&loglevel=2&preset=desktop&timeout=15000&filter=crm_sales_stage",
+            "",
+            "",
+            login="admin",
+            timeout=300,
+            success_signal="[HOOT] Test suite succeeded",
+            error_checker=lambda message: "[HOOT]" not in message,
+        )

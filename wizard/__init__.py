@@ -1,0 +1,2 @@
+from . import crm_stage_delete_wizard
+from . import crm_stage_setup_wizard

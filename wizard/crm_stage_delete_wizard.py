@@ -1,0 +1,184 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+# Opportunities moved by one request: a few seconds' work, after which the user sees progress
+MOVE_BATCH_SIZE = 1000
+
+
+class CrmStageDeleteWizard(models.TransientModel):
+    _name = "crm.stage.delete.wizard"
+    _description = "Delete Sales Stages"
+
+    stage_ids = fields.Many2many(
+        "crm.stage",
+        string="Stages",
+        required=True,
+        context={"active_test": False},
+        help="The stages to delete or archive.",
+    )
+    active_count = fields.Integer(
+        "Active Opportunities",
+        compute="_compute_counts",
+        help="Active opportunities in these stages, won ones included.",
+    )
+    archived_count = fields.Integer(
+        "Archived Opportunities",
+        compute="_compute_counts",
+        help="Archived opportunities in these stages that are not lost.",
+    )
+    lost_count = fields.Integer(
+        "Lost Opportunities", compute="_compute_counts", help="Lost opportunities in these stages."
+    )
+    opportunity_count = fields.Integer(
+        "All Opportunities", compute="_compute_counts", help="All opportunities in these stages."
+    )
+    can_archive = fields.Boolean(
+        compute="_compute_can_archive", help="Whether any of the stages is not archived yet."
+    )
+    target_stage_ids = fields.Many2many(
+        "crm.stage",
+        "crm_stage_delete_wizard_target_rel",
+        string="Possible Stages",
+        compute="_compute_target_stage_ids",
+        help="Stages where all the opportunities keep their outcome and which their sales teams use.",
+    )
+    target_stage_id = fields.Many2one(
+        "crm.stage",
+        string="Move Them To",
+        domain="[('id', 'in', target_stage_ids)]",
+        help="All opportunities, archived and lost ones included, go to this stage. They stay won, lost or "
+        "archived, and keep a probability set by hand.",
+    )
+    obstacle = fields.Char(
+        compute="_compute_obstacle", help="Why the opportunities cannot be moved to another stage."
+    )
+
+    @api.depends("stage_ids")
+    def _compute_counts(self):
+        for wizard in self:
+            counts = wizard.stage_ids._count_opportunities().values()
+            wizard.active_count = sum(count["active"] for count in counts)
+            wizard.archived_count = sum(count["archived"] for count in counts)
+            wizard.lost_count = sum(count["lost"] for count in counts)
+            wizard.opportunity_count = wizard.active_count + wizard.archived_count + wizard.lost_count
+
+    @api.depends("stage_ids")
+    def _compute_can_archive(self):
+        for wizard in self:
+            wizard.can_archive = any(wizard.stage_ids.mapped("active"))
+
+    @api.depends("stage_ids")
+    def _compute_target_stage_ids(self):
+        for wizard in self:
+            holding = self.env["crm.stage"].union(*wizard.stage_ids._count_opportunities())
+            if len(set(holding.mapped("is_won"))) != 1:
+                wizard.target_stage_ids = False
+                continue
+            teams = self._get_opportunities_teams(holding)
+            wizard.target_stage_ids = (
+                self.env["crm.stage"]
+                .search([("is_won", "=", holding[0].is_won), ("id", "not in", wizard.stage_ids.ids)])
+                .filtered(lambda stage, teams=teams: not stage.team_ids or teams <= stage.team_ids)
+            )
+
+    @api.depends("stage_ids", "target_stage_ids")
+    def _compute_obstacle(self):
+        for wizard in self:
+            wizard.obstacle = wizard._get_obstacle()
+
+    def action_show_opportunities(self):
+        return self.stage_ids._get_opportunities_action()
+
+    def action_archive(self):
+        """Archive the stages; their opportunities stay where they are."""
+        self.stage_ids.action_archive()
+        return {"type": "ir.actions.act_window_close"}
+
+    def action_delete(self):
+        """Delete the stages.
+
+        :raise RedirectWarning: while they hold opportunities
+        """
+        self.stage_ids.unlink()
+        return {"type": "ir.actions.act_window_close"}
+
+    def action_move_and_delete(self):
+        """Move all opportunities and delete the stages; a client action moves many, and shows progress."""
+        self.ensure_one()
+        self._check_move()
+        if self.opportunity_count > MOVE_BATCH_SIZE:
+            return {
+                "type": "ir.actions.client",
+                "tag": "crm_sales_stage_move_opportunities",
+                "params": {"wizard_id": self.id, "count": self.opportunity_count},
+            }
+        self.move_batch()
+        return self.action_delete()
+
+    def move_batch(self):
+        """Move the next opportunities. What was moved stays so when it is interrupted: start again to go on.
+
+        :return: number of opportunities that are still to be moved
+        """
+        self.ensure_one()
+        self._check_move()
+        opportunities = self._get_opportunities(limit=MOVE_BATCH_SIZE)
+        opportunities._transfer_to_stage(self.target_stage_id)
+        return (
+            self.env["crm.lead"]
+            .with_context(active_test=False)
+            .search_count(self._get_opportunities_domain())
+        )
+
+    def _check_move(self):
+        """:raise UserError: unless all opportunities of the stages can go to the chosen stage"""
+        self.stage_ids.check_access("unlink")
+        self.stage_ids._check_not_last()
+        if self.obstacle:
+            raise UserError(self.obstacle)
+        if self.opportunity_count and self.target_stage_id not in self.target_stage_ids:
+            raise UserError(self.env._("Choose the stage to move the opportunities to."))
+
+    def _get_opportunities_domain(self):
+        return [("stage_id", "in", self.stage_ids.ids)]
+
+    def _get_opportunities(self, limit=None):
+        """:return: opportunities of the stages, inactive ones included, as far as the user may see them"""
+        leads = self.env["crm.lead"].with_context(active_test=False)
+        return leads.search(self._get_opportunities_domain(), limit=limit, order="id").with_env(self.env)
+
+    @api.model
+    def _get_opportunities_teams(self, stages):
+        """:return: sales teams of all opportunities in ``stages``"""
+        # sudo: teams of opportunities of other companies have to be served by the stage as well
+        groups = (
+            self.env["crm.lead"]
+            .sudo()
+            .with_context(active_test=False)
+            ._read_group([("stage_id", "in", stages.ids), ("team_id", "!=", False)], ["team_id"])
+        )
+        return self.env["crm.team"].browse([team.id for (team,) in groups])
+
+    def _get_obstacle(self):
+        """:return: why the opportunities of these stages cannot be moved together; empty when they can"""
+        self.ensure_one()
+        if not self.opportunity_count:
+            return ""
+        leads = self.env["crm.lead"].with_context(active_test=False)
+        hidden = self.opportunity_count - leads.search_count(self._get_opportunities_domain())
+        if hidden:
+            return self.env._(
+                "%s of these opportunities are not yours to move. Select all companies at the top right, "
+                "or ask somebody who may see them.",
+                hidden,
+            )
+        if self.target_stage_ids:
+            return ""
+        if len(set(self.stage_ids.mapped("is_won"))) > 1:
+            return self.env._(
+                "Won opportunities have to stay won: delete won stages apart from other stages."
+            )
+        return self.env._(
+            "There is no other stage to move these opportunities to: won ones need another won stage, "
+            "others an open stage, which all their sales teams use."
+        )

@@ -1,0 +1,308 @@
+import re
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Command
+from odoo.tools import SQL, split_every
+
+# Words in stage names, in both languages, that tell which default stage does the same
+STAGE_WORDS = {
+    "stage_new": r"new|nouve|lead|piste|contact|prospect",
+    "stage_estimate": r"estim|qualifi|chiffrage|costing",
+    "stage_technical_visit": r"visit|technical|techni|measure|métré",
+    "stage_quotation": r"quot|devis|propos|offer|offre|negotiat|négocia",
+}
+# Opportunities moved at a time, to keep memory low; all within one transaction
+BATCH_SIZE = 2000
+
+
+class CrmStageSetupWizard(models.TransientModel):
+    _name = "crm.stage.setup.wizard"
+    _description = "Set Up the Default Sales Stages"
+
+    line_ids = fields.One2many(
+        "crm.stage.setup.wizard.line",
+        "wizard_id",
+        string="Stages",
+        help="What happens to each stage that you have today.",
+    )
+    moving_count = fields.Integer(
+        "Opportunities That Move",
+        compute="_compute_counts",
+        help="Opportunities that get another stage, archived and lost ones included.",
+    )
+    probability_count = fields.Integer(
+        "Probabilities That Change",
+        compute="_compute_counts",
+        help="Open opportunities that get the probability of their new stage. Those set by hand keep theirs.",
+    )
+
+    @api.model
+    def default_get(self, fields):
+        values = super().default_get(fields)
+        if "line_ids" in fields:
+            values["line_ids"] = [Command.create(line) for line in self._get_default_lines()]
+        return values
+
+    @api.model
+    def _get_default_lines(self):
+        """:return: values of a line for each stage but the default ones, with what is proposed for it"""
+        defaults = self.env["crm.stage"]._get_default_stages()
+        stages = (
+            self.env["crm.stage"].with_context(active_test=False).search([("id", "not in", defaults.ids)])
+        )
+        holding = stages._count_opportunities()
+        lines = []
+        for stage in stages:
+            if stage.active:
+                target = self._propose_target(stage)
+                lines.append(
+                    {"stage_id": stage.id, "action": "merge" if target else "keep", "target_id": target.id}
+                )
+            elif stage.setup_stage_id:
+                lines.append({"stage_id": stage.id, "action": "keep", "target_id": stage.setup_stage_id.id})
+            elif stage in holding:
+                lines.append({"stage_id": stage.id, "action": "keep"})
+        return lines
+
+    @api.model
+    def _propose_target(self, stage):
+        """:return: the default stage whose name means the same, the final one for a won stage, or none"""
+        ref = "crm_sales_stage.%s"
+        if stage.is_won:
+            return self.env.ref(ref % "stage_closed", False) or stage.browse()
+        names = " ".join({stage.name, stage.with_context(lang="en_US").name}).lower()
+        for name, words in STAGE_WORDS.items():
+            if re.search(words, names) and (target := self.env.ref(ref % name, False)):
+                return target
+        return stage.browse()
+
+    has_obstacle = fields.Boolean(
+        compute="_compute_has_obstacle", help="Whether any of the lines cannot be done."
+    )
+
+    @api.depends("line_ids.obstacle")
+    def _compute_has_obstacle(self):
+        for wizard in self:
+            wizard.has_obstacle = any(wizard.line_ids.mapped("obstacle"))
+
+    @api.depends("line_ids.moving_count", "line_ids.probability_count")
+    def _compute_counts(self):
+        for wizard in self:
+            wizard.moving_count = sum(wizard.line_ids.mapped("moving_count"))
+            wizard.probability_count = sum(wizard.line_ids.mapped("probability_count"))
+
+    def action_apply(self):
+        """Do what the lines say, all of it or nothing, tracked on every opportunity.
+
+        :return: the action that opens the pipeline
+        :raise UserError: with the reason, when one line cannot be done
+        """
+        self.ensure_one()
+        self.env["crm.stage"].check_access("write")
+        self.line_ids._check_possible()
+        restored = self.line_ids.filtered(lambda line: line.action == "restore")
+        if not restored:
+            self.env["crm.stage"]._get_default_stages().action_unarchive()
+        restored._restore()
+        self.line_ids.filtered(lambda line: line.action == "merge")._merge()
+        if restored:
+            self._archive_unused_default_stages()
+        return self.env["ir.actions.act_window"]._for_xml_id("crm.crm_lead_action_pipeline")
+
+    def _archive_unused_default_stages(self):
+        """After the merges were undone the default stages go as they came, but for those in use since."""
+        stages = self.env["crm.stage"]
+        merged = stages.with_context(active_test=False).search([("setup_stage_id", "!=", False)])
+        defaults = stages._get_default_stages() - merged.setup_stage_id
+        unused = defaults.filtered("active") - stages.union(*defaults._count_opportunities())
+        others = stages.search([("id", "not in", unused.ids)])
+        if any(others.mapped("is_won")) and not all(others.mapped("is_won")):
+            unused.action_archive()
+
+
+class CrmStageSetupWizardLine(models.TransientModel):
+    _name = "crm.stage.setup.wizard.line"
+    _description = "Set Up the Default Sales Stages: a Stage"
+
+    wizard_id = fields.Many2one("crm.stage.setup.wizard", required=True, ondelete="cascade")
+    stage_id = fields.Many2one(
+        "crm.stage",
+        string="Your Stage",
+        required=True,
+        readonly=True,
+        ondelete="cascade",
+        context={"active_test": False},
+        help="A stage of your pipeline as it is today.",
+    )
+    action = fields.Selection(
+        [("keep", "Keep as it is"), ("merge", "Merge into"), ("restore", "Bring back")],
+        required=True,
+        default="keep",
+        help="Keep as it is: nothing changes.\n"
+        "Merge into: its opportunities go to the default stage, and it is archived.\n"
+        "Bring back: undoes an earlier merge. The opportunities that it moved come back from there.",
+    )
+    target_id = fields.Many2one(
+        "crm.stage",
+        string="Default Stage",
+        ondelete="cascade",
+        context={"active_test": False},
+        domain="[('id', 'in', possible_target_ids)]",
+        help="The default stage that takes over the opportunities.",
+    )
+    possible_target_ids = fields.Many2many(
+        "crm.stage",
+        string="Possible Default Stages",
+        compute="_compute_possible_target_ids",
+        context={"active_test": False},
+        help="Default stages where all opportunities keep their outcome.",
+    )
+    open_count = fields.Integer("Open", compute="_compute_counts", help="Active opportunities in this stage.")
+    archived_count = fields.Integer(
+        "Archived Ones",
+        compute="_compute_counts",
+        help="Archived opportunities in this stage that are not lost.",
+    )
+    lost_count = fields.Integer(
+        "Lost Ones", compute="_compute_counts", help="Lost opportunities in this stage."
+    )
+    moving_count = fields.Integer(
+        "Moving", compute="_compute_moving", help="Opportunities that get another stage."
+    )
+    probability_count = fields.Integer(
+        "New Probability",
+        compute="_compute_moving",
+        help="Open opportunities that get the probability of their new stage.",
+    )
+    obstacle = fields.Char(compute="_compute_obstacle", help="Why this cannot be done.")
+
+    @api.depends("stage_id")
+    def _compute_possible_target_ids(self):
+        defaults = self.env["crm.stage"]._get_default_stages()
+        for line in self:
+            line.possible_target_ids = defaults.filtered(
+                lambda stage, line=line: stage.is_won == line.stage_id.is_won
+            )
+
+    @api.depends("stage_id")
+    def _compute_counts(self):
+        counts = self.stage_id._count_opportunities()
+        nothing = {"active": 0, "archived": 0, "lost": 0}
+        for line in self:
+            count = counts.get(line.stage_id, nothing)
+            line.open_count = count["active"]
+            line.archived_count = count["archived"]
+            line.lost_count = count["lost"]
+
+    @api.depends("stage_id", "action", "target_id")
+    def _compute_moving(self):
+        for line in self:
+            leads = line._get_moving_opportunities()
+            line.moving_count = len(leads)
+            line.probability_count = line._count_changing_probabilities(leads)
+
+    @api.depends("stage_id", "action", "target_id")
+    def _compute_obstacle(self):
+        for line in self:
+            line.obstacle = line._get_obstacle()
+
+    def _get_destination(self):
+        """:return: the stage that opportunities go to; none when they stay"""
+        self.ensure_one()
+        return {"merge": self.target_id, "restore": self.stage_id}.get(self.action, self.target_id.browse())
+
+    def _get_moving_opportunities(self):
+        """:return: opportunities that this line moves, inactive ones included, of those the user may see"""
+        self.ensure_one()
+        leads = self.env["crm.lead"].with_context(active_test=False)
+        if self.action == "merge" and self.target_id:
+            return leads.search([("stage_id", "=", self.stage_id.id)], order="id").with_env(self.env)
+        if self.action == "restore" and self.stage_id.setup_stage_id:
+            moved_ids = self._get_ids_moved_by_setup()
+            return leads.search([("id", "in", moved_ids)], order="id").with_env(self.env)
+        return leads.browse()
+
+    def _get_ids_moved_by_setup(self):
+        """:return: ids of opportunities whose last change of stage was the merge of this stage"""
+        field_id = self.env["ir.model.fields"]._get("crm.lead", "stage_id").id
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                SELECT lead.id
+                  FROM crm_lead lead
+                  JOIN LATERAL (
+                    SELECT value.old_value_integer
+                      FROM mail_message message
+                      JOIN mail_tracking_value value ON value.mail_message_id = message.id
+                     WHERE message.model = 'crm.lead' AND message.res_id = lead.id AND value.field_id = %s
+                  ORDER BY value.id DESC
+                     LIMIT 1
+                  ) AS last_change ON last_change.old_value_integer = %s
+                 WHERE lead.stage_id = %s
+                """,
+                field_id,
+                self.stage_id.id,
+                self.stage_id.setup_stage_id.id,
+            )
+        )
+        return [lead_id for (lead_id,) in self.env.cr.fetchall()]
+
+    def _count_changing_probabilities(self, leads):
+        """:return: how many of ``leads`` follow their stage or the scoring, and get another probability"""
+        destination = self._get_destination()
+        if destination.probability_mode != "fixed" or destination.is_won:
+            return 0
+        return len(
+            leads.filtered(
+                lambda lead: (
+                    lead.active
+                    and lead.won_status == "pending"
+                    and lead.is_automated_probability
+                    and lead.probability != destination.probability
+                )
+            )
+        )
+
+    def _get_obstacle(self):
+        """:return: why this line cannot be done; empty when it can"""
+        self.ensure_one()
+        if self.action == "merge":
+            if not self.target_id:
+                return self.env._("Choose the default stage to merge it into.")
+            if self.target_id not in self.possible_target_ids._origin:
+                return self.env._("Opportunities would change between won and open: choose another stage.")
+            hidden = self.open_count + self.archived_count + self.lost_count - self.moving_count
+            if hidden:
+                return self.env._(
+                    "%s of its opportunities are not yours to move. Select all companies at the top right, "
+                    "or ask somebody who may see them.",
+                    hidden,
+                )
+        if self.action == "restore" and not self.stage_id.setup_stage_id:
+            return self.env._("No earlier set-up merged this stage: there is nothing to bring back.")
+        return ""
+
+    def _check_possible(self):
+        """:raise UserError: with every line's obstacle"""
+        reasons = [f"{line.stage_id.name}: {line.obstacle}" for line in self if line.obstacle]
+        if reasons:
+            raise UserError(self.env._("This cannot be done yet:") + "\n\n" + "\n".join(reasons))
+
+    def _merge(self):
+        for target, lines in self.grouped("target_id").items():
+            for line in lines:
+                line._move(line._get_moving_opportunities(), target)
+            lines.stage_id.write({"active": False, "setup_stage_id": target.id})
+
+    def _restore(self):
+        for line in self:
+            leads = line._get_moving_opportunities()
+            line.stage_id.active = True
+            line._move(leads, line.stage_id)
+            line.stage_id.setup_stage_id = False
+
+    def _move(self, leads, stage):
+        for batch in split_every(BATCH_SIZE, leads.ids, leads.browse):
+            batch._transfer_to_stage(stage)
