@@ -1,3 +1,4 @@
+import hashlib
 from collections import defaultdict
 from datetime import timedelta
 
@@ -5,15 +6,24 @@ from odoo import _, api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL, file_open
 
-# What crm_stage_stay.sql makes, in the order of removal
-STAY_VIEWS = ("crm_stage_report", "crm_stage_history", "crm_stage_event")
+# What crm_stage_stay.sql makes, beside its table
 STAY_TABLE = "crm_stage_stay"
 STAY_TRIGGERS = {
-    "crm_lead": ("insert", "update", "delete"),
+    "crm_lead": ("insert", "update"),
     "mail_tracking_value": ("insert", "update", "delete"),
     "mail_message": ("update", "delete"),
 }
-STAY_FUNCTIONS = ("lead_rows()", "lead()", "tracking_rows()", "message_rows()", "message()", "refresh(int[])")
+STAY_FUNCTIONS = (
+    "after_lead_insert()",
+    "after_lead_update()",
+    "after_tracking()",
+    "after_message_update()",
+    "after_message_delete()",
+    "refresh(int[])",
+)
+
+# Of crm.lead, whose trackings tell its history: by the name of the scripts' parameter
+TRACKED_FIELDS = {"stage": "stage_id", "active": "active", "won": "won_status"}
 
 # Of a stage in the overview; False: nothing to tell it from
 EMPTY_FIGURES = {
@@ -164,20 +174,51 @@ class CrmStageReport(models.Model):
     company_id = fields.Many2one("res.company", "Company", readonly=True)
 
     def init(self):
-        """(Re)make the table of stays with what keeps it in step, and the report on top of it."""
-        self._drop_stays()
-        field_id = self._get_tracked_field_ids()
-        with file_open("crm_sales_stage/report/crm_stage_stay.sql") as script:
-            self.env.cr.execute(
-                SQL(
-                    script.read(),
-                    stage_field=field_id["stage_id"],
-                    active_field=field_id["active"],
-                    won_field=field_id["won_status"],
-                    odoobot=self.env["ir.model.data"]._xmlid_to_res_id("base.partner_root"),
-                )
+        """Make the table of stays, with what keeps it in step, and the report on top of it.
+
+        The table is made anew only when its definition is another one: that takes a while in a large database.
+        """
+        script = self._get_stay_sql()
+        fingerprint = hashlib.sha256(repr((script.code, script.params)).encode()).hexdigest()
+        if self._get_stay_fingerprint() != fingerprint:
+            self._drop_stays()
+            self.env.cr.execute(script)
+            self.env.cr.execute(SQL("COMMENT ON TABLE %s IS %s", SQL.identifier(STAY_TABLE), fingerprint))
+        self.env.cr.execute(SQL("DROP VIEW IF EXISTS %s", SQL.identifier(self._table)))
+        self.env.cr.execute(SQL("CREATE VIEW %s AS %s", SQL.identifier(self._table), self._get_report_sql()))
+
+    @api.model
+    def _get_stay_fingerprint(self):
+        """:return: that of the definition which the present table of stays was made by, if there is one"""
+        self.env.cr.execute(SQL("SELECT obj_description(to_regclass(%s), 'pg_class')", STAY_TABLE))
+        return self.env.cr.fetchone()[0]
+
+    @api.model
+    def _get_stay_sql(self):
+        """:return: what makes the table of stays and keeps it in step"""
+        field_ids = self._get_tracked_field_ids()
+        parameters = {f"{name}_field": field_ids[fname] for name, fname in TRACKED_FIELDS.items()}
+        external_ids = self.env["ir.model.data"]
+        with file_open("crm_sales_stage/report/crm_stage_history.sql") as file:
+            history = file.read()
+        with file_open("crm_sales_stage/report/crm_stage_stay.sql") as file:
+            script = file.read()
+
+        def get_history(leads):
+            return SQL(
+                history,
+                leads=leads,
+                odoobot=external_ids._xmlid_to_res_id("base.partner_root"),
+                lost_subtype=external_ids._xmlid_to_res_id("crm.mt_lead_lost"),
+                **parameters,
             )
-        self.env.cr.execute(SQL("CREATE VIEW crm_stage_report AS %s", self._get_report_sql()))
+
+        return SQL(
+            script,
+            history=get_history(SQL("lead.id = ANY(lead_ids)")),
+            all_history=get_history(SQL("TRUE")),
+            **parameters,
+        )
 
     @api.model
     def _get_tracked_field_ids(self):
@@ -185,7 +226,7 @@ class CrmStageReport(models.Model):
         self.env.cr.execute(
             SQL(
                 "SELECT name, id FROM ir_model_fields WHERE model = 'crm.lead' AND name IN %s",
-                ("stage_id", "active", "won_status"),
+                tuple(TRACKED_FIELDS.values()),
             )
         )
         return dict(self.env.cr.fetchall())
@@ -193,46 +234,48 @@ class CrmStageReport(models.Model):
     @api.model
     def _drop_stays(self):
         """Remove all that ``init`` makes, for making it anew or for good."""
-        drops = [SQL("DROP VIEW IF EXISTS %s", SQL.identifier(view)) for view in STAY_VIEWS]
+        drops = [SQL("DROP VIEW IF EXISTS %s", SQL.identifier(self._table))]
         drops += [
             SQL(
-                "DROP TRIGGER IF EXISTS %s ON %s", SQL.identifier(f"crm_stage_stay_{event}"), SQL.identifier(table)
+                "DROP TRIGGER IF EXISTS %s ON %s", SQL.identifier(f"{STAY_TABLE}_{event}"), SQL.identifier(table)
             )
             for table, events in STAY_TRIGGERS.items()
             for event in events
         ]
-        drops += [SQL(f"DROP FUNCTION IF EXISTS crm_stage_stay_{function}") for function in STAY_FUNCTIONS]
+        drops += [SQL(f"DROP FUNCTION IF EXISTS {STAY_TABLE}_{function}") for function in STAY_FUNCTIONS]
         drops.append(SQL("DROP TABLE IF EXISTS %s", SQL.identifier(STAY_TABLE)))
         self.env.cr.execute(SQL("; ").join(drops))
 
     @api.model
     def _get_report_sql(self):
-        """:return: the stays, with the opportunity as it is now; what depends on the stages' order is not stored"""
+        """:return: the stays, with the opportunity as it is now; what depends on the stages' order is not stored
+
+        Each join finds at most one row, so that PostgreSQL leaves out those that nobody asks anything of.
+        """
         return SQL(
             """
-            SELECT stay.id, stay.lead_id, stage.id AS stage_id, next_stage.id AS next_stage_id,
+            SELECT stay.id, stay.lead_id, stay.stage_id, stay.next_stage_id,
                    COALESCE(stage.name, jsonb_build_object('en_US', stay.stage_name)) AS stage_name,
                    stay.date_entered, stay.date_left, stay.outcome, stay.moved_by, stay.is_first_visit,
                    %(days)s AS days, %(days)s AS days_median,
                    CASE
-                       WHEN lead.won_status = 'won' OR stay.later_stage_ids && later.stage_ids THEN 100.0
-                       WHEN lead.won_status = 'lost' THEN 0.0
-                   END AS reached_next,
-                   CASE lead.won_status WHEN 'won' THEN 100.0 WHEN 'lost' THEN 0.0 END AS was_won,
-                   lead.expected_revenue, lead.prorated_revenue, company.currency_id AS company_currency,
-                   lead.won_status, CASE WHEN stay.outcome = 'lost' THEN lead.lost_reason_id END AS lost_reason_id,
-                   lead.partner_id, lead.team_id, lead.user_id, lead.company_id
+                       WHEN stay.won_status = 'won' OR stay.later_stage_ids && later.stage_ids THEN 100.0
+                       WHEN stay.won_status = 'lost' THEN 0.0
+                   END::float8 AS reached_next,
+                   CASE stay.won_status WHEN 'won' THEN 100.0 WHEN 'lost' THEN 0.0 END::float8 AS was_won,
+                   stay.expected_revenue, lead.prorated_revenue, company.currency_id AS company_currency,
+                   stay.won_status, CASE WHEN stay.outcome = 'lost' THEN stay.lost_reason_id END AS lost_reason_id,
+                   lead.partner_id, stay.team_id, stay.user_id, stay.company_id
               FROM crm_stage_stay stay
-              JOIN crm_lead lead ON lead.id = stay.lead_id
+              LEFT JOIN crm_lead lead ON lead.id = stay.lead_id
               LEFT JOIN crm_stage stage ON stage.id = stay.stage_id
-              LEFT JOIN crm_stage next_stage ON next_stage.id = stay.next_stage_id
               LEFT JOIN (
                     SELECT earlier.id, array_agg(stage.id) AS stage_ids
                       FROM crm_stage earlier
                       JOIN crm_stage stage ON (stage.sequence, stage.id) > (earlier.sequence, earlier.id)
                      GROUP BY earlier.id
               ) later ON later.id = stay.stage_id
-              LEFT JOIN res_company company ON company.id = lead.company_id
+              LEFT JOIN res_company company ON company.id = stay.company_id
             """,
             days=SQL(
                 """

@@ -1,0 +1,194 @@
+"""What the report of the stages costs at scale, and what keeping it in step costs opportunities.
+
+Run it in an Odoo shell, on a database of its own with this addon: it fills it, and commits::
+
+    python -m odoo shell -c odoo.conf -d <database> --no-http < bench/bench_report.py
+
+``BENCH_LEADS`` (default 1000000) is the number of opportunities; each changes its stage four times.
+``BENCH_MOVED`` (default 10000) is how many of them one write moves.
+"""
+
+import contextlib
+import os
+import sys
+import time
+
+from odoo import fields
+from odoo.tools import SQL
+
+LEADS = int(os.environ.get("BENCH_LEADS", "1000000"))
+MOVED = int(os.environ.get("BENCH_MOVED", "10000"))
+YEARS = 5
+USERS = 50
+TEAMS = 8
+TIMES = 5
+FILLED_TABLES = ("crm_lead", "mail_message", "mail_tracking_value")
+
+
+class ReportBench:
+    def __init__(self, env):
+        self.env = env(context={"lang": "en_US", "mail_notrack": False})
+        self.report = self.env["crm.stage.report"]
+
+    def run(self):
+        self.print_row("", "seconds")
+        self.print_row("---", "--:")
+        self.fill()
+        self.measure_page()
+        self.measure_writes()
+
+    # ---- a database full of opportunities ----
+
+    def fill(self):
+        """Make the opportunities and their trackings by SQL, then the stays as installing does."""
+        start = time.time()
+        self.report._drop_stays()
+        self.execute("SET SESSION session_replication_role = replica")
+        self.execute("SET SESSION maintenance_work_mem = '512MB'")
+        self.execute("SET SESSION work_mem = '256MB'")
+        with self.without_indexes():
+            self.insert_leads()
+        self.execute("RESET session_replication_role")
+        self.execute("RESET work_mem")
+        self.env.cr.commit()
+        self.execute("ANALYZE crm_lead, mail_message, mail_tracking_value")
+        self.print_row(f"generate {LEADS:,} opportunities, {4 * LEADS:,} changes", time.time() - start)
+        start = time.time()
+        self.report.init()
+        self.env.cr.commit()
+        self.print_row("make the stays (installation)", time.time() - start)
+        autocommit = self.env.cr._cnx.autocommit
+        self.env.cr._cnx.autocommit = True
+        for table in (*FILLED_TABLES, "crm_stage_stay"):
+            self.execute(f"VACUUM ANALYZE {table}")
+        self.env.cr._cnx.autocommit = autocommit
+
+    @contextlib.contextmanager
+    def without_indexes(self):
+        """Indexes are made faster than they are filled one by one."""
+        self.execute(
+            SQL(
+                """
+                SELECT indexdef, format('DROP INDEX %%I', indexname)
+                  FROM pg_indexes
+                 WHERE tablename IN %s AND indexname NOT LIKE '%%_pkey'
+                """,
+                FILLED_TABLES,
+            )
+        )
+        indexes = self.env.cr.fetchall()
+        for _definition, drop in indexes:
+            self.execute(drop)
+        yield
+        for definition, _drop in indexes:
+            self.execute(definition)
+
+    def insert_leads(self):
+        """Opportunities of five years: four changes each, three in ten won, five in ten lost."""
+        users = self.env["res.users"].create(
+            [{"name": f"Salesperson {i}", "login": f"bench_{i}"} for i in range(USERS)]
+        )
+        teams = self.env["crm.team"].create([{"name": f"Team {i}"} for i in range(TEAMS)])
+        stages = self.env["crm.stage"].search([("is_won", "=", False)], limit=4)
+        won = self.env["crm.stage"].search([("is_won", "=", True)], limit=1)
+        reasons = self.env["crm.lost.reason"].search([])
+        self.env.flush_all()
+        field_ids = self.report._get_tracked_field_ids()
+        parameters = {
+            "leads": LEADS,
+            "stages": stages.ids + won.ids,
+            "users": users.ids,
+            "partners": users.partner_id.ids,
+            "teams": teams.ids,
+            "reasons": reasons.ids,
+            "company": self.env.company.id,
+            "stage_field": field_ids["stage_id"],
+            "active_field": field_ids["active"],
+            "won_field": field_ids["won_status"],
+            "subtype": self.env.ref("crm.mt_lead_stage").id,
+            "days": YEARS * 365,
+        }
+        for statement in GENERATOR.split(";\n"):
+            self.execute(SQL(statement, **{k: v for k, v in parameters.items() if f"%({k})s" in statement}))
+
+    def execute(self, statement):
+        self.env.cr.execute(statement)
+
+    def print_row(self, *cells):
+        print("| " + " | ".join(c if isinstance(c, str) else f"{c:.3f}" for c in cells) + " |", flush=True)
+
+
+# Ways through the stages, by their position; an opportunity's number and outcome choose its own. The last is won.
+GENERATOR = """
+CREATE TEMP TABLE bench_way (outcome int, number int, stages int[]);
+INSERT INTO bench_way VALUES
+    (0, 0, '{1,2,3,4,5}'), (0, 1, '{1,3,2,4,5}'), (0, 2, '{1,2,4,3,5}'), (0, 3, '{2,1,3,4,5}'),
+    (1, 0, '{1,2,3,2,3}'), (1, 1, '{1,2,1,2,4}'), (1, 2, '{1,3,4,3,4}'), (1, 3, '{1,2,3,4,3}');
+CREATE TEMP TABLE bench_lead AS
+SELECT leads.number,
+       (SELECT COALESCE(MAX(id), 0) FROM crm_lead) + leads.number AS id,
+       way.stages, won_status,
+       now() AT TIME ZONE 'UTC' - ((1 - leads.number::float8 / %(leads)s) * %(days)s + 60) * interval '1 day'
+           AS create_date
+  FROM (
+        SELECT number, CASE
+                   WHEN number %% 10 < 3 THEN 'won'
+                   WHEN number %% 10 < 8 OR number < 0.6 * %(leads)s THEN 'lost'
+                   ELSE 'pending'
+               END AS won_status
+          FROM generate_series(1, %(leads)s) number
+  ) leads
+  JOIN bench_way way
+    ON way.outcome = CASE won_status WHEN 'won' THEN 0 ELSE 1 END AND way.number = leads.number / 10 %% 4;
+CREATE TEMP TABLE bench_change AS
+SELECT row_number() OVER () AS number, *,
+       create_date + SUM(days) OVER (PARTITION BY lead_number ORDER BY step) * interval '1 day' AS date
+  FROM (
+        SELECT number AS lead_number, id AS lead_id, won_status, create_date, step,
+               stages[step] AS old, stages[step + 1] AS new, -LN(1 - random()) * 4 * step AS days
+          FROM bench_lead, generate_series(1, 5) step
+         WHERE step < 5 OR won_status = 'lost'
+  ) steps
+ ORDER BY lead_number, step;
+INSERT INTO crm_lead (id, name, type, active, stage_id, won_status, user_id, team_id, company_id, lost_reason_id,
+                      expected_revenue, prorated_revenue, probability, automated_probability,
+                      create_date, write_date, date_last_stage_update, date_closed)
+SELECT lead.id, 'House ' || lead.id, 'opportunity', won_status != 'lost', (%(stages)s)[stages[5]], won_status,
+       (%(users)s)[1 + number %% cardinality(%(users)s)], (%(teams)s)[1 + number %% cardinality(%(teams)s)],
+       %(company)s,
+       CASE WHEN won_status = 'lost' THEN (%(reasons)s)[1 + number %% cardinality(%(reasons)s)] END,
+       1000 + number %% 9000, 500,
+       CASE won_status WHEN 'won' THEN 100 WHEN 'lost' THEN 0 ELSE 50 END,
+       CASE won_status WHEN 'won' THEN 100 WHEN 'lost' THEN 0 ELSE 50 END,
+       lead.create_date, last.date, last.date, CASE WHEN won_status != 'pending' THEN last.date END
+  FROM bench_lead lead
+  JOIN (SELECT lead_number, MAX(date) AS date FROM bench_change GROUP BY lead_number) last
+    ON last.lead_number = lead.number
+ ORDER BY lead.id;
+INSERT INTO mail_message (id, model, res_id, message_type, subtype_id, author_id, body, date, create_date, write_date)
+SELECT (SELECT COALESCE(MAX(id), 0) FROM mail_message) + number, 'crm.lead', lead_id, 'notification', %(subtype)s,
+       (%(partners)s)[1 + lead_number %% cardinality(%(partners)s)], '', date, date, date
+  FROM bench_change
+ ORDER BY number;
+INSERT INTO mail_tracking_value (id, mail_message_id, field_id, old_value_integer, new_value_integer,
+                                 old_value_char, new_value_char, create_date)
+SELECT (SELECT COALESCE(MAX(id), 0) FROM mail_tracking_value) + row_number() OVER (ORDER BY number, field_id),
+       (SELECT COALESCE(MAX(id), 0) FROM mail_message) - (SELECT COUNT(*) FROM bench_change) + number,
+       field_id, old_integer, new_integer, old_char, new_char, date
+  FROM (
+        SELECT number, %(stage_field)s AS field_id, (%(stages)s)[old] AS old_integer, (%(stages)s)[new] AS new_integer,
+               'Stage ' || old AS old_char, 'Stage ' || new AS new_char, date
+          FROM bench_change
+         WHERE step < 5
+        UNION ALL
+        SELECT number, %(active_field)s, 1, 0, NULL, NULL, date FROM bench_change WHERE step = 5
+        UNION ALL
+        SELECT number, %(won_field)s, NULL, NULL, 'Pending', 'Lost', date FROM bench_change WHERE step = 5
+  ) trackings;
+SELECT setval('crm_lead_id_seq', MAX(id)) FROM crm_lead;
+SELECT setval('mail_message_id_seq', MAX(id)) FROM mail_message;
+SELECT setval('mail_tracking_value_id_seq', MAX(id)) FROM mail_tracking_value;
+DROP TABLE bench_change, bench_lead, bench_way
+"""
+if "env" in globals():  # in the shell
+    ReportBench(globals()["env"]).run()
