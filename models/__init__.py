@@ -4,8 +4,10 @@ from . import calendar_event_type
 from . import crm_lead
 from . import crm_stage
 from . import crm_stage_automation
+from . import ir_actions_act_window_view
 from . import ir_actions_server
 from . import ir_module_module
+from . import ir_ui_view
 from . import mail_activity
 from . import mail_mail
 from . import sale_order

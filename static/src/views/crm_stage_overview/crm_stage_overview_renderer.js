@@ -1,0 +1,149 @@
+import { Component } from "@odoo/owl";
+import { getColor } from "@web/core/colors/colors";
+import { cookie } from "@web/core/browser/cookie";
+import { Domain } from "@web/core/domain";
+import { _t } from "@web/core/l10n/translation";
+import { user } from "@web/core/user";
+import { useService } from "@web/core/utils/hooks";
+import { formatFloat, formatInteger, formatMonetary, formatPercentage } from "@web/views/fields/formatters";
+
+const NONE = "–";
+
+/** Width of a bar beside the longest one; a bar that stands for something can always be seen and clicked. */
+const getWidth = (value, longest) => (value && longest ? Math.max((100 * value) / longest, 1) : 0);
+
+export class CrmStageOverviewRenderer extends Component {
+    static template = "crm_sales_stage.OverviewRenderer";
+    static props = { model: Object };
+
+    setup() {
+        this.action = useService("action");
+        this.orm = useService("orm");
+    }
+
+    /** How many entered each stage, and what became of them. */
+    get funnel() {
+        const stages = this.props.model.stages.filter((stage) => stage.entered);
+        const longest = Math.max(...stages.map((stage) => stage.entered));
+        return stages.map((stage) => ({
+            ...this.describe(stage),
+            width: getWidth(stage.entered, longest),
+            count: formatInteger(stage.entered),
+            revenue: this.formatRevenue(stage.revenue),
+            reachedNext: stage.is_won ? NONE : this.formatShare(stage.reached_next),
+            won: this.formatShare(stage.won),
+            title: _t("Entered %(stage)s", { stage: stage.name }),
+            domain: this.join("entered", stage.domain),
+        }));
+    }
+
+    /** How long opportunities stayed in each stage. */
+    get days() {
+        const stages = this.props.model.stages.filter((stage) => stage.left);
+        const longest = Math.max(...stages.map((stage) => Math.max(stage.median, stage.mean)));
+        return stages.map((stage) => ({
+            ...this.describe(stage),
+            width: getWidth(stage.median, longest),
+            meanPosition: getWidth(stage.mean, longest),
+            median: this.formatDays(stage.median),
+            mean: this.formatDays(stage.mean),
+            title: _t("Left %(stage)s", { stage: stage.name }),
+            domain: this.join("left", stage.domain),
+        }));
+    }
+
+    /** What waits in each stage now, and what waits there for longer than usual. */
+    get waiting() {
+        const stages = this.props.model.stages.filter((stage) => stage.waiting);
+        const longest = Math.max(...stages.map((stage) => stage.waiting));
+        return stages.map((stage) => ({
+            ...this.describe(stage),
+            bars: [
+                {
+                    name: "late",
+                    count: stage.late || 0,
+                    width: getWidth(stage.late, longest),
+                    title: _t("Waiting in %(stage)s longer than usual", { stage: stage.name }),
+                    domain: this.join("waiting", stage.late_domain || []),
+                },
+                {
+                    name: "waiting",
+                    count: stage.waiting,
+                    width: getWidth(stage.waiting - (stage.late || 0), longest),
+                    title: _t("Waiting in %(stage)s", { stage: stage.name }),
+                    domain: this.join("waiting", stage.domain),
+                },
+            ].filter((bar) => bar.width),
+            count: formatInteger(stage.waiting),
+            late: stage.late && formatInteger(stage.late),
+            usual: stage.late !== false && this.formatDays(stage.usual),
+        }));
+    }
+
+    /** Reasons of losses, the most frequent first. */
+    get reasons() {
+        const counts = new Map();
+        for (const { id, name, count } of this.props.model.stages.flatMap((stage) => stage.reasons)) {
+            counts.set(id, { id, name, count: (counts.get(id)?.count || 0) + count });
+        }
+        const reasons = [...counts.values()].sort((a, b) => b.count - a.count);
+        return reasons.map((reason, index) => ({
+            ...reason,
+            color: reason.id ? getColor(index, cookie.get("color_scheme"), reasons.length) : "var(--secondary)",
+            title: _t("Lost: %(reason)s", { reason: reason.name }),
+            domain: this.join("lost", [["lost_reason_id", "=", reason.id]]),
+        }));
+    }
+
+    /** Where opportunities were lost, and why. */
+    get losses() {
+        const stages = this.props.model.stages.filter((stage) => stage.lost);
+        const longest = Math.max(...stages.map((stage) => stage.lost));
+        const colors = new Map(this.reasons.map((reason) => [reason.id, reason.color]));
+        return stages.map((stage) => ({
+            ...this.describe(stage),
+            count: formatInteger(stage.lost),
+            revenue: this.formatRevenue(stage.lost_revenue),
+            bars: stage.reasons.map((reason) => ({
+                ...reason,
+                width: getWidth(reason.count, longest),
+                color: colors.get(reason.id),
+                title: _t("Lost in %(stage)s: %(reason)s", { stage: stage.name, reason: reason.name }),
+                domain: Domain.and([
+                    this.join("lost", stage.domain),
+                    [["lost_reason_id", "=", reason.id]],
+                ]).toList(),
+            })),
+        }));
+    }
+
+    describe(stage) {
+        return { key: `${stage.id}/${stage.name}`, name: stage.name };
+    }
+
+    /** Domain of the stays that a picture counts, of some stage. */
+    join(picture, domain) {
+        return Domain.and([this.props.model.domains[picture], domain]).toList();
+    }
+
+    formatDays(days) {
+        return _t("%(days)s days", { days: formatFloat(days, { digits: [16, 1] }) });
+    }
+
+    formatRevenue(revenue) {
+        return formatMonetary(revenue, {
+            currencyId: user.activeCompany.currency_id,
+            digits: [16, 0],
+        });
+    }
+
+    formatShare(share) {
+        return share === false ? NONE : formatPercentage(share / 100, { digits: [16, 0] });
+    }
+
+    /** Show the opportunities that a bar stands for. */
+    async open({ domain, title }) {
+        const action = await this.orm.call(this.props.model.resModel, "action_open_leads", [domain, title]);
+        await this.action.doAction(action);
+    }
+}
