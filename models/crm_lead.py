@@ -1,4 +1,4 @@
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
@@ -310,9 +310,9 @@ class CrmLead(models.Model):
         moved_by = self.env.cr.precommit.data.pop("crm_sales_stage.moved_by", {})
         bodies = self.env.cr.precommit.data.setdefault("mail.tracking.message.crm.lead", {})
         for lead_id, body in moved_by.items():
-            bodies[lead_id] = (
-                Markup("%s<br/>%s") % (body, bodies[lead_id]) if bodies.get(lead_id) else escape(body)
-            )
+            # Nobody sees the class: the report tells by it what a rule moved.
+            body = Markup('<span class="o_crm_stage_automation">%s</span>') % body
+            bodies[lead_id] = Markup("%s<br/>%s") % (body, bodies[lead_id]) if bodies.get(lead_id) else body
         return super()._message_track(fields_iter, initial_values_dict)
 
     # ------------------------------------------------------------------

@@ -398,7 +398,7 @@ class CrmStage(models.Model):
         self.ensure_one()
         if not self.can_suggest_probability:
             raise UserError(
-                _(
+                self.env._(
                     'Nothing can be suggested for the stage "%(stage)s" yet: fewer than %(number)s opportunities '
                     "that entered it in the last 12 months are won or lost by now, or it has no probability of its "
                     "own.",
@@ -413,7 +413,7 @@ class CrmStage(models.Model):
         self.ensure_one()
         return self.env["crm.stage.report"].action_open_leads(
             [("stage_id", "=", self.id), ("outcome", "=", "lost"), ("date_left", ">=", "-1y")],
-            _("Lost in %s", self.name),
+            self.env._("Lost in %s", self.name),
         )
 
     def action_open_stays(self):

@@ -124,12 +124,13 @@ step AS (
            )
 )
 SELECT step.id,
+       step.date AS date_entered,
        step.lead_id,
+       array_position(step.stage_ids, step.stage_id) = step.stay_number AS is_first_visit,
+       COALESCE(step.stage_ids[step.stay_number + 1:] && later.stage_ids, FALSE) AS is_moved_on,
        stage.id AS stage_id,
        next_stage.id AS next_stage_id,
-       step.date AS date_entered,
        step.date_left,
-       array_position(step.stage_ids, step.stage_id) = step.stay_number AS is_first_visit,
        CASE
            WHEN step.next_active THEN 'moved'
            WHEN step.came_back_lost IS NOT NULL THEN
@@ -151,4 +152,5 @@ SELECT step.id,
   JOIN crm_lead lead ON lead.id = step.lead_id
   LEFT JOIN crm_stage stage ON stage.id = step.stage_id
   LEFT JOIN crm_stage next_stage ON step.next_active AND next_stage.id = step.next_stage_id
+  LEFT JOIN crm_stage_order later ON later.id = step.stage_id
  WHERE step.active

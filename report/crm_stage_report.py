@@ -12,6 +12,7 @@ STAY_TRIGGERS = {
     "crm_lead": ("insert", "update"),
     "mail_tracking_value": ("insert", "update", "delete"),
     "mail_message": ("update", "delete"),
+    "crm_stage": ("update",),
 }
 STAY_FUNCTIONS = (
     "after_lead_insert()",
@@ -19,11 +20,15 @@ STAY_FUNCTIONS = (
     "after_tracking()",
     "after_message_update()",
     "after_message_delete()",
+    "after_stage_update()",
     "refresh(int[])",
 )
 
 # Of crm.lead, whose trackings tell its history: by the name of the scripts' parameter
 TRACKED_FIELDS = {"stage": "stage_id", "active": "active", "won": "won_status"}
+
+# Those of a stage in the overview that the completed stays give, in the order of `_get_days_by`
+DAYS_FIGURES = ("left", "median", "mean", "usual")
 
 # Of a stage in the overview; False: nothing to tell it from
 EMPTY_FIGURES = {
@@ -244,6 +249,7 @@ class CrmStageReport(models.Model):
         ]
         drops += [SQL(f"DROP FUNCTION IF EXISTS {STAY_TABLE}_{function}") for function in STAY_FUNCTIONS]
         drops.append(SQL("DROP TABLE IF EXISTS %s", SQL.identifier(STAY_TABLE)))
+        drops.append(SQL("DROP VIEW IF EXISTS crm_stage_order"))
         self.env.cr.execute(SQL("; ").join(drops))
 
     @api.model
@@ -257,45 +263,36 @@ class CrmStageReport(models.Model):
             SELECT stay.id, stay.lead_id, stay.stage_id, stay.next_stage_id,
                    COALESCE(stage.name, jsonb_build_object('en_US', stay.stage_name)) AS stage_name,
                    stay.date_entered, stay.date_left, stay.outcome, stay.moved_by, stay.is_first_visit,
-                   %(days)s AS days, %(days)s AS days_median,
+                   %(days)s AS days, %(days)s AS days_median, stay.days AS completed_days,
                    CASE
-                       WHEN stay.won_status = 'won' OR stay.later_stage_ids && later.stage_ids THEN 100.0
-                       WHEN stay.won_status = 'lost' THEN 0.0
+                       WHEN stay.is_moved_on OR stay.won_status = 'won' THEN 100
+                       WHEN stay.won_status = 'lost' THEN 0
                    END::float8 AS reached_next,
-                   CASE stay.won_status WHEN 'won' THEN 100.0 WHEN 'lost' THEN 0.0 END::float8 AS was_won,
+                   CASE stay.won_status WHEN 'won' THEN 100 WHEN 'lost' THEN 0 END::float8 AS was_won,
                    stay.expected_revenue, lead.prorated_revenue, company.currency_id AS company_currency,
                    stay.won_status, CASE WHEN stay.outcome = 'lost' THEN stay.lost_reason_id END AS lost_reason_id,
                    lead.partner_id, stay.team_id, stay.user_id, stay.company_id
               FROM crm_stage_stay stay
               LEFT JOIN crm_lead lead ON lead.id = stay.lead_id
               LEFT JOIN crm_stage stage ON stage.id = stay.stage_id
-              LEFT JOIN (
-                    SELECT earlier.id, array_agg(stage.id) AS stage_ids
-                      FROM crm_stage earlier
-                      JOIN crm_stage stage ON (stage.sequence, stage.id) > (earlier.sequence, earlier.id)
-                     GROUP BY earlier.id
-              ) later ON later.id = stay.stage_id
               LEFT JOIN res_company company ON company.id = stay.company_id
             """,
             days=SQL(
                 """
                 CASE
-                    WHEN stay.outcome != 'won' THEN
-                        EXTRACT(EPOCH FROM COALESCE(stay.date_left, now() AT TIME ZONE 'UTC') - stay.date_entered)
-                        ::float8 / 86400
+                    WHEN stay.outcome != 'open' THEN stay.days
+                    ELSE round(date_part('epoch', now() AT TIME ZONE 'UTC' - stay.date_entered) / 864) / 100
                 END
                 """
             ),
         )
 
     def _read_group_select(self, aggregate_spec, query):
-        """Let the database compute medians and quartiles, which Odoo has no aggregators for."""
-        fraction = {"days_median:median": 0.5, "days_median:third_quartile": 0.75}.get(aggregate_spec)
-        if fraction is None:
+        """Let the database compute medians, which Odoo has no aggregator for."""
+        if aggregate_spec != "days_median:median":
             return super()._read_group_select(aggregate_spec, query)
         return SQL(
-            "percentile_cont(%s) WITHIN GROUP (ORDER BY %s)",
-            fraction,
+            "percentile_cont(0.5) WITHIN GROUP (ORDER BY %s)",
             self._field_to_sql(self._table, "days_median", query),
         )
 
@@ -380,12 +377,16 @@ class CrmStageReport(models.Model):
     def _read_group_by_stage(self, domain, groupby, aggregates):
         """:return: ``[((stage, name of a deleted stage), group, …, aggregate, …)]``"""
         groups = []
+        deleted = False
         for stage, *values in self._read_group(domain, ["stage_id", *groupby], aggregates):
             if stage:
                 groups.append(((stage, False), *values))
-        deleted = Domain(domain) & Domain("stage_id", "=", False)
-        for name, *values in self._read_group(deleted, ["stage_name", *groupby], aggregates):
-            groups.append(((self.env["crm.stage"], name), *values))
+            else:
+                deleted = True
+        if deleted:
+            domain &= Domain("stage_id", "=", False)
+            for name, *values in self._read_group(domain, ["stage_name", *groupby], aggregates):
+                groups.append(((self.env["crm.stage"], name), *values))
         return groups
 
     @api.model
@@ -401,9 +402,59 @@ class CrmStageReport(models.Model):
 
     @api.model
     def _add_days(self, figures, domain):
-        aggregates = ["__count", "days_median:median", "days:avg", "days_median:third_quartile"]
-        for key, left, median, mean, usual in self._read_group_by_stage(domain, [], aggregates):
-            figures[key].update(left=left, median=median, mean=mean, usual=usual)
+        """Number, mean, median and third quartile of the completed stays."""
+        groups = self._get_days_by("stage_id", domain)
+        stages = self.env["crm.stage"]
+        for stage_id, *values in groups:
+            if stage_id:
+                figures[stages.browse(stage_id), False].update(zip(DAYS_FIGURES, values, strict=True))
+        if any(not stage_id for stage_id, *_values in groups):
+            for name, *values in self._get_days_by("stage_name", domain & Domain("stage_id", "=", False)):
+                figures[stages, name or False].update(zip(DAYS_FIGURES, values, strict=True))
+
+    @api.model
+    def _get_days_by(self, groupby, domain):
+        """Percentiles as ``percentile_cont`` has them, but of counted days: sorting millions takes seconds.
+
+        :param groupby: name of a field
+        :param domain: of completed stays
+        :return: ``[(value, number, median, mean, third quartile)]``
+        """
+        query = self._search(domain)
+        return self.env.execute_query(
+            SQL(
+                """
+                WITH counted AS (
+                    SELECT %(groupby)s AS value, %(days)s AS days, COUNT(*) AS number
+                      FROM %(table)s
+                     WHERE %(where)s
+                     GROUP BY 1, 2
+                ),
+                ranked AS (
+                    SELECT *,
+                           SUM(number) OVER (PARTITION BY value ORDER BY days) AS up_to,
+                           SUM(number) OVER (PARTITION BY value) - 1 AS last
+                      FROM counted
+                )
+                SELECT value, SUM(number)::int, %(median)s, SUM(days * number) / SUM(number), %(third_quartile)s
+                  FROM ranked
+                 GROUP BY value, last
+                """,
+                groupby=self._field_to_sql(self._table, groupby, query),
+                days=SQL.identifier(self._table, "completed_days"),
+                table=query.from_clause,
+                where=query.where_clause or SQL("TRUE"),
+                median=self._get_percentile_sql(0.5),
+                third_quartile=self._get_percentile_sql(0.75),
+            )
+        )
+
+    @api.model
+    def _get_percentile_sql(self, fraction):
+        """:return: between the two days whose ranks are next to that share of the last rank"""
+        days = "MIN(days) FILTER (WHERE up_to > %s(last * %s))"
+        low, high = SQL(days, SQL("FLOOR"), fraction), SQL(days, SQL("CEIL"), fraction)
+        return SQL("%s + (%s - %s) * (last * %s %% 1)::float8", low, high, low, fraction)
 
     @api.model
     def _add_waiting(self, figures, domain):
