@@ -13,3 +13,4 @@ from . import test_translations
 from . import test_ui_automation
 from . import test_ui_pipeline
 from . import test_ui_pipeline_stages
+from . import test_ui_report
