@@ -242,7 +242,9 @@ class CrmStageReport(models.Model):
         drops = [SQL("DROP VIEW IF EXISTS %s", SQL.identifier(self._table))]
         drops += [
             SQL(
-                "DROP TRIGGER IF EXISTS %s ON %s", SQL.identifier(f"{STAY_TABLE}_{event}"), SQL.identifier(table)
+                "DROP TRIGGER IF EXISTS %s ON %s",
+                SQL.identifier(f"{STAY_TABLE}_{event}"),
+                SQL.identifier(table),
             )
             for table, events in STAY_TRIGGERS.items()
             for event in events
@@ -370,9 +372,11 @@ class CrmStageReport(models.Model):
     def _with_period(self, fname, domain):
         """:return: the same, its period being one of another date"""
         return domain.map_conditions(
-            lambda condition: Domain(fname, condition.operator, condition.value)
-            if condition.field_expr == "date_entered"
-            else condition
+            lambda condition: (
+                Domain(fname, condition.operator, condition.value)
+                if condition.field_expr == "date_entered"
+                else condition
+            )
         )
 
     @api.model
@@ -483,7 +487,9 @@ class CrmStageReport(models.Model):
             values = figures[key]
             values["lost"] += lost
             values["lost_revenue"] += revenue
-            values["reasons"].append({"id": reason.id, "name": reason.display_name or _("No reason"), "count": lost})
+            values["reasons"].append(
+                {"id": reason.id, "name": reason.display_name or _("No reason"), "count": lost}
+            )
         for values in figures.values():
             values["reasons"].sort(key=lambda reason: (-reason["count"], reason["name"]))
 
@@ -491,7 +497,12 @@ class CrmStageReport(models.Model):
     def _describe_stage(self, stage, name):
         """:return: what the overview shows of a stage; ``name`` is that of one deleted since"""
         if stage:
-            return {"id": stage.id, "name": stage.name, "is_won": stage.is_won, "domain": [("stage_id", "=", stage.id)]}
+            return {
+                "id": stage.id,
+                "name": stage.name,
+                "is_won": stage.is_won,
+                "domain": [("stage_id", "=", stage.id)],
+            }
         return {
             "id": False,
             "name": _("%s (deleted)", name) if name else _("No stage"),
