@@ -389,7 +389,9 @@ class CrmStage(models.Model):
         wins = report._read_group(
             entered & Domain("won_status", "in", ["won", "lost"]), ["stage_id"], ["was_won:avg", "__count"]
         )
-        stays = report._read_group(left & Domain("outcome", "!=", "won"), ["stage_id"], ["days_median:median"])
+        stays = report._read_group(
+            left & Domain("outcome", "!=", "won"), ["stage_id"], ["days_median:median"]
+        )
         losses = report._read_group(left & Domain("outcome", "=", "lost"), ["stage_id"], ["__count"])
         return {stage: (rate, basis) for stage, rate, basis in wins}, dict(stays), dict(losses)
 

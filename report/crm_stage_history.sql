@@ -17,7 +17,7 @@ WITH lost_label AS MATERIALIZED (
 event AS (
     SELECT lead.id AS lead_id,
            0 AS message_id,
-           lead.id * 3::bigint AS id,
+           lead.id * 4::bigint AS id,
            GREATEST(lead.create_date, lead.date_conversion) AS date,
            'created' AS moved_by,
            FALSE AS is_stage, NULL::int AS old_stage_id, NULL::int AS new_stage_id,
@@ -29,7 +29,7 @@ event AS (
      UNION ALL
     SELECT lead.id,
            message.id,
-           message.id * 3::bigint + 1,
+           message.id * 4::bigint + 1,
            MIN(tracking.create_date),
            CASE
                WHEN message.author_id = %(odoobot)s OR message.body LIKE '%%o_crm_stage_automation%%' THEN 'rule'
@@ -59,15 +59,26 @@ event AS (
      GROUP BY lead.id, message.id
      UNION ALL
     SELECT lead.id,
-           2147483647,
-           lead.id * 3::bigint + 2,
-           COALESCE(CASE WHEN lead.active THEN lead.date_last_stage_update ELSE lead.date_closed END, lead.create_date),
+           2147483646,
+           lead.id * 4::bigint + 2,
+           COALESCE(lead.date_last_stage_update, lead.create_date),
            NULL,
            TRUE, NULL, COALESCE(lead.stage_id, 0), NULL, NULL,
-           TRUE, NULL, lead.active,
+           lead.active, NULL, TRUE,
            FALSE
       FROM crm_lead lead
      WHERE lead.type = 'opportunity' AND %(leads)s
+     UNION ALL
+    SELECT lead.id,
+           2147483647,
+           lead.id * 4::bigint + 3,
+           COALESCE(lead.date_closed, lead.date_last_stage_update, lead.create_date),
+           NULL,
+           FALSE, NULL, NULL, NULL, NULL,
+           TRUE, NULL, FALSE,
+           FALSE
+      FROM crm_lead lead
+     WHERE lead.type = 'opportunity' AND NOT lead.active AND %(leads)s
 ),
 numbered AS (
     SELECT lead_id, message_id, id, moved_by, is_lost,

@@ -242,7 +242,9 @@ class CrmStageReport(models.Model):
         drops = [SQL("DROP VIEW IF EXISTS %s", SQL.identifier(self._table))]
         drops += [
             SQL(
-                "DROP TRIGGER IF EXISTS %s ON %s", SQL.identifier(f"{STAY_TABLE}_{event}"), SQL.identifier(table)
+                "DROP TRIGGER IF EXISTS %s ON %s",
+                SQL.identifier(f"{STAY_TABLE}_{event}"),
+                SQL.identifier(table),
             )
             for table, events in STAY_TRIGGERS.items()
             for event in events
@@ -340,7 +342,7 @@ class CrmStageReport(models.Model):
         domains = self._get_overview_domains(Domain(domain))
         figures = defaultdict(lambda: dict(EMPTY_FIGURES, reasons=[]))
         self._add_funnel(figures, domains["entered"])
-        self._add_days(figures, domains["left"])
+        self._add_days(figures, self._with_period("date_left", Domain(domain)))
         self._add_waiting(figures, domains["waiting"])
         self._add_losses(figures, domains["lost"])
         return {
@@ -355,23 +357,27 @@ class CrmStageReport(models.Model):
     def _get_overview_domains(self, domain):
         """:return: domain of the stays that each picture counts, by its name"""
 
-        def with_period(fname):
-            return domain.map_conditions(
-                lambda condition: Domain(fname, condition.operator, condition.value)
-                if condition.field_expr == "date_entered"
-                else condition
-            )
-
-        left = with_period("date_left")
+        left = self._with_period("date_left", domain)
         always = domain.map_conditions(
             lambda condition: Domain.TRUE if condition.field_expr == "date_entered" else condition
         )
         return {
             "entered": domain & Domain("is_first_visit", "=", True),
-            "left": left & Domain("date_left", "!=", False) & Domain("outcome", "!=", "won"),
+            "left": left & Domain("outcome", "not in", ["open", "won"]),
             "waiting": always & Domain("outcome", "=", "open"),
             "lost": left & Domain("outcome", "=", "lost"),
         }
+
+    @api.model
+    def _with_period(self, fname, domain):
+        """:return: the same, its period being one of another date"""
+        return domain.map_conditions(
+            lambda condition: (
+                Domain(fname, condition.operator, condition.value)
+                if condition.field_expr == "date_entered"
+                else condition
+            )
+        )
 
     @api.model
     def _read_group_by_stage(self, domain, groupby, aggregates):
@@ -417,7 +423,7 @@ class CrmStageReport(models.Model):
         """Percentiles as ``percentile_cont`` has them, but of counted days: sorting millions takes seconds.
 
         :param groupby: name of a field
-        :param domain: of completed stays
+        :param domain: of stays; only completed ones count
         :return: ``[(value, number, median, mean, third quartile)]``
         """
         query = self._search(domain)
@@ -425,9 +431,9 @@ class CrmStageReport(models.Model):
             SQL(
                 """
                 WITH counted AS (
-                    SELECT %(groupby)s AS value, %(days)s AS days, COUNT(*) AS number
+                    SELECT %(groupby)s AS value, %(days)s AS days, COUNT(*)::int AS number
                       FROM %(table)s
-                     WHERE %(where)s
+                     WHERE %(where)s AND %(days)s IS NOT NULL
                      GROUP BY 1, 2
                 ),
                 ranked AS (
@@ -481,7 +487,9 @@ class CrmStageReport(models.Model):
             values = figures[key]
             values["lost"] += lost
             values["lost_revenue"] += revenue
-            values["reasons"].append({"id": reason.id, "name": reason.display_name or _("No reason"), "count": lost})
+            values["reasons"].append(
+                {"id": reason.id, "name": reason.display_name or _("No reason"), "count": lost}
+            )
         for values in figures.values():
             values["reasons"].sort(key=lambda reason: (-reason["count"], reason["name"]))
 
@@ -489,7 +497,12 @@ class CrmStageReport(models.Model):
     def _describe_stage(self, stage, name):
         """:return: what the overview shows of a stage; ``name`` is that of one deleted since"""
         if stage:
-            return {"id": stage.id, "name": stage.name, "is_won": stage.is_won, "domain": [("stage_id", "=", stage.id)]}
+            return {
+                "id": stage.id,
+                "name": stage.name,
+                "is_won": stage.is_won,
+                "domain": [("stage_id", "=", stage.id)],
+            }
         return {
             "id": False,
             "name": _("%s (deleted)", name) if name else _("No stage"),

@@ -3,6 +3,7 @@ from . import test_crm_stage
 from . import test_crm_stage_automation
 from . import test_crm_stage_delete
 from . import test_crm_stage_pipeline
+from . import test_crm_stage_report
 from . import test_crm_stage_rights
 from . import test_crm_stage_setup
 from . import test_crm_stage_trigger_mixin

@@ -1,0 +1,688 @@
+import statistics
+from collections import Counter, defaultdict
+from datetime import timedelta
+
+from odoo import Command, fields
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import new_test_user, tagged
+from odoo.tools import SQL, mute_logger
+
+from .common_report import PipelineHistoryCase, ReportCase
+
+
+def percentile(values, fraction):
+    """:return: as PostgreSQL's percentile_cont"""
+    values = sorted(values)
+    position = (len(values) - 1) * fraction
+    low = int(position)
+    high = min(low + 1, len(values) - 1)
+    return values[low] + (values[high] - values[low]) * (position - low)
+
+
+@tagged("post_install", "-at_install")
+class TestCrmStageStay(ReportCase):
+    """Each way an opportunity may take through the stages."""
+
+    def assertOutcomes(self, leads, *expected):
+        stays = [(stay["stage"], stay["outcome"]) for stay in self.read_stays(leads)]
+        self.assertEqual(stays, list(expected))
+
+    def test_created_in_a_stage(self):
+        lead = self.create_at(30, self.visit)
+        self.assertStays()
+        self.assertOutcomes(lead, (self.visit, "open"))
+        self.assertEqual(self.read_stays()[0]["days"], 30)
+
+    def test_forth_and_back(self):
+        lead = self.create_at(50, self.new)
+        self.move_at(40, lead, self.visit)
+        self.move_at(35, lead, self.estimate)
+        self.move_at(20, lead, self.visit)
+        self.assertStays()
+        stays = self.read_stays()
+        self.assertEqual([stay["days"] for stay in stays], [10, 5, 15, 20])
+        self.assertEqual([stay["first"] for stay in stays], [True, True, True, False])
+        self.assertEqual([stay["moved_on"] for stay in stays], [100, None, 100, None])
+
+    def test_won_and_reopened(self):
+        lead = self.create_at(50, self.quotation)
+        self.move_at(40, lead, self.closed)
+        self.assertStays()
+        self.assertOutcomes(lead, (self.quotation, "moved"), (self.closed, "won"))
+        self.assertEqual([stay["won"] for stay in self.read_stays()], [100, 100])
+        self.move_at(30, lead, self.visit)
+        self.assertStays()
+        self.assertOutcomes(lead, (self.quotation, "moved"), (self.closed, "moved"), (self.visit, "open"))
+        self.assertEqual([stay["won"] for stay in self.read_stays()], [None, None, None])
+
+    def test_created_won(self):
+        lead = self.create_at(50, self.closed)
+        self.assertStays()
+        self.assertOutcomes(lead, (self.closed, "won"))
+
+    def test_lost_and_restored(self):
+        lead = self.create_at(50, self.estimate)
+        self.lose_at(40, lead)
+        self.assertStays()
+        self.assertOutcomes(lead, (self.estimate, "lost"))
+        self.restore_at(30, lead)
+        self.assertStays()
+        self.assertOutcomes(lead, (self.estimate, "restored"), (self.estimate, "open"))
+        self.lose_at(25, lead)
+        self.assertStays()
+
+    def test_lost_and_restored_in_french(self):
+        """Won/Lost is tracked by its label."""
+        self.env["res.lang"]._activate_lang("fr_FR")
+        lead = self.create_at(50, self.estimate)
+        with self.at(40) as lost:
+            lead.with_user(self.manager).with_context(lang="fr_FR").action_set_lost()
+        with self.at(30) as restored:
+            lead.with_user(self.manager).with_context(lang="fr_FR").action_unarchive()
+        labels = self.env["mail.tracking.value"].search(
+            [("mail_message_id.res_id", "=", lead.id), ("field_id.name", "=", "won_status")]
+        )
+        self.assertIn("Perdu", labels.mapped("old_value_char"))
+        self.notebook[lead] += [(lost, "lost", None, None), (restored, "enter", None, "hand")]
+        self.assertStays()
+        self.assertOutcomes(lead, (self.estimate, "restored"), (self.estimate, "open"))
+
+    def test_archived_without_loss(self):
+        lead = self.create_at(50, self.estimate)
+        self.archive_at(40, lead)
+        self.assertEqual(lead.won_status, "pending")
+        self.assertStays()
+        self.assertOutcomes(lead, (self.estimate, "archived"))
+        self.restore_at(30, lead)
+        self.assertStays()
+        self.assertOutcomes(lead, (self.estimate, "archived"), (self.estimate, "open"))
+
+    def test_archived_then_lost(self):
+        lead = self.create_at(50, self.estimate)
+        self.archive_at(40, lead)
+        with self.at(35):
+            lead.probability = 0
+        self.assertEqual(lead.won_status, "lost")
+        self.assertOutcomes(lead, (self.estimate, "lost"))
+        self.assertEqual(self.read_stays()[0]["days"], 10)
+
+    def test_moved_while_archived(self):
+        lead = self.create_at(50, self.estimate)
+        self.archive_at(40, lead)
+        with self.at(35):
+            lead.stage_id = self.visit
+        self.assertOutcomes(lead, (self.estimate, "archived"))
+        with self.at(30):
+            lead.action_unarchive()
+        self.assertOutcomes(lead, (self.estimate, "archived"), (self.visit, "open"))
+        self.assertEqual([stay["days"] for stay in self.read_stays()], [10, 30])
+
+    def test_merged(self):
+        """The history of the merged opportunities is none of the one that remains."""
+        winner = self.create_at(50, self.new, partner_id=self.env.user.partner_id.id)
+        loser = self.create_at(49, self.new, partner_id=self.env.user.partner_id.id)
+        self.move_at(45, loser, self.estimate)
+        self.move_at(44, winner, self.visit)
+        self.move_at(42, loser, self.new)
+        with self.at(40):
+            head = (winner + loser)._merge_opportunity()
+        self.assertEqual(head, winner)
+        self.assertFalse(loser.exists())
+        moved = self.env["mail.message"].search([("model", "=", "crm.lead"), ("res_id", "=", winner.id)])
+        self.assertEqual(
+            len(moved.tracking_value_ids.filtered(lambda value: value.field_id.name == "stage_id")), 3
+        )
+        del self.notebook[loser]
+        self.assertStays()
+        self.env.cr.execute("SELECT COUNT(*) FROM crm_stage_stay WHERE lead_id = %s", loser.ids)
+        self.assertEqual(self.env.cr.fetchone()[0], 0)
+
+    def test_deleted_stage(self):
+        stage = self.env["crm.stage"].create({"name": "Show Room", "sequence": 2})
+        lead = self.create_at(50, self.new)
+        self.move_at(40, lead, stage)
+        self.move_at(30, lead, self.visit)
+        self.assertStays()
+        stage.unlink()
+        report = self.env["crm.stage.report"]
+        for _again in range(2):
+            self.env.invalidate_all()
+            first, deleted, _last = report.search([("lead_id", "=", lead.id)], order="date_entered")
+            self.assertFalse(deleted.stage_id)
+            self.assertEqual(deleted.stage_name, "Show Room")
+            self.assertEqual((first.outcome, first.next_stage_id), ("moved", self.env["crm.stage"]))
+            self.assertEqual((deleted.next_stage_id, deleted.days), (self.visit, 10))
+            # The same when its stays are read anew from the trackings
+            lead.expected_revenue += 1
+            lead.date_closed = self.now
+            self.env.flush_all()
+        overview = report.get_overview([("lead_id", "=", lead.id)])
+        figures = overview["stages"][-1]
+        self.assertEqual(figures["name"], "Show Room (deleted)")
+        self.assertEqual((figures["entered"], figures["left"], figures["median"]), (1, 1, 10))
+        action = report.action_open_leads(figures["domain"])
+        self.assertIn(lead, self.env["crm.lead"].with_context(**action["context"]).search(action["domain"]))
+        self.assertEqual(report.search(figures["domain"] + [("lead_id", "=", lead.id)]), deleted)
+
+    def test_converted(self):
+        """A lead is in no pipeline until it is an opportunity."""
+        with self.at(60):
+            lead = self.env["crm.lead"].create({"name": "Lead", "type": "lead", "stage_id": self.new.id})
+        self.assertFalse(self.read_stays([lead]))
+        with self.at(50):
+            lead.stage_id = self.estimate
+        self.assertFalse(self.read_stays([lead]))
+        with self.at(40) as moment:
+            lead.convert_opportunity(self.env.user.partner_id)
+        self.assertEqual(lead.type, "opportunity")
+        self.notebook[lead] = [(moment, "enter", lead.stage_id, "created")]
+        self.assertStays()
+        self.move_at(30, lead, self.visit)
+        self.assertStays()
+
+    def test_turned_back_into_a_lead(self):
+        lead = self.create_at(50, self.new)
+        with self.at(40):
+            lead.type = "lead"
+        self.assertFalse(self.read_stays([lead]))
+
+    def test_untracked_change(self):
+        """Imports and other silent changes: the present state tells where it is, and since when."""
+        lead = self.create_at(50, self.new)
+        self.move_at(45, lead, self.estimate)
+        with self.at(40):
+            lead.with_context(tracking_disable=True).stage_id = self.visit
+        self.assertEqual(
+            [(stay["stage"], stay["days"], stay["by"]) for stay in self.read_stays()],
+            [(self.new, 5, "created"), (self.estimate, 5, "hand"), (self.visit, 40, None)],
+        )
+        with self.at(30):
+            lead.with_context(tracking_disable=True).action_set_lost()
+        self.assertEqual(
+            [(stay["stage"], stay["outcome"], stay["days"]) for stay in self.read_stays()],
+            [(self.new, "moved", 5), (self.estimate, "moved", 5), (self.visit, "lost", 10)],
+        )
+
+    def test_nothing_tracked(self):
+        """Nobody knows of another stage than the present one."""
+        lead = self.create_at(50, self.new)
+        with self.at(40):
+            lead.with_context(tracking_disable=True).stage_id = self.visit
+        self.assertEqual([(stay["stage"], stay["days"]) for stay in self.read_stays()], [(self.visit, 50)])
+
+    def test_untracked_change_between_tracked_ones(self):
+        """As in Odoo's own "time in stage", the next tracked change tells where it had been."""
+        lead = self.create_at(50, self.new)
+        self.move_at(40, lead, self.estimate)
+        with self.at(35):
+            lead.with_context(tracking_disable=True).stage_id = self.visit
+        self.move_at(30, lead, self.quotation)
+        self.assertEqual(
+            [(stay["stage"], stay["days"]) for stay in self.read_stays()],
+            [(self.new, 10), (self.visit, 10), (self.quotation, 30)],
+        )
+
+    def test_changed_by_sql(self):
+        lead = self.create_at(50, self.new)
+        self.move_at(40, lead, self.estimate)
+        self.env.cr.execute(
+            "UPDATE crm_lead SET stage_id = %s, date_last_stage_update = %s WHERE id = %s",
+            [self.visit.id, self.now - timedelta(days=5), lead.id],
+        )
+        self.assertEqual(
+            [(stay["stage"], stay["days"]) for stay in self.read_stays()],
+            [(self.new, 10), (self.estimate, 35), (self.visit, 5)],
+        )
+
+    def test_moved_by_a_rule(self):
+        hand, rule, system = (
+            self.create_at(50, self.new, partner_id=self.manager.partner_id.id) for _i in "123"
+        )
+        self.move_at(40, hand, self.estimate)
+        with self.at(40):
+            self.env["sale.order"].with_user(self.manager).create(
+                {
+                    "partner_id": self.manager.partner_id.id,
+                    "opportunity_id": rule.id,
+                    "order_line": [
+                        Command.create(
+                            {
+                                "name": "Window",
+                                "price_unit": 1,
+                                "product_uom_qty": 1,
+                                "product_id": self.env["product.product"].create({"name": "W"}).id,
+                            }
+                        )
+                    ],
+                }
+            )
+        self.assertEqual(rule.stage_id, self.estimate)
+        with self.at(40):
+            system.with_user(self.env.ref("base.user_root")).stage_id = self.estimate
+        by = {stay["lead"]: stay["by"] for stay in self.read_stays() if stay["stage"] == self.estimate}
+        self.assertEqual(by, {hand: "hand", rule: "rule", system: "rule"})
+
+    def test_deleted_message(self):
+        """Who deletes a tracking message from the chatter deletes what it told."""
+        lead = self.create_at(50, self.new)
+        self.move_at(40, lead, self.estimate)
+        self.move_at(30, lead, self.visit)
+        message = (
+            self.env["mail.tracking.value"]
+            .search([("mail_message_id.res_id", "=", lead.id), ("new_value_integer", "=", self.estimate.id)])
+            .mail_message_id
+        )
+        message.unlink()
+        self.assertEqual(
+            [(stay["stage"], stay["days"]) for stay in self.read_stays()],
+            [(self.estimate, 20), (self.visit, 30)],
+        )
+
+    def test_deleted_opportunity(self):
+        lead = self.create_at(50, self.new)
+        self.move_at(40, lead, self.estimate)
+        lead.unlink()
+        self.env.flush_all()
+        self.env.cr.execute("SELECT 1 FROM crm_stage_stay WHERE lead_id = %s", lead.ids)
+        self.assertFalse(self.env.cr.fetchall())
+
+    def test_many_at_once(self):
+        """More than the ORM writes in one statement"""
+        leads = self.create_in(self.new, 250)
+        other = self.create_in(self.estimate)
+        self.pass_commit()
+        leads.stage_id = self.visit
+        self.pass_commit()
+        groups = self.env["crm.stage.report"]._read_group(
+            [("lead_id", "in", (leads + other).ids)], ["stage_id", "outcome"], ["__count"]
+        )
+        self.assertEqual(
+            groups, [(self.new, "moved", 250), (self.estimate, "open", 1), (self.visit, "open", 250)]
+        )
+
+    def test_opportunity_values(self):
+        """The stays repeat the opportunity's values, as they are now."""
+        lead = self.create_at(50, self.new, user_id=self.salesperson.id)
+        self.move_at(40, lead, self.estimate)
+        team = self.env["crm.team"].create({"name": "Doors"})
+        lead.write(
+            {"user_id": self.manager.id, "team_id": team.id, "expected_revenue": 4321, "probability": 10}
+        )
+        self.pass_commit()
+        rows = self.env["crm.stage.report"].search([("lead_id", "=", lead.id)])
+        self.assertEqual(len(rows), 2)
+        for row in rows:
+            self.assertEqual((row.user_id, row.team_id), (self.manager, team))
+            self.assertEqual((row.expected_revenue, row.prorated_revenue), (4321, 432.1))
+            self.assertEqual(row.company_currency, lead.company_currency)
+        reason = self.env["crm.lost.reason"].create({"name": "Moved away"})
+        self.lose_at(1, lead, lost_reason_id=reason.id)
+        rows.invalidate_recordset()
+        self.assertEqual(rows.sorted("date_entered").mapped("lost_reason_id"), reason)
+        self.assertEqual(
+            [row.lost_reason_id for row in rows.sorted("date_entered")], [reason.browse(), reason]
+        )
+
+    def test_reordered_stages(self):
+        """What is a later stage is told by the order of now."""
+        lead = self.create_at(50, self.estimate)
+        self.move_at(40, lead, self.visit)
+        self.assertEqual([stay["moved_on"] for stay in self.read_stays()], [100, None])
+        self.visit.sequence, self.estimate.sequence = self.estimate.sequence, self.visit.sequence
+        self.env.flush_all()
+        self.assertEqual([stay["moved_on"] for stay in self.read_stays()], [None, None])
+        self.assertStays()
+
+    def test_before_the_installation(self):
+        """What was tracked without the addon counts as well."""
+        lead = self.create_at(50, self.new)
+        self.move_at(40, lead, self.visit)
+        self.lose_at(30, lead)
+        before = self.read_stays()
+        report = self.env["crm.stage.report"]
+        report._drop_stays()
+        later = self.create_at(20, self.new)
+        self.move_at(10, later, self.estimate)
+        report.init()
+        self.assertStays()
+        self.assertEqual(self.read_stays([lead]), before)
+
+    def test_init_keeps_the_table(self):
+        """Updating the addon does not read a million opportunities' trackings again, unless it has to."""
+        self.create_at(50, self.new)
+        report = self.env["crm.stage.report"]
+        get_oid = "SELECT 'crm_stage_stay'::regclass::oid"
+        self.env.cr.execute(get_oid)
+        oid = self.env.cr.fetchone()
+        report.init()
+        self.env.cr.execute(get_oid)
+        self.assertEqual(self.env.cr.fetchone(), oid)
+        self.env.cr.execute("COMMENT ON TABLE crm_stage_stay IS 'of another version'")
+        report.init()
+        self.env.cr.execute(get_oid)
+        self.assertNotEqual(self.env.cr.fetchone(), oid)
+        self.assertStays()
+
+    def test_nothing_is_left_behind(self):
+        def get_names():
+            self.env.cr.execute(
+                """
+                SELECT relname FROM pg_class WHERE relname LIKE 'crm\\_stage\\_stay%'
+                    OR relname IN ('crm_stage_report', 'crm_stage_order')
+                UNION ALL SELECT tgname FROM pg_trigger WHERE tgname LIKE 'crm\\_stage\\_stay%'
+                UNION ALL SELECT proname FROM pg_proc WHERE proname LIKE 'crm\\_stage\\_%'
+                """
+            )
+            return self.env.cr.fetchall()
+
+        self.assertGreater(len(get_names()), 20)
+        self.env["crm.stage.report"]._drop_stays()
+        self.assertFalse(get_names())
+        # Opportunities do without
+        self.create_in(self.new).stage_id = self.visit
+        self.pass_commit()
+
+
+@tagged("post_install", "-at_install")
+class TestCrmStageReport(PipelineHistoryCase):
+    """Every figure of sixty opportunities, against the recount."""
+
+    def setUp(self):
+        super().setUp()
+        self.report = self.env["crm.stage.report"].with_context(lang="en_US")
+        self.stays = self.recount()
+        self.period = self.now - timedelta(days=365)
+        self.domain = [("date_entered", ">=", self.to_text(self.period))]
+
+    def get_overview(self, domain=None, user=None):
+        overview = self.report.with_user(user or self.env.user).get_overview(
+            self.domain if domain is None else domain
+        )
+        return {self.env["crm.stage"].browse(stage["id"]): stage for stage in overview["stages"]}, overview
+
+    def test_stays(self):
+        self.assertStays()
+        # The dice left none of them out.
+        outcomes = Counter(stay["outcome"] for stay in self.stays)
+        self.assertEqual(set(outcomes), {"open", "moved", "won", "lost", "restored", "archived"})
+        self.assertGreater(len(self.stays), 150)
+
+    def check_overview(self, overview, stays):
+        """Compare every figure with the recount."""
+        for stage in self.stages:
+            with self.subTest(stage=stage.name):
+                self.check_stage(overview.get(stage), [stay for stay in stays if stay["stage"] == stage])
+
+    def check_stage(self, figures, stays):
+        entered = [stay for stay in stays if stay["first"] and stay["entered"] >= self.period]
+        left = [stay for stay in stays if stay["left"] and stay["left"] >= self.period]
+        days = [stay["days"] for stay in left]
+        lost = [stay for stay in left if stay["outcome"] == "lost"]
+        waiting = [stay for stay in stays if stay["outcome"] == "open"]
+        if not (entered or left or waiting):
+            self.assertIsNone(figures)
+            return
+        self.assertEqual(figures["entered"], len(entered))
+        self.assertEqual(figures["revenue"], sum(stay["lead"].expected_revenue for stay in entered))
+        for name, key in (("reached_next", "moved_on"), ("won", "won")):
+            known = [stay[key] for stay in entered if stay[key] is not None]
+            self.assertAlmostEqual(figures[name], statistics.mean(known) if known else False)
+        self.assertEqual(figures["left"], len(left))
+        self.assertAlmostEqual(figures["median"], statistics.median(days) if days else False)
+        self.assertAlmostEqual(figures["mean"], statistics.mean(days) if days else False)
+        usual = percentile(days, 0.75) if days else False
+        self.assertAlmostEqual(figures["usual"], usual)
+        self.assertEqual(figures["waiting"], len(waiting))
+        if waiting and days:
+            limit = self.env.cr.now() - timedelta(days=usual)
+            self.assertEqual(figures["late"], sum(stay["entered"] < limit for stay in waiting))
+        else:
+            self.assertIs(figures["late"], False)
+        self.assertEqual(figures["lost"], len(lost))
+        self.assertEqual(figures["lost_revenue"], sum(stay["lead"].expected_revenue for stay in lost))
+        reasons = Counter(stay["lead"].lost_reason_id for stay in lost)
+        self.assertEqual(
+            {(reason["id"], reason["name"]): reason["count"] for reason in figures["reasons"]},
+            {(reason.id, reason.name or "No reason"): count for reason, count in reasons.items()},
+        )
+
+    def test_overview(self):
+        overview, _all = self.get_overview()
+        self.assertEqual(list(overview), list(self.stages))
+        self.check_overview(overview, self.stays)
+        self.assertTrue(any(figures["late"] for figures in overview.values()))
+        self.assertTrue(any(len(figures["reasons"]) > 1 for figures in overview.values()))
+
+    def test_overview_of_all_times(self):
+        self.period = self.now - timedelta(days=9999)
+        self.check_overview(self.get_overview([])[0], self.stays)
+
+    def test_overview_of_a_team(self):
+        team = self.teams[0]
+        overview, _all = self.get_overview([*self.domain, ("team_id", "=", team.id)])
+        self.check_overview(overview, [stay for stay in self.stays if stay["lead"].team_id == team])
+
+    def test_overview_of_a_salesperson(self):
+        """As on the pipeline: their own and nobody's."""
+        overview, _all = self.get_overview(user=self.salesperson)
+        own = [
+            stay for stay in self.stays if stay["lead"].user_id in (self.salesperson, self.env["res.users"])
+        ]
+        self.assertLess(len(own), len(self.stays))
+        self.check_overview(overview, own)
+        visible = self.env["crm.lead"].with_user(self.salesperson).with_context(active_test=False).search([])
+        rows = self.report.with_user(self.salesperson).search([])
+        self.assertEqual(rows.lead_id, visible.with_user(self.salesperson) & rows.lead_id)
+        self.assertEqual(set(rows.lead_id.ids), set(visible.ids))
+
+    def test_user_without_sales_sees_nothing(self):
+        user = new_test_user(self.env, "report_nobody", "base.group_user")
+        with self.assertRaises(AccessError), mute_logger("odoo.addons.base.models.ir_model"):
+            self.report.with_user(user).get_overview([])
+
+    def test_other_companies_are_hidden(self):
+        company = self.env["res.company"].create({"name": "Elsewhere"})
+        lead = self.create_at(100, self.new, company_id=company.id, team_id=False, user_id=False)
+        shared = self.create_at(100, self.new, company_id=False, team_id=False, user_id=False)
+        self.pass_commit()
+        self.manager.company_ids = self.env.company + company
+        report = self.report.with_user(self.manager)
+        mine = report.with_context(allowed_company_ids=self.env.company.ids)
+        both = report.with_context(allowed_company_ids=(self.env.company + company).ids)
+        domain = [("lead_id", "in", (lead + shared).ids)]
+        self.assertEqual(mine.search(domain).lead_id.ids, shared.ids)
+        self.assertEqual(set(both.search(domain).lead_id.ids), {lead.id, shared.id})
+        self.assertEqual(mine.get_overview(domain)["stages"][0]["entered"], 1)
+        self.assertEqual(both.get_overview(domain)["stages"][0]["entered"], 2)
+
+    def get_leads(self, domain, user=None):
+        """:return: the opportunities that a click on a figure opens"""
+        action = self.report.with_user(user or self.env.user).action_open_leads(domain)
+        leads = self.env[action["res_model"]].with_user(user or self.env.user)
+        found = leads.with_context(**action["context"]).search(action["domain"])
+        self.assertEqual(len(found), len(set(found.ids)))
+        return set(found.ids)
+
+    def test_opportunities_behind(self):
+        _by_stage, overview = self.get_overview()
+        domains = overview["domains"]
+        for figures in overview["stages"]:
+            stays = [stay for stay in self.stays if stay["stage"].id == figures["id"]]
+            left = [stay for stay in stays if stay["left"] and stay["left"] >= self.period]
+            behind = {
+                "entered": [stay for stay in stays if stay["first"] and stay["entered"] >= self.period],
+                "left": left,
+                "waiting": [stay for stay in stays if stay["outcome"] == "open"],
+                "lost": [stay for stay in left if stay["outcome"] == "lost"],
+            }
+            for name, expected in behind.items():
+                leads = self.get_leads(domains[name] + figures["domain"])
+                self.assertEqual(leads, {stay["lead"].id for stay in expected}, (figures["name"], name))
+                self.assertEqual(len(expected), figures[name])
+            if figures["late_domain"]:
+                self.assertEqual(
+                    len(self.get_leads(domains["waiting"] + figures["late_domain"])), figures["late"]
+                )
+            for reason in figures["reasons"]:
+                leads = self.get_leads(
+                    domains["lost"] + figures["domain"] + [("lost_reason_id", "=", reason["id"])]
+                )
+                self.assertEqual(len(leads), reason["count"])
+
+    # ---- pivot, graph, list, export ----
+
+    def test_median_in_pivot_and_graph(self):
+        self.assertEqual(self.report.fields_get(["days_median"])["days_median"]["aggregator"], "median")
+        by_stage = defaultdict(list)
+        for stay in self.stays:
+            if stay["days"] is not None:
+                by_stage[stay["stage"].id].append(stay["days"])
+        groups = self.report.formatted_read_group(
+            [], ["stage_id"], ["days_median:median", "days:avg", "__count"]
+        )
+        self.assertTrue(groups)
+        for group in groups:
+            days = by_stage[group["stage_id"][0]]
+            if days:
+                self.assertAlmostEqual(group["days_median:median"], statistics.median(days))
+                self.assertAlmostEqual(group["days:avg"], statistics.mean(days))
+        sets = self.report.formatted_read_grouping_sets(
+            [], [[], ["stage_id"], ["stage_id", "date_entered:month"]], ["days_median:median"]
+        )
+        self.assertAlmostEqual(
+            sets[0][0]["days_median:median"],
+            statistics.median(day for days in by_stage.values() for day in days),
+        )
+
+    def test_median_by_month(self):
+        by_month = defaultdict(list)
+        for stay in self.stays:
+            if stay["days"] is not None:
+                by_month[stay["entered"].strftime("%Y-%m-01")].append(stay["days"])
+        groups = self.report.with_context(tz="UTC").formatted_read_group(
+            [], ["date_entered:month"], ["days_median:median"]
+        )
+        medians = {str(group["date_entered:month"][0])[:10]: group["days_median:median"] for group in groups}
+        for month, days in by_month.items():
+            self.assertAlmostEqual(medians[month], statistics.median(days))
+
+    def test_grouped_list(self):
+        answer = self.report.web_read_group(
+            [],
+            ["stage_id"],
+            ["days_median:median", "days:avg"],
+            auto_unfold=True,
+            unfold_read_specification={
+                "stage_name": {},
+                "days": {},
+                "lead_id": {"fields": {"display_name": {}}},
+            },
+        )
+        self.assertEqual(answer["length"], len({stay["stage"] for stay in self.stays}))
+
+    def test_list_and_export(self):
+        rows = self.report.search([], limit=5)
+        self.assertEqual(len(rows), 5)
+        fnames = [name for name, field in self.report._fields.items() if field.exportable]
+        data = rows.export_data(["lead_id", "stage_name", "days", "days_median", "outcome", "date_left"])[
+            "datas"
+        ]
+        self.assertEqual(len(data), 5)
+        self.assertEqual([line[2] for line in data], [row.days for row in rows])
+        self.assertEqual(len(rows.read(fnames)), 5)
+
+    def test_weighted_revenue(self):
+        groups = dict(
+            self.report._read_group([("outcome", "=", "open")], ["stage_id"], ["prorated_revenue:sum"])
+        )
+        expected = defaultdict(float)
+        for stay in self.stays:
+            if stay["outcome"] == "open":
+                expected[stay["stage"]] += stay["lead"].prorated_revenue
+        self.assertEqual(set(groups), set(expected))
+        for stage, revenue in groups.items():
+            self.assertAlmostEqual(revenue, expected[stage])
+
+    def test_salesperson_changes_nothing(self):
+        row = self.report.with_user(self.salesperson).search([], limit=1)
+        with mute_logger("odoo.addons.base.models.ir_model"):
+            with self.assertRaises(AccessError):
+                row.write({"outcome": "won"})
+            with self.assertRaises(AccessError):
+                row.unlink()
+
+    def test_month_uses_an_index(self):
+        self.env.cr.execute("SET LOCAL enable_seqscan = off")
+        start = fields.Datetime.to_string(self.now - timedelta(days=30))
+        for fname in ("date_entered", "date_left"):
+            query = self.report._search([(fname, ">=", start)])
+            self.env.cr.execute(SQL("EXPLAIN %s", query.select("COUNT(*)")))
+            plan = "\n".join(line for (line,) in self.env.cr.fetchall())
+            self.assertRegex(plan, rf"Index Cond: .*{fname}")
+
+
+@tagged("post_install", "-at_install")
+class TestCrmStageFigures(ReportCase):
+    """The figures on the stage, and the probability they suggest"""
+
+    def fill(self, stage, won, lost, days_ago=100):
+        """Opportunities that were in ``stage`` for ten days, then won, or lost there."""
+        for outcome, number in (("won", won), ("lost", lost)):
+            for _number in range(number):
+                lead = self.create_at(days_ago, stage)
+                if outcome == "won":
+                    self.move_at(days_ago - 10, lead, self.closed)
+                else:
+                    self.lose_at(days_ago - 10, lead)
+        stage.invalidate_recordset()
+
+    def test_figures(self):
+        self.fill(self.visit, 3, 1)
+        self.fill(self.visit, 0, 2, days_ago=500)
+        lead = self.create_at(90, self.visit)
+        self.move_at(60, lead, self.quotation)
+        self.visit.invalidate_recordset()
+        self.assertEqual((self.visit.win_rate, self.visit.win_rate_basis), (75, 4))
+        self.assertEqual(self.visit.median_days, 10)
+        self.assertEqual(self.visit.lost_here_count, 1)
+        action = self.visit.action_open_lost_here()
+        leads = self.env["crm.lead"].with_context(**action["context"]).search(action["domain"])
+        self.assertEqual(len(leads), 1)
+        self.assertEqual((leads.stage_id, leads.won_status), (self.visit, "lost"))
+
+    def test_nothing_is_suggested_under_twenty(self):
+        self.fill(self.visit, 10, 9)
+        self.assertFalse(self.visit.can_suggest_probability)
+        with self.assertRaisesRegex(UserError, "fewer than 20"):
+            self.visit.action_apply_suggested_probability()
+        self.assertEqual(self.visit.probability, 50)
+        self.fill(self.visit, 0, 1)
+        self.assertTrue(self.visit.can_suggest_probability)
+        self.assertEqual(self.visit.suggested_probability, 50)
+
+    def test_suggestion_is_taken_over(self):
+        self.fill(self.visit, 15, 6)
+        opportunity = self.create_in(self.visit)
+        self.assertEqual(opportunity.probability, 50)
+        visit = self.visit.with_user(self.manager)
+        self.assertEqual(visit.win_rate_basis, 21)
+        self.assertEqual(visit.suggested_probability, 71)
+        visit.action_apply_suggested_probability()
+        self.assertEqual((self.visit.probability, opportunity.probability), (71, 71))
+
+    def test_salesperson_takes_nothing_over(self):
+        self.fill(self.visit, 15, 6)
+        self.env["crm.lead"].with_context(active_test=False).search([]).user_id = False
+        self.pass_commit()
+        visit = self.visit.with_user(self.salesperson)
+        visit.invalidate_recordset()
+        self.assertTrue(visit.can_suggest_probability)
+        with self.assertRaises(AccessError), mute_logger("odoo.addons.base.models.ir_model"):
+            visit.action_apply_suggested_probability()
+        self.assertEqual(self.visit.probability, 50)
+
+    def test_predictive_and_won_stages_get_no_suggestion(self):
+        self.fill(self.visit, 15, 6)
+        self.visit.probability_mode = "predictive"
+        self.assertFalse(self.visit.can_suggest_probability)
+        self.assertFalse(self.closed.can_suggest_probability)
