@@ -59,7 +59,7 @@ class TestUiReport(PipelineCase, HttpCase):
         self.set_dates(lead, days_ago, "date_closed")
 
     def create_story(self):
-        """Five opportunities: won, lost with a reason and without, waiting for long, and for the usual time."""
+        """Five opportunities: won, lost with and without a reason, waiting for long, and as usual."""
         atrium, balcony, carport, entrance = (
             self.create_in_new(name, 20) for name in ("Atrium", "Balcony", "Carport", "Entrance")
         )
