@@ -129,7 +129,8 @@ class ReportBench:
         self.execute("SELECT COUNT(*) FROM crm_stage_stay")
         rows = self.env.cr.fetchone()[0]
         scan = self.get_best_time(lambda: self.execute("SELECT COUNT(*) FROM crm_stage_stay"))
-        workers = re.findall(r"Workers Planned: \d+", self.explain(SQL("SELECT COUNT(*) FROM crm_stage_stay")))
+        plan = self.explain(SQL("SELECT COUNT(*) FROM crm_stage_stay"))
+        workers = re.findall(r"Workers Planned: \d+", plan)
         self.print_row(f"sequential scan of {rows:,} rows ({', '.join(workers) or 'not parallel'})", scan)
         manager = self.env.ref("base.user_admin")
         report = self.report.with_user(manager)
@@ -150,7 +151,8 @@ class ReportBench:
         for fname in ("date_entered", "date_left"):
             query = self.report._search([(fname, ">=", "-1m")])
             plan = self.explain(query.select("COUNT(*)"))
-            self.print_row(f"a month by {fname}: {' '.join(re.findall('(?:Index|Seq).* Scan.* on', plan))}", "")
+            nodes = ", ".join(re.findall(r"(\w[\w ]* Scan.*? on \S+)", plan))
+            self.print_row(f"a month by {fname}: {nodes}", "")
 
     def get_best_time(self, call):
         times = []
@@ -228,7 +230,7 @@ class ReportBench:
         print("| " + " | ".join(c if isinstance(c, str) else f"{c:.3f}" for c in cells) + " |", flush=True)
 
 
-# Ways through the stages, by their position; an opportunity's number and outcome choose its own. The last is won.
+# Ways through the stages, by their position; an opportunity's number and outcome choose its own.
 GENERATOR = """
 CREATE TEMP TABLE bench_way (outcome int, number int, stages int[]);
 INSERT INTO bench_way VALUES
@@ -260,7 +262,8 @@ SELECT row_number() OVER () AS number, *,
          WHERE step < 5 OR won_status = 'lost'
   ) steps
  ORDER BY lead_number, step;
-INSERT INTO crm_lead (id, name, type, active, stage_id, won_status, user_id, team_id, company_id, lost_reason_id,
+INSERT INTO crm_lead (id, name, type, active, stage_id, won_status, user_id, team_id, company_id,
+                      lost_reason_id,
                       expected_revenue, prorated_revenue, probability, automated_probability,
                       create_date, write_date, date_last_stage_update, date_closed)
 SELECT lead.id, 'House ' || lead.id, 'opportunity', won_status != 'lost', (%(stages)s)[stages[5]], won_status,
@@ -275,8 +278,10 @@ SELECT lead.id, 'House ' || lead.id, 'opportunity', won_status != 'lost', (%(sta
   JOIN (SELECT lead_number, MAX(date) AS date FROM bench_change GROUP BY lead_number) last
     ON last.lead_number = lead.number
  ORDER BY lead.id;
-INSERT INTO mail_message (id, model, res_id, message_type, subtype_id, author_id, body, date, create_date, write_date)
-SELECT (SELECT COALESCE(MAX(id), 0) FROM mail_message) + number, 'crm.lead', lead_id, 'notification', %(subtype)s,
+INSERT INTO mail_message (id, model, res_id, message_type, subtype_id, author_id, body,
+                          date, create_date, write_date)
+SELECT (SELECT COALESCE(MAX(id), 0) FROM mail_message) + number, 'crm.lead', lead_id, 'notification',
+       %(subtype)s,
        (%(partners)s)[1 + lead_number %% cardinality(%(partners)s)], '', date, date, date
   FROM bench_change
  ORDER BY number;
@@ -286,7 +291,8 @@ SELECT (SELECT COALESCE(MAX(id), 0) FROM mail_tracking_value) + row_number() OVE
        (SELECT COALESCE(MAX(id), 0) FROM mail_message) - (SELECT COUNT(*) FROM bench_change) + number,
        field_id, old_integer, new_integer, old_char, new_char, date
   FROM (
-        SELECT number, %(stage_field)s AS field_id, (%(stages)s)[old] AS old_integer, (%(stages)s)[new] AS new_integer,
+        SELECT number, %(stage_field)s AS field_id,
+               (%(stages)s)[old] AS old_integer, (%(stages)s)[new] AS new_integer,
                'Stage ' || old AS old_char, 'Stage ' || new AS new_char, date
           FROM bench_change
          WHERE step < 5

@@ -51,8 +51,12 @@ EMPTY_FIGURES = {
 class CrmStageReport(models.Model):
     """One row per stay of an opportunity in a stage, from Odoo's own tracking of stage changes.
 
-    A stay ends when the opportunity moves, is won, is lost or is archived; one that is restored begins another
-    stay in the same stage. Leads count from their conversion. See ``crm_stage_stay.sql``.
+    A stay ends when the opportunity moves, is won, is lost or is archived; one that is restored begins
+    another stay in the same stage. Leads count from their conversion.
+
+    The model is a view. What it shows is read from the trackings by ``crm_stage_history.sql``; ordering four
+    million of them takes a minute, so the result is kept in a table, which triggers keep in step within every
+    statement: see ``crm_stage_stay.sql``.
     """
 
     _name = "crm.stage.report"
@@ -96,8 +100,8 @@ class CrmStageReport(models.Model):
     date_entered = fields.Datetime(
         "Entered On",
         readonly=True,
-        help="When the opportunity entered the stage: by its creation, its conversion from a lead, a move, or by "
-        "being restored in it.",
+        help="When the opportunity entered the stage: by its creation, its conversion from a lead, a move, or "
+        "by being restored in it.",
     )
     date_left = fields.Datetime(
         "Left On",
@@ -128,8 +132,8 @@ class CrmStageReport(models.Model):
             ("archived", "Archived"),
         ],
         readonly=True,
-        help="How the stay ended: the opportunity moved to another stage, was won or lost in this one, was lost and "
-        "restored later, or was archived without being lost.",
+        help="How the stay ended: the opportunity moved to another stage, was won or lost in this one, was "
+        "lost and restored later, or was archived without being lost.",
     )
     moved_by = fields.Selection(
         [("created", "Creation"), ("hand", "By Hand"), ("rule", "By a Rule")],
@@ -140,15 +144,15 @@ class CrmStageReport(models.Model):
     is_first_visit = fields.Boolean(
         "First Visit",
         readonly=True,
-        help="Whether the opportunity was in this stage for the first time. Counting these counts each opportunity "
-        "once per stage, however often it went back and forth.",
+        help="Whether the opportunity was in this stage for the first time. Counting these counts each "
+        "opportunity once per stage, however often it went back and forth.",
     )
     reached_next = fields.Float(
         "Moved On (%)",
         aggregator="avg",
         readonly=True,
-        help="Share of the opportunities that reached a later stage afterwards. Those still open that have not are "
-        "left out.",
+        help="Share of the opportunities that reached a later stage afterwards. Those still open that have "
+        "not are left out.",
     )
     was_won = fields.Float(
         "Won (%)",
@@ -181,7 +185,7 @@ class CrmStageReport(models.Model):
     def init(self):
         """Make the table of stays, with what keeps it in step, and the report on top of it.
 
-        The table is made anew only when its definition is another one: that takes a while in a large database.
+        The table is made anew only when its definition is another one: a large database takes a while.
         """
         script = self._get_stay_sql()
         fingerprint = hashlib.sha256(repr((script.code, script.params)).encode()).hexdigest()
@@ -227,7 +231,7 @@ class CrmStageReport(models.Model):
 
     @api.model
     def _get_tracked_field_ids(self):
-        """:return: id by name; asked of the database, as the ORM's cache must not be filled while it is updated"""
+        """:return: id by name; of the database, as the ORM's cache must not be filled while it is updated"""
         self.env.cr.execute(
             SQL(
                 "SELECT name, id FROM ir_model_fields WHERE model = 'crm.lead' AND name IN %s",
@@ -256,7 +260,7 @@ class CrmStageReport(models.Model):
 
     @api.model
     def _get_report_sql(self):
-        """:return: the stays, with the opportunity as it is now; what depends on the stages' order is not stored
+        """:return: the stays, with the opportunity as it is now
 
         Each join finds at most one row, so that PostgreSQL leaves out those that nobody asks anything of.
         """
@@ -272,7 +276,8 @@ class CrmStageReport(models.Model):
                    END::float8 AS reached_next,
                    CASE stay.won_status WHEN 'won' THEN 100 WHEN 'lost' THEN 0 END::float8 AS was_won,
                    stay.expected_revenue, lead.prorated_revenue, company.currency_id AS company_currency,
-                   stay.won_status, CASE WHEN stay.outcome = 'lost' THEN stay.lost_reason_id END AS lost_reason_id,
+                   stay.won_status,
+                   CASE WHEN stay.outcome = 'lost' THEN stay.lost_reason_id END AS lost_reason_id,
                    lead.partner_id, stay.team_id, stay.user_id, stay.company_id
               FROM crm_stage_stay stay
               LEFT JOIN crm_lead lead ON lead.id = stay.lead_id
@@ -330,8 +335,8 @@ class CrmStageReport(models.Model):
     def get_overview(self, domain):
         """Figures of all stages for the overview.
 
-        The period of ``domain`` is that of entering for the funnel, that of leaving for the time in stage and the
-        losses; what waits there now does not depend on it.
+        The period of ``domain`` is that of entering for the funnel, that of leaving for the time in stage and
+        the losses; what waits there now does not depend on it.
 
         :param domain: of this model, its period as conditions on ``date_entered``
         :return: ``{"stages": [{"id", "name", "is_won", "domain", "entered", "revenue", "reached_next", "won",

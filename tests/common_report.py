@@ -13,7 +13,8 @@ from .common_pipeline import PipelineCase
 class ReportCase(PipelineCase):
     """Real opportunities that live at frozen times, and a plain Python recount of where they have been.
 
-    The recount knows nothing of trackings: it is told what is done when, as a dealer might write it in a notebook.
+    The recount knows nothing of trackings: it is told what is done when, as a dealer might write it in a
+    notebook.
     """
 
     @classmethod
