@@ -404,8 +404,8 @@ class CrmStage(models.Model):
             raise UserError(
                 self.env._(
                     'Nothing can be suggested for the stage "%(stage)s" yet: fewer than %(number)s '
-                    "opportunities that entered it in the last 12 months are won or lost by now, or it has no "
-                    "probability of its own.",
+                    "opportunities that entered it in the last 12 months are won or lost by now, or it has "
+                    "no probability of its own.",
                     stage=self.name,
                     number=MIN_SUGGESTION_BASIS,
                 )

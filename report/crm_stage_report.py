@@ -1,4 +1,5 @@
 import hashlib
+import math
 from collections import defaultdict
 from datetime import timedelta
 
@@ -26,9 +27,6 @@ STAY_FUNCTIONS = (
 
 # Of crm.lead, whose trackings tell its history: by the name of the scripts' parameter
 TRACKED_FIELDS = {"stage": "stage_id", "active": "active", "won": "won_status"}
-
-# Those of a stage in the overview that the completed stays give, in the order of `_get_days_by`
-DAYS_FIGURES = ("left", "median", "mean", "usual")
 
 # Of a stage in the overview; False: nothing to tell it from
 EMPTY_FIGURES = {
@@ -100,8 +98,8 @@ class CrmStageReport(models.Model):
     date_entered = fields.Datetime(
         "Entered On",
         readonly=True,
-        help="When the opportunity entered the stage: by its creation, its conversion from a lead, a move, or "
-        "by being restored in it.",
+        help="When the opportunity entered the stage: by its creation, its conversion from a lead, a move, "
+        "or by being restored in it.",
     )
     date_left = fields.Datetime(
         "Left On",
@@ -269,7 +267,8 @@ class CrmStageReport(models.Model):
             SELECT stay.id, stay.lead_id, stay.stage_id, stay.next_stage_id,
                    COALESCE(stage.name, jsonb_build_object('en_US', stay.stage_name)) AS stage_name,
                    stay.date_entered, stay.date_left, stay.outcome, stay.moved_by, stay.is_first_visit,
-                   %(days)s AS days, %(days)s AS days_median, stay.days AS completed_days,
+                   %(days)s AS days, %(days)s AS days_median,
+                   stay.days AS completed_days, stay.whole_days AS completed_whole_days,
                    CASE
                        WHEN stay.is_moved_on OR stay.won_status = 'won' THEN 100
                        WHEN stay.won_status = 'lost' THEN 0
@@ -288,7 +287,7 @@ class CrmStageReport(models.Model):
                 """
                 CASE
                     WHEN stay.outcome != 'open' THEN stay.days
-                    ELSE round(date_part('epoch', now() AT TIME ZONE 'UTC' - stay.date_entered) / 864) / 100
+                    ELSE date_part('epoch', now() AT TIME ZONE 'UTC' - stay.date_entered) / 86400
                 END
                 """
             ),
@@ -413,59 +412,116 @@ class CrmStageReport(models.Model):
 
     @api.model
     def _add_days(self, figures, domain):
-        """Number, mean, median and third quartile of the completed stays."""
-        groups = self._get_days_by("stage_id", domain)
+        """Number, median, mean and third quartile of the completed stays."""
+        by_stage = self._get_days_by("stage_id", 0, domain)
         stages = self.env["crm.stage"]
-        for stage_id, *values in groups:
+        for stage_id, values in by_stage.items():
             if stage_id:
-                figures[stages.browse(stage_id), False].update(zip(DAYS_FIGURES, values, strict=True))
-        if any(not stage_id for stage_id, *_values in groups):
-            for name, *values in self._get_days_by("stage_name", domain & Domain("stage_id", "=", False)):
-                figures[stages, name or False].update(zip(DAYS_FIGURES, values, strict=True))
+                figures[stages.browse(stage_id), False].update(values)
+        if 0 in by_stage:
+            by_name = self._get_days_by("stage_name", "", domain & Domain("stage_id", "=", False))
+            for name, values in by_name.items():
+                figures[stages, name or False].update(values)
 
     @api.model
-    def _get_days_by(self, groupby, domain):
-        """Percentiles as ``percentile_cont`` has them, but of counted days: sorting millions takes seconds.
+    def _get_days_by(self, groupby, empty, domain):
+        """Sorting millions takes seconds: count them by whole days, then sort only the days that matter.
 
         :param groupby: name of a field
+        :param empty: what stands for its having no value
         :param domain: of stays; only completed ones count
-        :return: ``[(value, number, median, mean, third quartile)]``
+        :return: ``{value: {"left": number, "median": days, "mean": days, "usual": third quartile}}``
         """
         query = self._search(domain)
-        return self.env.execute_query(
+        terms = {
+            "value": SQL("COALESCE(%s, %s)", self._field_to_sql(self._table, groupby, query), empty),
+            "days": SQL.identifier(self._table, "completed_days"),
+            "whole_days": SQL.identifier(self._table, "completed_whole_days"),
+            "table": query.from_clause,
+            "where": query.where_clause or SQL("TRUE"),
+        }
+        counts = defaultdict(dict)
+        total = defaultdict(float)
+        for value, whole_days, number, days in self.env.execute_query(
             SQL(
                 """
-                WITH counted AS (
-                    SELECT %(groupby)s AS value, %(days)s AS days, COUNT(*)::int AS number
-                      FROM %(table)s
-                     WHERE %(where)s AND %(days)s IS NOT NULL
-                     GROUP BY 1, 2
-                ),
-                ranked AS (
-                    SELECT *,
-                           SUM(number) OVER (PARTITION BY value ORDER BY days) AS up_to,
-                           SUM(number) OVER (PARTITION BY value) - 1 AS last
-                      FROM counted
-                )
-                SELECT value, SUM(number)::int, %(median)s, SUM(days * number) / SUM(number), %(third_quartile)s
-                  FROM ranked
-                 GROUP BY value, last
+                SELECT %(value)s, %(whole_days)s, COUNT(*), SUM(%(days)s)
+                  FROM %(table)s
+                 WHERE %(where)s AND %(whole_days)s IS NOT NULL
+                 GROUP BY 1, 2
+                 ORDER BY 1, 2
                 """,
-                groupby=self._field_to_sql(self._table, groupby, query),
-                days=SQL.identifier(self._table, "completed_days"),
-                table=query.from_clause,
-                where=query.where_clause or SQL("TRUE"),
-                median=self._get_percentile_sql(0.5),
-                third_quartile=self._get_percentile_sql(0.75),
+                **terms,
             )
+        ):
+            counts[value][whole_days] = number
+            total[value] += days
+        places = {
+            (value, fraction): [self._find_rank(by_day, rank) for rank in self._get_ranks(by_day, fraction)]
+            for value, by_day in counts.items()
+            for fraction in (0.5, 0.75)
+        }
+        days_at = self._get_days_at(
+            {(value, *place) for (value, _fraction), both in places.items() for place in both}, terms
         )
+        percentiles = {}
+        for (value, fraction), both in places.items():
+            low, high = (days_at[(value, *place)] for place in both)
+            percentiles[value, fraction] = low + (high - low) * (
+                self._get_position(counts[value], fraction) % 1
+            )
+        return {
+            value: {
+                "left": sum(by_day.values()),
+                "median": percentiles[value, 0.5],
+                "mean": total[value] / sum(by_day.values()),
+                "usual": percentiles[value, 0.75],
+            }
+            for value, by_day in counts.items()
+        }
 
     @api.model
-    def _get_percentile_sql(self, fraction):
-        """:return: between the two days whose ranks are next to that share of the last rank"""
-        days = "MIN(days) FILTER (WHERE up_to > %s(last * %s))"
-        low, high = SQL(days, SQL("FLOOR"), fraction), SQL(days, SQL("CEIL"), fraction)
-        return SQL("%s + (%s - %s) * (last * %s %% 1)::float8", low, high, low, fraction)
+    def _get_position(self, by_day, fraction):
+        """:return: where PostgreSQL's ``percentile_cont`` looks, counted from 0; may be between two ranks"""
+        return (sum(by_day.values()) - 1) * fraction
+
+    @api.model
+    def _get_ranks(self, by_day, fraction):
+        """:return: the ranks at both sides of the position"""
+        position = self._get_position(by_day, fraction)
+        return math.floor(position), math.ceil(position)
+
+    @api.model
+    def _find_rank(self, by_day, rank):
+        """:return: (whole days, rank among the stays of so many whole days, from 1) of a rank among all"""
+        for whole_days, number in by_day.items():
+            if rank < number:
+                break
+            rank -= number
+        return whole_days, rank + 1
+
+    @api.model
+    def _get_days_at(self, places, terms):
+        """:return: exact days by (value, whole days, rank among those)"""
+        if not places:
+            return {}
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT %(value)s, %(whole_days)s, place.rank,
+                       (array_agg(%(days)s ORDER BY %(days)s))[place.rank]
+                  FROM %(table)s
+                  JOIN (VALUES %(places)s) place (value, whole_days, rank)
+                    ON place.value = %(value)s AND place.whole_days = %(whole_days)s
+                 WHERE %(where)s AND (%(value)s, %(whole_days)s) IN %(days_of_values)s
+                 GROUP BY 1, 2, 3
+                """,
+                places=SQL(", ").join(SQL("%s", place) for place in sorted(places)),
+                days_of_values=tuple({place[:2] for place in places}),
+                **terms,
+            )
+        )
+        return {(value, whole_days, rank): days for value, whole_days, rank, days in rows}
 
     @api.model
     def _add_waiting(self, figures, domain):
