@@ -496,9 +496,9 @@ class CrmStageReport(models.Model):
         """:return: (whole days, rank among the stays of so many whole days, from 1) of a rank among all"""
         for whole_days, number in by_day.items():
             if rank < number:
-                break
+                return whole_days, rank + 1
             rank -= number
-        return whole_days, rank + 1
+        raise IndexError(rank)
 
     @api.model
     def _get_days_at(self, places, terms):
