@@ -513,11 +513,11 @@ class CrmStageReport(models.Model):
                   FROM %(table)s
                   JOIN (VALUES %(places)s) place (value, whole_days, rank)
                     ON place.value = %(value)s AND place.whole_days = %(whole_days)s
-                 WHERE %(where)s AND (%(value)s, %(whole_days)s) IN %(days_of_values)s
+                 WHERE %(where)s AND %(whole_days)s IN %(wanted_days)s
                  GROUP BY 1, 2, 3
                 """,
                 places=SQL(", ").join(SQL("%s", place) for place in sorted(places)),
-                days_of_values=tuple({place[:2] for place in places}),
+                wanted_days=tuple({whole_days for _value, whole_days, _rank in places}),
                 **terms,
             )
         )
