@@ -3,7 +3,7 @@ import math
 from collections import defaultdict
 from datetime import timedelta
 
-from odoo import _, api, fields, models
+from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL, file_open
 
@@ -119,7 +119,7 @@ class CrmStageReport(models.Model):
         readonly=True,
         help="Half of the opportunities stayed in the stage for less than this, half for longer.",
     )
-    next_stage_id = fields.Many2one("crm.stage", "Next Stage", readonly=True)
+    next_stage_id = fields.Many2one("crm.stage", readonly=True)
     outcome = fields.Selection(
         [
             ("open", "Still There"),
@@ -174,11 +174,11 @@ class CrmStageReport(models.Model):
         readonly=True,
         help="What became of the opportunity.",
     )
-    lost_reason_id = fields.Many2one("crm.lost.reason", "Lost Reason", readonly=True)
+    lost_reason_id = fields.Many2one("crm.lost.reason", readonly=True)
     partner_id = fields.Many2one("res.partner", "Customer", readonly=True)
     team_id = fields.Many2one("crm.team", "Sales Team", readonly=True)
     user_id = fields.Many2one("res.users", "Salesperson", readonly=True)
-    company_id = fields.Many2one("res.company", "Company", readonly=True)
+    company_id = fields.Many2one("res.company", readonly=True)
 
     def init(self):
         """Make the table of stays, with what keeps it in step, and the report on top of it.
@@ -314,7 +314,7 @@ class CrmStageReport(models.Model):
         """
         return {
             "type": "ir.actions.act_window",
-            "name": name or _("Opportunities"),
+            "name": name or self.env._("Opportunities"),
             "res_model": "crm.lead",
             "views": [(False, "list"), (False, "kanban"), (False, "form")],
             "domain": [("stage_stay_ids", "any", list(Domain(domain)))],
@@ -549,7 +549,7 @@ class CrmStageReport(models.Model):
             values["lost"] += lost
             values["lost_revenue"] += revenue
             values["reasons"].append(
-                {"id": reason.id, "name": reason.display_name or _("No reason"), "count": lost}
+                {"id": reason.id, "name": reason.display_name or self.env._("No reason"), "count": lost}
             )
         for values in figures.values():
             values["reasons"].sort(key=lambda reason: (-reason["count"], reason["name"]))
@@ -566,7 +566,7 @@ class CrmStageReport(models.Model):
             }
         return {
             "id": False,
-            "name": _("%s (deleted)", name) if name else _("No stage"),
+            "name": self.env._("%s (deleted)", name) if name else self.env._("No stage"),
             "is_won": False,
             "domain": [("stage_id", "=", False), ("stage_name", "=", name)],
         }
