@@ -10,19 +10,30 @@ Run it in an Odoo shell, on a database of its own with this addon: it fills it, 
 
 import contextlib
 import os
-import sys
+import re
 import time
 
-from odoo import fields
 from odoo.tools import SQL
+
+from odoo.addons.crm_sales_stage.report.crm_stage_report import STAY_TRIGGERS
 
 LEADS = int(os.environ.get("BENCH_LEADS", "1000000"))
 MOVED = int(os.environ.get("BENCH_MOVED", "10000"))
 YEARS = 5
 USERS = 50
 TEAMS = 8
-TIMES = 5
+TIMES = 7
+ONE_BY_ONE = 200
+PAGES = {
+    "12 months": [("date_entered", ">=", "-1y")],
+    "one month": [("date_entered", ">=", "-1m")],
+    "all times": [],
+}
 FILLED_TABLES = ("crm_lead", "mail_message", "mail_tracking_value")
+
+
+class Rollback(Exception):
+    """What was measured is not kept."""
 
 
 class ReportBench:
@@ -31,8 +42,8 @@ class ReportBench:
         self.report = self.env["crm.stage.report"]
 
     def run(self):
-        self.print_row("", "seconds")
-        self.print_row("---", "--:")
+        self.print_row("", "seconds", "of a scan")
+        self.print_row("---", "--:", "--:")
         self.fill()
         self.measure_page()
         self.measure_writes()
@@ -111,6 +122,107 @@ class ReportBench:
         for statement in GENERATOR.split(";\n"):
             self.execute(SQL(statement, **{k: v for k, v in parameters.items() if f"%({k})s" in statement}))
 
+    # ---- reading ----
+
+    def measure_page(self):
+        """The opening page, as a sales manager sees it, against one sequential scan of the report's rows."""
+        self.execute("SELECT COUNT(*) FROM crm_stage_stay")
+        rows = self.env.cr.fetchone()[0]
+        scan = self.get_best_time(lambda: self.execute("SELECT COUNT(*) FROM crm_stage_stay"))
+        plan = self.explain(SQL("SELECT COUNT(*) FROM crm_stage_stay"))
+        workers = re.findall(r"Workers Planned: \d+", plan)
+        self.print_row(f"sequential scan of {rows:,} rows ({', '.join(workers) or 'not parallel'})", scan)
+        manager = self.env.ref("base.user_admin")
+        report = self.report.with_user(manager)
+        for name, domain in PAGES.items():
+            page = self.get_best_time(lambda domain=domain: report.get_overview(domain))
+            self.print_row(f"overview, {name}", page, page / scan)
+        salesperson = self.env["res.users"].search([("login", "=", "bench_1")])
+        salesperson.group_ids = self.env.ref("sales_team.group_sale_salesman")
+        report = self.report.with_user(salesperson)
+        page = self.get_best_time(lambda: report.get_overview(PAGES["12 months"]))
+        self.print_row("overview, 12 months, of one salesperson", page, page / scan)
+        groups = self.get_best_time(
+            lambda: self.report.formatted_read_group(
+                PAGES["12 months"], ["stage_id", "date_entered:month"], ["days_median:median", "days:avg"]
+            )
+        )
+        self.print_row("pivot of medians by stage and month, 12 months", groups, groups / scan)
+        for fname in ("date_entered", "date_left"):
+            query = self.report._search([(fname, ">=", "-1m")])
+            plan = self.explain(query.select("COUNT(*)"))
+            nodes = ", ".join(re.findall(r"(\w[\w ]* Scan.*? on \S+)", plan))
+            self.print_row(f"a month by {fname}: {nodes}", "")
+
+    def get_best_time(self, call):
+        times = []
+        for _time in range(TIMES):
+            start = time.time()
+            call()
+            times.append(time.time() - start)
+        return min(times)
+
+    def explain(self, query):
+        """:return: PostgreSQL's plan"""
+        self.execute(SQL("EXPLAIN %s", query))
+        return "\n".join(line for (line,) in self.env.cr.fetchall())
+
+    # ---- writing ----
+
+    def measure_writes(self):
+        """The same writes with and without the triggers; nothing of it is kept."""
+        leads = self.env["crm.lead"].search([("won_status", "=", "pending")], limit=MOVED)
+        stages = self.env["crm.stage"].search([("is_won", "=", False)], limit=2)
+        works = {
+            f"move {len(leads):,} opportunities by one write": lambda: self.move(leads, stages),
+            f"move {ONE_BY_ONE} opportunities one by one": lambda: [
+                self.move(lead, stages) for lead in leads[:ONE_BY_ONE]
+            ],
+            f"rename {ONE_BY_ONE} opportunities one by one": lambda: [
+                self.write(lead, {"name": "Renamed"}) for lead in leads[:ONE_BY_ONE]
+            ],
+            f"create {ONE_BY_ONE} opportunities one by one": lambda: [
+                self.create(number) for number in range(ONE_BY_ONE)
+            ],
+        }
+        self.print_row("", "with the report", "without", "ratio")
+        for name, work in works.items():
+            work_times = {True: [], False: []}
+            for with_triggers in (True, False, False, True):
+                work_times[with_triggers].append(self.get_work_time(work, with_triggers))
+            with_report, without = min(work_times[True]), min(work_times[False])
+            self.print_row(name, with_report, without, with_report / without)
+
+    def get_work_time(self, work, with_triggers):
+        with contextlib.suppress(Rollback), self.env.cr.savepoint(flush=False):
+            if not with_triggers:
+                for table, events in STAY_TRIGGERS.items():
+                    for event in events:
+                        self.execute(f"ALTER TABLE {table} DISABLE TRIGGER crm_stage_stay_{event}")
+            start = time.time()
+            work()
+            duration = time.time() - start
+            raise Rollback
+        self.env.clear()
+        return duration
+
+    def move(self, leads, stages):
+        for lead_stage, in_stage in leads.grouped("stage_id").items():
+            in_stage.stage_id = stages[0] if lead_stage != stages[0] else stages[1]
+        self.pass_commit()
+
+    def write(self, lead, values):
+        lead.write(values)
+        self.pass_commit()
+
+    def create(self, number):
+        self.env["crm.lead"].create({"name": f"New {number}", "type": "opportunity"})
+        self.pass_commit()
+
+    def pass_commit(self):
+        self.env.flush_all()
+        self.env.cr.precommit.run()
+
     def execute(self, statement):
         self.env.cr.execute(statement)
 
@@ -118,7 +230,7 @@ class ReportBench:
         print("| " + " | ".join(c if isinstance(c, str) else f"{c:.3f}" for c in cells) + " |", flush=True)
 
 
-# Ways through the stages, by their position; an opportunity's number and outcome choose its own. The last is won.
+# Ways through the stages, by their position; an opportunity's number and outcome choose its own.
 GENERATOR = """
 CREATE TEMP TABLE bench_way (outcome int, number int, stages int[]);
 INSERT INTO bench_way VALUES
@@ -150,7 +262,8 @@ SELECT row_number() OVER () AS number, *,
          WHERE step < 5 OR won_status = 'lost'
   ) steps
  ORDER BY lead_number, step;
-INSERT INTO crm_lead (id, name, type, active, stage_id, won_status, user_id, team_id, company_id, lost_reason_id,
+INSERT INTO crm_lead (id, name, type, active, stage_id, won_status, user_id, team_id, company_id,
+                      lost_reason_id,
                       expected_revenue, prorated_revenue, probability, automated_probability,
                       create_date, write_date, date_last_stage_update, date_closed)
 SELECT lead.id, 'House ' || lead.id, 'opportunity', won_status != 'lost', (%(stages)s)[stages[5]], won_status,
@@ -165,8 +278,10 @@ SELECT lead.id, 'House ' || lead.id, 'opportunity', won_status != 'lost', (%(sta
   JOIN (SELECT lead_number, MAX(date) AS date FROM bench_change GROUP BY lead_number) last
     ON last.lead_number = lead.number
  ORDER BY lead.id;
-INSERT INTO mail_message (id, model, res_id, message_type, subtype_id, author_id, body, date, create_date, write_date)
-SELECT (SELECT COALESCE(MAX(id), 0) FROM mail_message) + number, 'crm.lead', lead_id, 'notification', %(subtype)s,
+INSERT INTO mail_message (id, model, res_id, message_type, subtype_id, author_id, body,
+                          date, create_date, write_date)
+SELECT (SELECT COALESCE(MAX(id), 0) FROM mail_message) + number, 'crm.lead', lead_id, 'notification',
+       %(subtype)s,
        (%(partners)s)[1 + lead_number %% cardinality(%(partners)s)], '', date, date, date
   FROM bench_change
  ORDER BY number;
@@ -176,7 +291,8 @@ SELECT (SELECT COALESCE(MAX(id), 0) FROM mail_tracking_value) + row_number() OVE
        (SELECT COALESCE(MAX(id), 0) FROM mail_message) - (SELECT COUNT(*) FROM bench_change) + number,
        field_id, old_integer, new_integer, old_char, new_char, date
   FROM (
-        SELECT number, %(stage_field)s AS field_id, (%(stages)s)[old] AS old_integer, (%(stages)s)[new] AS new_integer,
+        SELECT number, %(stage_field)s AS field_id,
+               (%(stages)s)[old] AS old_integer, (%(stages)s)[new] AS new_integer,
                'Stage ' || old AS old_char, 'Stage ' || new AS new_char, date
           FROM bench_change
          WHERE step < 5

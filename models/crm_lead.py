@@ -39,7 +39,8 @@ class CrmLead(models.Model):
         "crm.stage.report",
         "lead_id",
         "Stays in Stages",
-        help="The stages this opportunity went through. To search with: when it entered or left which one, and how.",
+        help="The stages this opportunity went through. To search with: when it entered or left which one, "
+        "and how.",
     )
 
     @api.depends("stage_id.probability_mode", "stage_id.is_won")

@@ -62,20 +62,21 @@ class CrmStage(models.Model):
         "Won in the End (%)",
         compute="_compute_figures",
         groups="sales_team.group_sale_salesman",
-        help="Of the opportunities that entered this stage in the last 12 months and are won or lost by now: the "
-        "share that was won.",
+        help="Of the opportunities that entered this stage in the last 12 months and are won or lost by now: "
+        "the share that was won.",
     )
     win_rate_basis = fields.Integer(
         "Won or Lost",
         compute="_compute_figures",
         groups="sales_team.group_sale_salesman",
-        help="Number of opportunities that entered this stage in the last 12 months and are won or lost by now.",
+        help="Number of opportunities that entered this stage in the last 12 months and are won or lost "
+        "by now.",
     )
     median_days = fields.Float(
         compute="_compute_figures",
         groups="sales_team.group_sale_salesman",
-        help="Of the opportunities that left this stage in the last 12 months, half had stayed for less than these "
-        "days, half for longer.",
+        help="Of the opportunities that left this stage in the last 12 months, half had stayed for less than "
+        "these days, half for longer.",
     )
     lost_here_count = fields.Integer(
         "Lost Here",
@@ -92,7 +93,8 @@ class CrmStage(models.Model):
         digits=(5, 2),
         compute="_compute_figures",
         groups="sales_team.group_sale_salesman",
-        help="The share of opportunities that passed this stage and were won, as observed in the last 12 months.",
+        help="The share of opportunities that passed this stage and were won, as observed in the last 12 "
+        "months.",
     )
 
     _check_probability = models.Constraint(
@@ -367,7 +369,7 @@ class CrmStage(models.Model):
     @api.depends("probability", "probability_mode", "is_won")
     @api.depends_context("allowed_company_ids", "uid")
     def _compute_figures(self):
-        """Read the figures of all stages at once; whose opportunities count is for the report's rules to say."""
+        """Read the figures of all stages at once; the report's rules say whose opportunities count."""
         wins, stays, losses = self._get_figures()
         for stage in self:
             rate, basis = wins.get(stage, (0, 0))
@@ -401,9 +403,9 @@ class CrmStage(models.Model):
         if not self.can_suggest_probability:
             raise UserError(
                 self.env._(
-                    'Nothing can be suggested for the stage "%(stage)s" yet: fewer than %(number)s opportunities '
-                    "that entered it in the last 12 months are won or lost by now, or it has no probability of its "
-                    "own.",
+                    'Nothing can be suggested for the stage "%(stage)s" yet: fewer than %(number)s '
+                    "opportunities that entered it in the last 12 months are won or lost by now, or it has "
+                    "no probability of its own.",
                     stage=self.name,
                     number=MIN_SUGGESTION_BASIS,
                 )

@@ -1,8 +1,9 @@
 import hashlib
+import math
 from collections import defaultdict
 from datetime import timedelta
 
-from odoo import _, api, fields, models
+from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL, file_open
 
@@ -27,9 +28,6 @@ STAY_FUNCTIONS = (
 # Of crm.lead, whose trackings tell its history: by the name of the scripts' parameter
 TRACKED_FIELDS = {"stage": "stage_id", "active": "active", "won": "won_status"}
 
-# Those of a stage in the overview that the completed stays give, in the order of `_get_days_by`
-DAYS_FIGURES = ("left", "median", "mean", "usual")
-
 # Of a stage in the overview; False: nothing to tell it from
 EMPTY_FIGURES = {
     "entered": 0,
@@ -51,8 +49,12 @@ EMPTY_FIGURES = {
 class CrmStageReport(models.Model):
     """One row per stay of an opportunity in a stage, from Odoo's own tracking of stage changes.
 
-    A stay ends when the opportunity moves, is won, is lost or is archived; one that is restored begins another
-    stay in the same stage. Leads count from their conversion. See ``crm_stage_stay.sql``.
+    A stay ends when the opportunity moves, is won, is lost or is archived; one that is restored begins
+    another stay in the same stage. Leads count from their conversion.
+
+    The model is a view. What it shows is read from the trackings by ``crm_stage_history.sql``; ordering four
+    million of them takes a minute, so the result is kept in a table, which triggers keep in step within every
+    statement: see ``crm_stage_stay.sql``.
     """
 
     _name = "crm.stage.report"
@@ -96,8 +98,8 @@ class CrmStageReport(models.Model):
     date_entered = fields.Datetime(
         "Entered On",
         readonly=True,
-        help="When the opportunity entered the stage: by its creation, its conversion from a lead, a move, or by "
-        "being restored in it.",
+        help="When the opportunity entered the stage: by its creation, its conversion from a lead, a move, "
+        "or by being restored in it.",
     )
     date_left = fields.Datetime(
         "Left On",
@@ -117,7 +119,7 @@ class CrmStageReport(models.Model):
         readonly=True,
         help="Half of the opportunities stayed in the stage for less than this, half for longer.",
     )
-    next_stage_id = fields.Many2one("crm.stage", "Next Stage", readonly=True)
+    next_stage_id = fields.Many2one("crm.stage", readonly=True)
     outcome = fields.Selection(
         [
             ("open", "Still There"),
@@ -128,8 +130,8 @@ class CrmStageReport(models.Model):
             ("archived", "Archived"),
         ],
         readonly=True,
-        help="How the stay ended: the opportunity moved to another stage, was won or lost in this one, was lost and "
-        "restored later, or was archived without being lost.",
+        help="How the stay ended: the opportunity moved to another stage, was won or lost in this one, was "
+        "lost and restored later, or was archived without being lost.",
     )
     moved_by = fields.Selection(
         [("created", "Creation"), ("hand", "By Hand"), ("rule", "By a Rule")],
@@ -140,15 +142,15 @@ class CrmStageReport(models.Model):
     is_first_visit = fields.Boolean(
         "First Visit",
         readonly=True,
-        help="Whether the opportunity was in this stage for the first time. Counting these counts each opportunity "
-        "once per stage, however often it went back and forth.",
+        help="Whether the opportunity was in this stage for the first time. Counting these counts each "
+        "opportunity once per stage, however often it went back and forth.",
     )
     reached_next = fields.Float(
         "Moved On (%)",
         aggregator="avg",
         readonly=True,
-        help="Share of the opportunities that reached a later stage afterwards. Those still open that have not are "
-        "left out.",
+        help="Share of the opportunities that reached a later stage afterwards. Those still open that have "
+        "not are left out.",
     )
     was_won = fields.Float(
         "Won (%)",
@@ -172,16 +174,16 @@ class CrmStageReport(models.Model):
         readonly=True,
         help="What became of the opportunity.",
     )
-    lost_reason_id = fields.Many2one("crm.lost.reason", "Lost Reason", readonly=True)
+    lost_reason_id = fields.Many2one("crm.lost.reason", readonly=True)
     partner_id = fields.Many2one("res.partner", "Customer", readonly=True)
     team_id = fields.Many2one("crm.team", "Sales Team", readonly=True)
     user_id = fields.Many2one("res.users", "Salesperson", readonly=True)
-    company_id = fields.Many2one("res.company", "Company", readonly=True)
+    company_id = fields.Many2one("res.company", readonly=True)
 
     def init(self):
         """Make the table of stays, with what keeps it in step, and the report on top of it.
 
-        The table is made anew only when its definition is another one: that takes a while in a large database.
+        The table is made anew only when its definition is another one: a large database takes a while.
         """
         script = self._get_stay_sql()
         fingerprint = hashlib.sha256(repr((script.code, script.params)).encode()).hexdigest()
@@ -227,7 +229,7 @@ class CrmStageReport(models.Model):
 
     @api.model
     def _get_tracked_field_ids(self):
-        """:return: id by name; asked of the database, as the ORM's cache must not be filled while it is updated"""
+        """:return: id by name; of the database, as the ORM's cache must not be filled while it is updated"""
         self.env.cr.execute(
             SQL(
                 "SELECT name, id FROM ir_model_fields WHERE model = 'crm.lead' AND name IN %s",
@@ -256,7 +258,7 @@ class CrmStageReport(models.Model):
 
     @api.model
     def _get_report_sql(self):
-        """:return: the stays, with the opportunity as it is now; what depends on the stages' order is not stored
+        """:return: the stays, with the opportunity as it is now
 
         Each join finds at most one row, so that PostgreSQL leaves out those that nobody asks anything of.
         """
@@ -265,14 +267,16 @@ class CrmStageReport(models.Model):
             SELECT stay.id, stay.lead_id, stay.stage_id, stay.next_stage_id,
                    COALESCE(stage.name, jsonb_build_object('en_US', stay.stage_name)) AS stage_name,
                    stay.date_entered, stay.date_left, stay.outcome, stay.moved_by, stay.is_first_visit,
-                   %(days)s AS days, %(days)s AS days_median, stay.days AS completed_days,
+                   %(days)s AS days, %(days)s AS days_median,
+                   stay.days AS completed_days, stay.whole_days AS completed_whole_days,
                    CASE
                        WHEN stay.is_moved_on OR stay.won_status = 'won' THEN 100
                        WHEN stay.won_status = 'lost' THEN 0
                    END::float8 AS reached_next,
                    CASE stay.won_status WHEN 'won' THEN 100 WHEN 'lost' THEN 0 END::float8 AS was_won,
                    stay.expected_revenue, lead.prorated_revenue, company.currency_id AS company_currency,
-                   stay.won_status, CASE WHEN stay.outcome = 'lost' THEN stay.lost_reason_id END AS lost_reason_id,
+                   stay.won_status,
+                   CASE WHEN stay.outcome = 'lost' THEN stay.lost_reason_id END AS lost_reason_id,
                    lead.partner_id, stay.team_id, stay.user_id, stay.company_id
               FROM crm_stage_stay stay
               LEFT JOIN crm_lead lead ON lead.id = stay.lead_id
@@ -283,7 +287,7 @@ class CrmStageReport(models.Model):
                 """
                 CASE
                     WHEN stay.outcome != 'open' THEN stay.days
-                    ELSE round(date_part('epoch', now() AT TIME ZONE 'UTC' - stay.date_entered) / 864) / 100
+                    ELSE date_part('epoch', now() AT TIME ZONE 'UTC' - stay.date_entered) / 86400
                 END
                 """
             ),
@@ -310,7 +314,7 @@ class CrmStageReport(models.Model):
         """
         return {
             "type": "ir.actions.act_window",
-            "name": name or _("Opportunities"),
+            "name": name or self.env._("Opportunities"),
             "res_model": "crm.lead",
             "views": [(False, "list"), (False, "kanban"), (False, "form")],
             "domain": [("stage_stay_ids", "any", list(Domain(domain)))],
@@ -330,8 +334,8 @@ class CrmStageReport(models.Model):
     def get_overview(self, domain):
         """Figures of all stages for the overview.
 
-        The period of ``domain`` is that of entering for the funnel, that of leaving for the time in stage and the
-        losses; what waits there now does not depend on it.
+        The period of ``domain`` is that of entering for the funnel, that of leaving for the time in stage and
+        the losses; what waits there now does not depend on it.
 
         :param domain: of this model, its period as conditions on ``date_entered``
         :return: ``{"stages": [{"id", "name", "is_won", "domain", "entered", "revenue", "reached_next", "won",
@@ -408,59 +412,116 @@ class CrmStageReport(models.Model):
 
     @api.model
     def _add_days(self, figures, domain):
-        """Number, mean, median and third quartile of the completed stays."""
-        groups = self._get_days_by("stage_id", domain)
+        """Number, median, mean and third quartile of the completed stays."""
+        by_stage = self._get_days_by("stage_id", 0, domain)
         stages = self.env["crm.stage"]
-        for stage_id, *values in groups:
+        for stage_id, values in by_stage.items():
             if stage_id:
-                figures[stages.browse(stage_id), False].update(zip(DAYS_FIGURES, values, strict=True))
-        if any(not stage_id for stage_id, *_values in groups):
-            for name, *values in self._get_days_by("stage_name", domain & Domain("stage_id", "=", False)):
-                figures[stages, name or False].update(zip(DAYS_FIGURES, values, strict=True))
+                figures[stages.browse(stage_id), False].update(values)
+        if 0 in by_stage:
+            by_name = self._get_days_by("stage_name", "", domain & Domain("stage_id", "=", False))
+            for name, values in by_name.items():
+                figures[stages, name or False].update(values)
 
     @api.model
-    def _get_days_by(self, groupby, domain):
-        """Percentiles as ``percentile_cont`` has them, but of counted days: sorting millions takes seconds.
+    def _get_days_by(self, groupby, empty, domain):
+        """Sorting millions takes seconds: count them by whole days, then sort only the days that matter.
 
         :param groupby: name of a field
+        :param empty: what stands for its having no value
         :param domain: of stays; only completed ones count
-        :return: ``[(value, number, median, mean, third quartile)]``
+        :return: ``{value: {"left": number, "median": days, "mean": days, "usual": third quartile}}``
         """
         query = self._search(domain)
-        return self.env.execute_query(
+        terms = {
+            "value": SQL("COALESCE(%s, %s)", self._field_to_sql(self._table, groupby, query), empty),
+            "days": SQL.identifier(self._table, "completed_days"),
+            "whole_days": SQL.identifier(self._table, "completed_whole_days"),
+            "table": query.from_clause,
+            "where": query.where_clause or SQL("TRUE"),
+        }
+        counts = defaultdict(dict)
+        total = defaultdict(float)
+        for value, whole_days, number, days in self.env.execute_query(
             SQL(
                 """
-                WITH counted AS (
-                    SELECT %(groupby)s AS value, %(days)s AS days, COUNT(*)::int AS number
-                      FROM %(table)s
-                     WHERE %(where)s AND %(days)s IS NOT NULL
-                     GROUP BY 1, 2
-                ),
-                ranked AS (
-                    SELECT *,
-                           SUM(number) OVER (PARTITION BY value ORDER BY days) AS up_to,
-                           SUM(number) OVER (PARTITION BY value) - 1 AS last
-                      FROM counted
-                )
-                SELECT value, SUM(number)::int, %(median)s, SUM(days * number) / SUM(number), %(third_quartile)s
-                  FROM ranked
-                 GROUP BY value, last
+                SELECT %(value)s, %(whole_days)s, COUNT(*), SUM(%(days)s)
+                  FROM %(table)s
+                 WHERE %(where)s AND %(whole_days)s IS NOT NULL
+                 GROUP BY 1, 2
+                 ORDER BY 1, 2
                 """,
-                groupby=self._field_to_sql(self._table, groupby, query),
-                days=SQL.identifier(self._table, "completed_days"),
-                table=query.from_clause,
-                where=query.where_clause or SQL("TRUE"),
-                median=self._get_percentile_sql(0.5),
-                third_quartile=self._get_percentile_sql(0.75),
+                **terms,
             )
+        ):
+            counts[value][whole_days] = number
+            total[value] += days
+        places = {
+            (value, fraction): [self._find_rank(by_day, rank) for rank in self._get_ranks(by_day, fraction)]
+            for value, by_day in counts.items()
+            for fraction in (0.5, 0.75)
+        }
+        days_at = self._get_days_at(
+            {(value, *place) for (value, _fraction), both in places.items() for place in both}, terms
         )
+        percentiles = {}
+        for (value, fraction), both in places.items():
+            low, high = (days_at[(value, *place)] for place in both)
+            percentiles[value, fraction] = low + (high - low) * (
+                self._get_position(counts[value], fraction) % 1
+            )
+        return {
+            value: {
+                "left": sum(by_day.values()),
+                "median": percentiles[value, 0.5],
+                "mean": total[value] / sum(by_day.values()),
+                "usual": percentiles[value, 0.75],
+            }
+            for value, by_day in counts.items()
+        }
 
     @api.model
-    def _get_percentile_sql(self, fraction):
-        """:return: between the two days whose ranks are next to that share of the last rank"""
-        days = "MIN(days) FILTER (WHERE up_to > %s(last * %s))"
-        low, high = SQL(days, SQL("FLOOR"), fraction), SQL(days, SQL("CEIL"), fraction)
-        return SQL("%s + (%s - %s) * (last * %s %% 1)::float8", low, high, low, fraction)
+    def _get_position(self, by_day, fraction):
+        """:return: where PostgreSQL's ``percentile_cont`` looks, counted from 0; may be between two ranks"""
+        return (sum(by_day.values()) - 1) * fraction
+
+    @api.model
+    def _get_ranks(self, by_day, fraction):
+        """:return: the ranks at both sides of the position"""
+        position = self._get_position(by_day, fraction)
+        return math.floor(position), math.ceil(position)
+
+    @api.model
+    def _find_rank(self, by_day, rank):
+        """:return: (whole days, rank among the stays of so many whole days, from 1) of a rank among all"""
+        for whole_days, number in by_day.items():
+            if rank < number:
+                return whole_days, rank + 1
+            rank -= number
+        raise IndexError(rank)
+
+    @api.model
+    def _get_days_at(self, places, terms):
+        """:return: exact days by (value, whole days, rank among those)"""
+        if not places:
+            return {}
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT %(value)s, %(whole_days)s, place.rank,
+                       (array_agg(%(days)s ORDER BY %(days)s))[place.rank]
+                  FROM %(table)s
+                  JOIN (VALUES %(places)s) place (value, whole_days, rank)
+                    ON place.value = %(value)s AND place.whole_days = %(whole_days)s
+                 WHERE %(where)s AND %(whole_days)s IN %(wanted_days)s
+                 GROUP BY 1, 2, 3
+                """,
+                places=SQL(", ").join(SQL("%s", place) for place in sorted(places)),
+                wanted_days=tuple({whole_days for _value, whole_days, _rank in places}),
+                **terms,
+            )
+        )
+        return {(value, whole_days, rank): days for value, whole_days, rank, days in rows}
 
     @api.model
     def _add_waiting(self, figures, domain):
@@ -488,7 +549,7 @@ class CrmStageReport(models.Model):
             values["lost"] += lost
             values["lost_revenue"] += revenue
             values["reasons"].append(
-                {"id": reason.id, "name": reason.display_name or _("No reason"), "count": lost}
+                {"id": reason.id, "name": reason.display_name or self.env._("No reason"), "count": lost}
             )
         for values in figures.values():
             values["reasons"].sort(key=lambda reason: (-reason["count"], reason["name"]))
@@ -505,7 +566,7 @@ class CrmStageReport(models.Model):
             }
         return {
             "id": False,
-            "name": _("%s (deleted)", name) if name else _("No stage"),
+            "name": self.env._("%s (deleted)", name) if name else self.env._("No stage"),
             "is_won": False,
             "domain": [("stage_id", "=", False), ("stage_name", "=", name)],
         }

@@ -31,9 +31,12 @@ CREATE TABLE crm_stage_stay (
     expected_revenue numeric,
     later_stage_ids int[],
     stage_name varchar,
-    -- Rounded: figures of many stays count equal ones instead of sorting all.
+    -- Of a completed stay; whole days to count millions by
     days float8 GENERATED ALWAYS AS (
-        CASE WHEN outcome != 'won' THEN round(date_part('epoch', date_left - date_entered) / 864) / 100 END
+        CASE WHEN outcome != 'won' THEN date_part('epoch', date_left - date_entered) / 86400 END
+    ) STORED,
+    whole_days int GENERATED ALWAYS AS (
+        CASE WHEN outcome != 'won' THEN floor(date_part('epoch', date_left - date_entered) / 86400) END
     ) STORED
 );
 
@@ -56,7 +59,7 @@ CREATE INDEX crm_stage_stay_first_visit_idx ON crm_stage_stay (date_entered)
     INCLUDE (stage_id, is_moved_on, won_status, expected_revenue, company_id, team_id, user_id, lead_id)
     WHERE is_first_visit IS TRUE;
 CREATE INDEX crm_stage_stay_date_left_idx ON crm_stage_stay (date_left)
-    INCLUDE (stage_id, days, outcome, company_id, team_id, user_id, lead_id) WHERE date_left IS NOT NULL;
+    INCLUDE (stage_id, days, whole_days, outcome, company_id, team_id, user_id, lead_id) WHERE date_left IS NOT NULL;
 CREATE INDEX crm_stage_stay_lost_idx ON crm_stage_stay (date_left)
     INCLUDE (stage_id, outcome, lost_reason_id, expected_revenue, company_id, team_id, user_id, lead_id)
     WHERE outcome = 'lost';
@@ -66,7 +69,9 @@ ANALYZE crm_stage_stay;
 
 -- Two transactions that refresh the same opportunity wait for each other at its row, then at its stays: under Odoo's
 -- isolation the second one is told to try again, and sees what the first one did.
-CREATE FUNCTION crm_stage_stay_refresh(lead_ids int[]) RETURNS void LANGUAGE plpgsql AS $$
+-- Planning this for each opportunity would take longer than doing it.
+CREATE FUNCTION crm_stage_stay_refresh(lead_ids int[]) RETURNS void LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     PERFORM FROM crm_lead WHERE id = ANY(lead_ids) ORDER BY id FOR NO KEY UPDATE;
     DELETE FROM crm_stage_stay WHERE lead_id = ANY(lead_ids);
