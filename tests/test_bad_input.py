@@ -1,9 +1,10 @@
-from markupsafe import escape
+from markupsafe import Markup, escape
 
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
+from ..hooks import uninstall_hook
 from .common import SalesStageCase
 
 HOSTILE = '<img src=x onerror="alert(1)">'
@@ -38,6 +39,13 @@ class TestBadInput(SalesStageCase):
         ):
             with self.subTest(row=row):
                 self.assertIn(expected, self.messages(self.load("crm.stage", fields, row)))
+        for names, row, expected in (
+            (["name"], ("",), "Stage Name"),
+            (["name", "team_ids"], ("Negotiation", "No Such Team"), "No Such Team"),
+            (["name", "sequence"], ("Negotiation", "first"), "first"),
+        ):
+            with self.subTest(row=row):
+                self.assertIn(expected, self.messages(self.load("crm.stage", names, row)))
         result = self.load("crm.stage", ["name", "is_won", "probability"], ("Signed", "True", "80"))
         self.assertIn("always 100%", self.messages(result))
         result = self.load("crm.stage", fields, ("Negotiation", "60", "The stage's probability"))
@@ -54,8 +62,44 @@ class TestBadInput(SalesStageCase):
         ):
             with self.subTest(row=row):
                 self.assertIn(expected, self.messages(self.load("crm.stage.automation", fields, row)))
+        fields_from = ["stage_id", "trigger", "from_stage_ids"]
+        for origin, expected in (("Quotation", "to itself"), ("No Such Stage", "No Such Stage")):
+            row = ("Quotation", "a quotation is sent", origin)
+            self.assertIn(expected, self.messages(self.load("crm.stage.automation", fields_from, row)))
         result = self.load("crm.stage.automation", fields, ("Quotation", "a quotation is sent", ""))
         self.assertFalse(result["messages"])
+
+    def test_conditions_that_fit_no_field(self):
+        """Refused when they are written: later they would fail whenever somebody looks at them."""
+        for domain in (
+            "[('amount_total', '>', 'abc')]",
+            "[('amount_total', '=', 1j)]",
+            "[('id', '=', 'abc')]",
+            "[('date_order', '>', 'garbage')]",
+            "[('date_order.month_number', '=', 'x')]",
+            "[('name', '=', 'a\\x00')]",
+            "[('name', '=like', 5)]",
+            "[('partner_id', '=', {})]",
+            "[('order_line', 'any', [('price_unit', '>', 'abc')])]",
+        ):
+            with (
+                self.subTest(domain=domain),
+                self.assertRaisesRegex(ValidationError, "cannot be evaluated"),
+                self.env.cr.savepoint(),
+            ):
+                self.env["crm.stage.automation"].create(
+                    {"stage_id": self.stage_visit.id, "trigger": "quotation_sent", "filter_domain": domain}
+                )
+
+    def test_condition_over_links_is_called_valid(self):
+        line = self.env["crm.stage.automation"].create(
+            {
+                "stage_id": self.stage_visit.id,
+                "trigger": "quotation_sent",
+                "filter_domain": "[('partner_id.name', '=', 'x')]",
+            }
+        )
+        self.assertIn("if the document meets 1 condition", line.name)
 
     def test_deep_domain(self):
         """A cyclic or endlessly nested expression is refused, not evaluated."""
@@ -65,6 +109,8 @@ class TestBadInput(SalesStageCase):
             "[x for x in [1]]",
             "{}",
             "[(" * 90,
+            f"[('partner_id.{'parent_id.' * 900}name', '=', 'x')]",
+            "[" + "'|', ('name', '=', 'y'), '&', ('name', '=', 'z'), " * 1500 + "('name', '=', 'x')]",
         ):
             with (
                 self.subTest(domain=domain[:20]),
@@ -95,6 +141,36 @@ class TestBadInput(SalesStageCase):
         bodies = "".join(lead.message_ids.mapped("body"))
         self.assertIn(str(escape(HOSTILE)).split("&#34;")[0], bodies, "The line is named")
         self.assertNotIn("<img", bodies)
+
+    def test_markup_in_documents_and_messages(self):
+        """Names of documents in the chatter, and of stages where deleting is refused, are text."""
+        lead = self.create_opportunities()
+        self.env.flush_all()
+        self.env.cr.precommit.run()
+        self.quote(lead).name = HOSTILE
+        self.env.flush_all()
+        self.env.cr.precommit.run()
+        body = lead.message_ids[0].body
+        self.assertIn("Moved by an automation", body)
+        self.assertNotIn("<img", body)
+        self.stage_estimate.name = HOSTILE
+        message = self.stage_estimate._get_holding_message()
+        self.assertIn(HOSTILE, message)
+        self.assertNotIsInstance(message, Markup, "The web client escapes what is not")
+
+    def test_line_deleted_in_another_worker(self):
+        """The cache still knows the line: nobody's quotation fails for that, and the next line moves."""
+        line = self.env["crm.stage.automation"].create(
+            {"stage_id": self.stage_visit.id, "trigger": "quotation_created"}
+        )
+        lead, other = self.create_opportunities(2)
+        self.quote(other)
+        self.assertEqual(other.stage_id, self.stage_visit)
+        self.env.flush_all()
+        self.env.cr.execute("DELETE FROM crm_stage_automation WHERE id = %s", line.ids)
+        self.env.invalidate_all()
+        self.quote(lead)
+        self.assertEqual(lead.stage_id, self.stage_estimate)
 
     def test_stage_deleted_under_a_line(self):
         stage = self.env["crm.stage"].create({"name": "Passing", "sequence": 3})
@@ -143,8 +219,28 @@ class TestBadInput(SalesStageCase):
         self.quote(lead)
         self.assertEqual(lead.stage_id, self.stage_estimate)
 
-    def test_last_stages_stay(self):
-        with self.assertRaises(UserError):
-            self.stage_closed.active = False
-        with self.assertRaises(UserError):
-            (self.stages - self.stage_closed).action_archive()
+    def test_no_default_stage_left(self):
+        """A dealer with other stages, Odoo's menu and action of stages gone: all goes on."""
+        first, signed = self.env["crm.stage"].create(
+            [{"name": "First", "sequence": 0}, {"name": "Signed", "sequence": 99, "is_won": True}]
+        )
+        leads = self.env["crm.lead"].with_context(active_test=False).search([])
+        for lead in leads:
+            lead.with_context(keep_probability=True)._transfer_to_stage(
+                signed if lead.stage_id.is_won else first
+            )
+        self.stages.unlink()
+        self.assertFalse(self.env["crm.stage"]._get_default_stages())
+        self.assertFalse(self.env["crm.stage.automation"].search([]))
+        self.env["ir.module.module"].search([("name", "=", "crm")])._update_translations(["en_US"])
+        lead = self.create_opportunities()
+        self.quote(lead)
+        self.assertEqual(lead.stage_id, first)
+        wizard = self.env["crm.stage.setup.wizard"].create({})
+        self.assertEqual(set(wizard.line_ids.mapped("action")), {"keep"})
+        wizard.action_apply()
+        self.assertEqual(self.env["crm.stage"].search([]), first + signed)
+        self.env.ref("crm.menu_crm_lead_stage_act").unlink()
+        self.env.ref("crm.crm_stage_action").unlink()
+        uninstall_hook(self.env)
+        self.assertEqual(lead.stage_id, first)
