@@ -3,6 +3,7 @@
 set -euo pipefail
 
 ADDON=crm_sales_stage
+DEPENDS=sale_crm
 ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 STATE=${STATE:-$ROOT/.dev}
 # Debian's packages that Odoo's static files link to; font-awesome: unstable's has other file names
@@ -285,7 +286,8 @@ copy_database() {
 # Usage: write_config <database> <port>; sets CONFIG
 write_config() {
     local addons=$RUNTIME/addons
-    [[ ! -d $RUNTIME/odoo/addons || -z ${ODOO:-} ]] || addons+=",$RUNTIME/odoo/addons"
+    # In a checkout most addons are beside the server; Debian's package has half a copy of them there.
+    [[ -d $RUNTIME/odoo/odoo/addons/$DEPENDS ]] || addons+=",$RUNTIME/odoo/addons"
     CONFIG=$RUNTIME/$1.conf
     cat >"$CONFIG" <<CONF
 [options]
@@ -349,7 +351,7 @@ provide_template() {
     sql postgres -c "DROP DATABASE IF EXISTS template_new WITH (FORCE)" -c "CREATE DATABASE template_new"
     rm -rf -- "$STATE/data/filestore/template_new" "$STATE/data/filestore/template"
     write_config template_new 0
-    odoo_task -c "$CONFIG" -i sale_crm --load-language en_US,fr_FR
+    odoo_task -c "$CONFIG" -i "$DEPENDS" --load-language en_US,fr_FR
     [[ ! -d $STATE/data/filestore/template_new ]] ||
         mv -- "$STATE/data/filestore/template_new" "$STATE/data/filestore/template"
     sql postgres -c "ALTER DATABASE template_new RENAME TO template"
