@@ -25,6 +25,10 @@ RANKS = {"created": 1, "sent": 3, "confirmed": 4}
 # PostgreSQL's, after the server has tried five times: nothing was done, a user would click again
 CONCURRENCY_ERRORS = ("SerializationFailure", "LockNotAvailable", "DeadlockDetected")
 
+# What PostgreSQL says, and the server logs as an error, before it tries again
+CONCURRENCY_MESSAGES = ("could not serialize access", "could not obtain lock", "deadlock detected")
+SALESPERSON = [("module", "=", "sales_team"), ("name", "=", "group_sale_salesman_all_leads")]
+
 
 class Event(NamedTuple):
     """Something a client did to an opportunity, and when it began and ended (never: infinity)."""
@@ -280,17 +284,18 @@ def check_rules_in_all_workers(manager, clients, partner, stages):
 
 def read_log(path):
     """:return: workers that answered, transactions tried again, errors"""
-    log = Path(path).read_text()
-    workers = set(re.findall(r"^\S+ \S+ (\d+) INFO \S+ werkzeug: .* /web/dataset/call_kw/", log, re.M))
-    errors = re.findall(r'^.*" 500 -.*$|^\S+ \S+ \d+ (?:CRITICAL|ERROR) .*$', log, re.M)
-    errors = [line for line in errors if not re.search("|".join(CONCURRENCY_MESSAGES), line)]
+    entries = re.split(r"^(?=\d{4}-\d\d-\d\d \d\d:)", Path(path).read_text(), flags=re.M)
+    workers = {entry.split()[2] for entry in entries if "/web/dataset/call_kw/" in entry}
+    retries = sum(" tries left, try again in " in entry for entry in entries)
+    errors = [
+        entry.strip()
+        for entry in entries
+        if re.search(r'^\S+ \S+ \d+ (CRITICAL|ERROR)|" 500 -', entry)
+        and not re.search("|".join(CONCURRENCY_MESSAGES), entry)
+    ]
     if len(workers) < 2:
         errors.append(f"{len(workers)} workers have answered: this tells nothing of several")
-    return len(workers), len(re.findall(r" tries left, try again in ", log)), errors
-
-
-# What the server logs as errors when PostgreSQL lets it try again
-CONCURRENCY_MESSAGES = ("could not serialize access", "could not obtain lock", "deadlock detected")
+    return len(workers), retries, errors
 
 
 def main(address, database, log):
@@ -345,8 +350,6 @@ def main(address, database, log):
         sys.exit(f"{len(errors)} errors:\n  " + "\n  ".join(lines))
     print("Every opportunity is where the rules say")
 
-
-SALESPERSON = [("module", "=", "sales_team"), ("name", "=", "group_sale_salesman_all_leads")]
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
