@@ -49,8 +49,10 @@ def uninstall_hook(env):
     kept = ("crm.stage", "calendar.event.type", "mail.activity.type")
     env["ir.model.data"].search([("module", "=", "crm_sales_stage"), ("model", "in", kept)]).unlink()
     env["crm.stage.report"]._drop_stays()
-    env.ref("crm.menu_crm_lead_stage_act").group_ids = env.ref("base.group_no_one")
-    env.ref("crm.crm_stage_action").view_mode = "list,form"
+    if menu := env.ref("crm.menu_crm_lead_stage_act", raise_if_not_found=False):
+        menu.group_ids = env.ref("base.group_no_one")
+    if action := env.ref("crm.crm_stage_action", raise_if_not_found=False):
+        action.view_mode = "list,form"
 
 
 def _is_untouched(env):

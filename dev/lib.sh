@@ -3,6 +3,7 @@
 set -euo pipefail
 
 ADDON=crm_sales_stage
+DEPENDS=sale_crm
 ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 STATE=${STATE:-$ROOT/.dev}
 # Debian's packages that Odoo's static files link to; font-awesome: unstable's has other file names
@@ -222,11 +223,13 @@ cluster_folder() {
     echo "$folder"
 }
 
-# Runs while anybody of this clone uses it: each holds a shared lock, the last one stops it.
+# Runs while anybody of this clone uses it: each user holds a shared lock (8), the last one stops it. One at a time
+# starts it (lock 7).
 start_cluster() {
     PG_BIN=$(find_postgres)
-    exec 8>"$STATE/cluster.lock"
-    flock 8
+    exec 7>"$STATE/cluster-start.lock" 8>"$STATE/cluster-users.lock"
+    flock 7
+    flock -s 8
     CLUSTER=$(cluster_folder)
     if [[ ! -e $CLUSTER/data/.complete ]]; then
         say "Making a private PostgreSQL cluster"
@@ -243,10 +246,10 @@ start_cluster() {
         # A throw-away cluster: speed before safety. Its socket's folder lets nobody else in.
         as_postgres "$PG_BIN/pg_ctl" -D "$CLUSTER/data" -l "$CLUSTER/log" -w -t 120 -o "-k $SOCKETS \
             -c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
-            -c shared_buffers=256MB" start >/dev/null ||
+            -c shared_buffers=256MB" start >/dev/null 7>&- 8>&- ||
             die "PostgreSQL did not start; see $CLUSTER/log"
     fi
-    flock -s 8
+    exec 7>&-
     trap stop_cluster_when_last EXIT
 }
 
@@ -283,7 +286,8 @@ copy_database() {
 # Usage: write_config <database> <port>; sets CONFIG
 write_config() {
     local addons=$RUNTIME/addons
-    [[ ! -d $RUNTIME/odoo/addons || -z ${ODOO:-} ]] || addons+=",$RUNTIME/odoo/addons"
+    # In a checkout most addons are beside the server; Debian's package has half a copy of them there.
+    [[ -d $RUNTIME/odoo/odoo/addons/$DEPENDS ]] || addons+=",$RUNTIME/odoo/addons"
     CONFIG=$RUNTIME/$1.conf
     cat >"$CONFIG" <<CONF
 [options]
@@ -301,7 +305,30 @@ with_demo = True
 CONF
 }
 
-odoo() { (cd "$RUNTIME" && PYTHONPATH=$RUNTIME/odoo exec "$PYTHON" -m odoo "$@"); }
+# Becomes Odoo: for subshells
+exec_odoo() { cd "$RUNTIME" && PYTHONPATH=$RUNTIME/odoo exec "$PYTHON" -m odoo "$@"; }
+
+odoo() { (exec_odoo "$@"); }
+
+# Usage: serve <port> <log> <option>...; returns when the server answers, which ends with the script
+serve() {
+    local port=$1 log=$2
+    shift 2
+    exec_odoo "$@" >"$log" 2>&1 &
+    SERVER=$!
+    trap stop_server EXIT
+    trap 'exit 130' INT TERM HUP
+    until "$PYTHON" -c "import urllib.request as r; r.urlopen('http://127.0.0.1:$port/web/health', timeout=5)" 2>/dev/null; do
+        kill -0 "$SERVER" 2>/dev/null || die "Odoo stopped; see $STATE/$(basename -- "$log")"
+        sleep 0.5
+    done
+}
+
+stop_server() {
+    kill "$SERVER" 2>/dev/null || true
+    wait "$SERVER" 2>/dev/null || true
+    stop_cluster_when_last
+}
 
 # Runs Odoo until it is done, telling the modules as they are loaded
 odoo_task() {
@@ -324,7 +351,7 @@ provide_template() {
     sql postgres -c "DROP DATABASE IF EXISTS template_new WITH (FORCE)" -c "CREATE DATABASE template_new"
     rm -rf -- "$STATE/data/filestore/template_new" "$STATE/data/filestore/template"
     write_config template_new 0
-    odoo_task -c "$CONFIG" -i sale_crm --load-language en_US,fr_FR
+    odoo_task -c "$CONFIG" -i "$DEPENDS" --load-language en_US,fr_FR
     [[ ! -d $STATE/data/filestore/template_new ]] ||
         mv -- "$STATE/data/filestore/template_new" "$STATE/data/filestore/template"
     sql postgres -c "ALTER DATABASE template_new RENAME TO template"

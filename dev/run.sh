@@ -25,24 +25,13 @@ provide_database() {
     fingerprint >"$known"
 }
 
-wait_until_ready() {
-    until "$PYTHON" -c "import urllib.request as r; r.urlopen('http://127.0.0.1:$port/web/health', timeout=5)" 2>/dev/null; do
-        kill -0 "$server" 2>/dev/null || die "Odoo stopped; see $STATE/odoo.log"
-        sleep 0.5
-    done
-}
-
 prepare
 port=$(free_port "${PORT:-8069}")
 [[ -z ${PORT:-} || $port == "$PORT" ]] || die "port $PORT is taken: choose another (make run PORT=...)"
 start_cluster
 provide_database
 
-odoo -c "$CONFIG" >"$RUNTIME/state/odoo.log" 2>&1 &
-server=$!
-trap 'kill "$server" 2>/dev/null; wait "$server" 2>/dev/null; stop_cluster_when_last' EXIT
-trap 'exit 130' INT TERM
-wait_until_ready
+serve "$port" "$RUNTIME/state/odoo.log" -c "$CONFIG"
 cat <<INFO
 
   Odoo 19 with Sales Stages is ready:
@@ -55,4 +44,4 @@ cat <<INFO
   French: click on your name, My Preferences, Language. Ctrl-C stops it. Its log: $STATE/odoo.log
 
 INFO
-wait "$server"
+wait "$SERVER"

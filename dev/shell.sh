@@ -7,4 +7,4 @@ prepare
 start_cluster
 has_database sales || die "run make run first: it makes the database"
 write_config sales "$(free_port 8269)"
-(cd "$RUNTIME" && PYTHONPATH=$RUNTIME/odoo "$PYTHON" -m odoo shell -c "$CONFIG" --no-http)
+odoo shell -c "$CONFIG" --no-http

@@ -2,33 +2,57 @@
 
 Bounded in requests and time. Afterwards every opportunity has to be where the rules say.
 
-Usage: soak.py <address> <database>
+Usage: soak.py <address> <database> <log file of the server>
 """
 
 import json
 import random
+import re
 import sys
 import threading
 import time
 import urllib.request
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
 
 CLIENTS = 8
-ROUNDS = 12  # per client
-SECONDS = 600  # at the most
-OPPORTUNITIES = 24  # half of them are never lost
+OPPORTUNITIES = 144  # all clients visit them in the same order, so that they meet
+SECONDS = 150  # at the most: then clients stop where they are
+# Where an opportunity that starts in the first stage (0) comes to
+RANKS = {"created": 1, "sent": 3, "confirmed": 4}
+# PostgreSQL's, after the server has tried five times: nothing was done, a user would click again
+CONCURRENCY_ERRORS = ("SerializationFailure", "LockNotAvailable", "DeadlockDetected")
+
+# What PostgreSQL says, and the server logs as an error, before it tries again
+CONCURRENCY_MESSAGES = ("could not serialize access", "could not obtain lock", "deadlock detected")
+SALESPERSON = [("module", "=", "sales_team"), ("name", "=", "group_sale_salesman_all_leads")]
+
+
+class Event(NamedTuple):
+    """Something a client did to an opportunity, and when it began and ended (never: infinity)."""
+
+    lead_id: int
+    kind: str
+    start: float
+    end: float
 
 
 class RemoteError(Exception):
-    """The server refused: its message is the text."""
+    """The server refused: its message is the text, ``name`` the exception's."""
+
+    def __init__(self, name, message):
+        super().__init__(f"{name}: {message}")
+        self.name = name
 
 
 class Client:
     """A session of its own, by JSON-RPC."""
 
-    def __init__(self, address, database, login, counts):
+    def __init__(self, address, database, login):
         self.address = address
-        self.counts = counts
+        self.counts = Counter()
         self.cookie = None
         self.post("/web/session/authenticate", {"db": database, "login": login, "password": login})
 
@@ -38,146 +62,292 @@ class Client:
         if self.cookie:
             headers["Cookie"] = self.cookie
         request = urllib.request.Request(self.address + path, body, headers)
+        self.counts["requests"] += 1
         with urllib.request.urlopen(request, timeout=120) as response:
             if cookie := response.headers.get("Set-Cookie"):
                 self.cookie = cookie.split(";")[0]
             answer = json.load(response)
-        self.counts["requests"] += 1
         if error := answer.get("error"):
-            self.counts["refused"] += 1
-            raise RemoteError(error["data"].get("message") or error["message"])
-        return answer["result"]
+            raise RemoteError(error["data"]["name"], error["data"].get("message") or error["message"])
+        return answer.get("result")  # left out when a method returns nothing
 
     def call(self, model, method, *args, **kwargs):
-        return self.post(
-            f"/web/dataset/call_kw/{model}/{method}",
-            {"model": model, "method": method, "args": list(args), "kwargs": kwargs},
-        )
+        path = f"/web/dataset/call_kw/{model}/{method}"
+        params = {"model": model, "method": method, "args": args, "kwargs": kwargs}
+        for _try in range(3):
+            try:
+                return self.post(path, params)
+            except RemoteError as error:
+                if not error.name.endswith(CONCURRENCY_ERRORS):
+                    raise
+                self.counts["clicked again"] += 1
+        return self.post(path, params)
 
 
-def work(client, number, leads, partner, done, errors, deadline):
-    """Make and send quotations, confirm some; lose and restore some opportunities."""
+# ------------------------------------------------------------------
+# At work
+# ------------------------------------------------------------------
+
+
+def do(events, lead_id, kind, function, *args):
+    """Note what happened between a request and its answer, as failed requests may have done it too."""
+    start = time.monotonic()
+    end = float("inf")
+    try:
+        result = function(*args)
+        end = time.monotonic()
+        return result
+    finally:
+        events.append(Event(lead_id, kind, start, end))
+
+
+def work(client, number, leads, partner, deadline):
+    """One client's day: visit the opportunities in order.
+
+    A third of them gets quotations, a third has them sent, a third has some confirmed. Every other one is
+    lost and restored now and then.
+
+    :return: events, errors
+    """
     chance = random.Random(number)
-    for _round in range(ROUNDS):
+    events, errors = [], []
+    for index, lead in enumerate(leads):
         if time.monotonic() > deadline:
-            errors.append("out of time")
-            return
-        lead = chance.choice(leads)
-        losable = leads.index(lead) % 2
+            break
         try:
             values = {"partner_id": partner, "opportunity_id": lead}
-            order = client.call("sale.order", "create", [values])[0]
-            done.append((lead, "created"))
-            client.call("sale.order", "action_quotation_sent", [order])
-            done.append((lead, "sent"))
-            if chance.random() < 0.3:
-                client.call("sale.order", "action_confirm", [order])
-                done.append((lead, "confirmed"))
-            if losable and chance.random() < 0.5:
-                client.call("crm.lead", "action_set_lost", [lead])
-                client.call("crm.lead", "action_restore", [lead])
+            (order,) = do(events, lead, "created", client.call, "sale.order", "create", [values])
+            if index % 3:
+                do(events, lead, "sent", client.call, "sale.order", "action_quotation_sent", [order])
+            if index % 3 == 2 and chance.random() < 0.3:
+                do(events, lead, "confirmed", client.call, "sale.order", "action_confirm", [order])
+            if index % 2 and chance.random() < 0.4:
+                lose_and_restore(client, lead, events)
         except RemoteError as error:
-            # a won opportunity cannot be lost: the clients do not ask each other before
+            # the clients do not ask each other before
             if "Won stage cannot be lost" not in str(error):
                 errors.append(str(error))
         except OSError as error:
             errors.append(f"HTTP: {error}")
+    return events, errors
 
 
-def manage(client, stages, stop, errors):
-    """Probabilities, folds and lines are edited all the time."""
+def lose_and_restore(client, lead, events):
+    start = time.monotonic()
+    end = float("inf")
+    try:
+        client.call("crm.lead", "action_set_lost", [lead])
+        client.call("crm.lead", "action_restore", [lead])
+        end = time.monotonic()
+    except RemoteError as error:
+        if "Won stage cannot be lost" in str(error):
+            end = start  # it never was
+        raise
+    finally:
+        events.append(Event(lead, "lost", start, end))
+
+
+def manage(client, stages, stop):
+    """Edit stages and lines all the time, in ways that leave the rules what they are.
+
+    :return: edits by kind, errors
+    """
     chance = random.Random(99)
-    line = None
+    edits, errors = Counter(), []
+    sent_line = client.call("crm.stage.automation", "search", [("trigger", "=", "quotation_sent")])
+    values = {"stage_id": stages[2], "trigger": "quotation_cancelled"}
+
+    def edit_probability():
+        client.call("crm.stage", "write", [chance.choice(stages)], {"probability": chance.randint(5, 95)})
+
+    def edit_condition():
+        domain = f"[('amount_total', '>=', {-chance.randint(1, 9)})]"
+        client.call("crm.stage.automation", "write", sent_line, {"filter_domain": domain})
+
+    def add_and_delete_line():
+        (line,) = client.call("crm.stage.automation", "create", [values])
+        client.call("crm.stage.automation", "unlink", [line])
+
+    def add_and_delete_stage():
+        stage, _name = client.call("crm.stage", "name_create", "Passing")
+        client.call("crm.stage", "unlink", [stage])
+
+    def rename_stage():
+        client.call("crm.stage", "write", [stages[1]], {"name": chance.choice(["Estimate", "Costing"])})
+
     while not stop.wait(0.2):
+        edit = chance.choice(
+            [edit_probability, edit_condition, add_and_delete_line, add_and_delete_stage, rename_stage]
+        )
         try:
-            stage = chance.choice(stages)
-            client.call("crm.stage", "write", [stage], {"probability": chance.randint(5, 95)})
-            if line is None:
-                values = {"stage_id": stages[2], "trigger": "quotation_cancelled"}
-                line = client.call("crm.stage.automation", "create", [values])[0]
-            else:
-                client.call("crm.stage.automation", "unlink", [line])
-                line = None
-        except RemoteError as error:
-            errors.append(f"manager: {error}")
-        except OSError as error:
-            errors.append(f"manager, HTTP: {error}")
+            edit()
+            edits[edit.__name__] += 1
+        except (RemoteError, OSError) as error:
+            errors.append(f"manager, {edit.__name__}: {error}")
+    return edits, errors
 
 
-def check(client, leads, done, errors):
-    """Opportunities are where their furthest event put them; won ones are at 100%, lost ones inactive."""
-    fields = ["stage_id", "active", "won_status", "probability", "automated_probability"]
-    ranks = {
-        stage["id"]: (rank, stage["is_won"])
-        for rank, stage in enumerate(client.call("crm.stage", "search_read", [], ["is_won"]))
-    }
-    least = {"created": 1, "sent": 3, "confirmed": 4}
-    for lead in client.call("crm.lead", "read", leads, fields):
-        if not lead["stage_id"]:
-            errors.append(f"opportunity {lead['id']} has no stage")
+# ------------------------------------------------------------------
+# Afterwards
+# ------------------------------------------------------------------
+
+
+def get_expected_ranks(events):
+    """An event while the opportunity may have been lost may or may not have moved it.
+
+    :return: least and highest rank
+    """
+    lost = [event for event in events if event.kind == "lost"]
+    moving = [event for event in events if event.kind in RANKS]
+    sure = [
+        event
+        for event in moving
+        if event.end != float("inf")
+        and not any(event.start <= window.end and window.start <= event.end for window in lost)
+    ]
+    return max((RANKS[event.kind] for event in sure), default=0), max(
+        (RANKS[event.kind] for event in moving), default=0
+    )
+
+
+def check(client, leads, events):
+    """Opportunities are where their furthest event put them; won ones are at 100%, none is lost.
+
+    :return: opportunities by rank, errors
+    """
+    fields = ["stage_id", "active", "won_status", "probability"]
+    stages = client.call("crm.stage", "search_read", [], ["is_won", "probability"])
+    ranks = {stage["id"]: rank for rank, stage in enumerate(stages)}
+    found, errors = Counter(), []
+    if len(stages) != 5:
+        errors.append(f"{len(stages)} stages are left")
+    events_by_lead = {}
+    for event in events:
+        events_by_lead.setdefault(event.lead_id, []).append(event)
+    for lead in client.call(
+        "crm.lead", "search_read", [("id", "in", leads)], fields, context={"active_test": False}
+    ):
+        rank = ranks.get(lead["stage_id"] and lead["stage_id"][0])
+        found[rank] += 1
+        if rank is None:
+            errors.append(f"opportunity {lead['id']} has no stage of the pipeline: {lead}")
             continue
-        rank, is_won = ranks[lead["stage_id"][0]]
-        events = [event for lead_id, event in done if lead_id == lead["id"]]
-        expected = max((least[event] for event in events), default=0)
-        if leads.index(lead["id"]) % 2 == 0 and rank != expected:
-            errors.append(f"opportunity {lead['id']} is at {rank}, not {expected}, after {Counter(events)}")
-        if is_won != (lead["won_status"] == "won") or (is_won and lead["probability"] != 100):
+        least, highest = get_expected_ranks(events_by_lead.get(lead["id"], []))
+        if not least <= rank <= highest:
+            kinds = Counter(event.kind for event in events_by_lead.get(lead["id"], []))
+            errors.append(f"opportunity {lead['id']} is at {rank}, not {least} to {highest}, after {kinds}")
+        is_won = stages[rank]["is_won"]
+        if not lead["active"] or lead["won_status"] != ("won" if is_won else "pending"):
+            errors.append(f"opportunity {lead['id']} should be {'won' if is_won else 'open'}: {lead}")
+        if abs(lead["probability"] - stages[rank]["probability"]) > 0.005:
             errors.append(
-                f"opportunity {lead['id']} is {lead['won_status']} at {lead['probability']}%: {lead}"
+                f"opportunity {lead['id']} is not at its stage's {stages[rank]['probability']}%: {lead}"
             )
-        if lead["won_status"] == "lost" and lead["active"]:
-            errors.append(f"opportunity {lead['id']} is lost and active")
+    if sum(found.values()) != len(leads):
+        errors.append(f"{len(leads)} opportunities before, {sum(found.values())} after")
+    for line in client.call(
+        "crm.stage.automation", "search_read", [("fault", "!=", False)], ["name", "fault"]
+    ):
+        errors.append(f"a line has become faulty: {line}")
+    return found, errors
 
 
-def check_rules_in_all_workers(manager, partner, stages, errors):
-    """A line made by one request moves in the next ones, whichever worker answers; deleted, it does not."""
+def check_rules_in_all_workers(manager, clients, partner, stages):
+    """What one request says of a line holds in all later ones, whichever worker answers.
+
+    :return: errors
+    """
     values = {"stage_id": stages[2], "trigger": "quotation_cancelled", "from_stage_ids": [(6, 0, stages[:2])]}
-    line = manager.call("crm.stage.automation", "create", [values])[0]
-    for expected in (True, False):
-        for _try in range(12):
-            lead = manager.call("crm.lead", "create", [{"name": "Worker", "type": "opportunity"}])[0]
-            order = manager.call("sale.order", "create", [{"partner_id": partner, "opportunity_id": lead}])[0]
-            manager.call("sale.order", "action_cancel", [order])
-            stage = manager.call("crm.lead", "read", [lead], ["stage_id"])[0]["stage_id"][0]
-            if (stage == stages[2]) != expected:
-                errors.append(f"a worker {'missed the new' if expected else 'still used the deleted'} line")
-        if expected:
-            manager.call("crm.stage.automation", "unlink", [line])
+    (line,) = manager.call("crm.stage.automation", "create", [values])
+
+    def is_moved(client):
+        (lead,) = client.call("crm.lead", "create", [{"name": "Worker", "type": "opportunity"}])
+        (order,) = client.call("sale.order", "create", [{"partner_id": partner, "opportunity_id": lead}])
+        client.call("sale.order", "action_cancel", [order])
+        return client.call("crm.lead", "read", [lead], ["stage_id"])[0]["stage_id"][0] == stages[2]
+
+    errors = []
+    for state, edit, expected in (
+        ("new", None, True),
+        ("conditional", ("write", [line], {"filter_domain": "[('name', '=', 'none')]"}), False),
+        ("unconditional", ("write", [line], {"filter_domain": False}), True),
+        ("deleted", ("unlink", [line]), False),
+    ):
+        if edit:
+            manager.call("crm.stage.automation", *edit)
+        with ThreadPoolExecutor(len(clients)) as pool:
+            for result in pool.map(is_moved, clients * 2):
+                if result != expected:
+                    errors.append(f"a worker knows nothing of the {state} line")
+    return errors
 
 
-def main(address, database):
-    counts, done, errors, stop = Counter(), [], [], threading.Event()
-    manager = Client(address, database, "admin", counts)
-    stages = [
-        stage["id"]
-        for stage in manager.call("crm.stage", "search_read", [], ["is_won"])
-        if not stage["is_won"]
+def read_log(path):
+    """:return: workers that answered, transactions tried again, errors"""
+    entries = re.split(r"^(?=\d{4}-\d\d-\d\d \d\d:)", Path(path).read_text(), flags=re.M)
+    workers = {entry.split()[2] for entry in entries if "/web/dataset/call_kw/" in entry}
+    retries = sum(" tries left, try again in " in entry for entry in entries)
+    errors = [
+        entry.strip()
+        for entry in entries
+        if re.search(r'^\S+ \S+ \d+ (CRITICAL|ERROR)|" 500 -', entry)
+        and not re.search("|".join(CONCURRENCY_MESSAGES), entry)
     ]
-    partner = manager.call("res.partner", "create", [{"name": "Soak"}])[0]
-    leads = manager.call(
-        "crm.lead", "create", [{"name": f"Soak {n}", "type": "opportunity"} for n in range(OPPORTUNITIES)]
-    )
-    check_rules_in_all_workers(manager, partner, stages, errors)
+    if len(workers) < 2:
+        errors.append(f"{len(workers)} workers have answered: this tells nothing of several")
+    return len(workers), retries, errors
+
+
+def main(address, database, log):
+    manager = Client(address, database, "admin")
+    stages = manager.call("crm.stage", "search", [("is_won", "=", False)])
+    (partner,) = manager.call("res.partner", "create", [{"name": "Soak"}])
+    names = [{"name": f"Soak {n}", "type": "opportunity"} for n in range(OPPORTUNITIES)]
+    leads = manager.call("crm.lead", "create", names)
+    group = manager.call("ir.model.data", "search_read", SALESPERSON, ["res_id"])[0]["res_id"]
+    logins = [f"salesperson_{number}" for number in range(CLIENTS)]
+    users = [
+        {"name": login, "login": login, "password": login, "group_ids": [(6, 0, [group])]} for login in logins
+    ]
+    manager.call("res.users", "create", users)
+    clients = [Client(address, database, login) for login in logins]
+
+    errors = check_rules_in_all_workers(manager, clients, partner, stages)
     started = time.monotonic()
-    clients = [Client(address, database, "admin", counts) for _number in range(CLIENTS)]
-    threads = [
-        threading.Thread(target=work, args=(client, n, leads, partner, done, errors, started + SECONDS))
-        for n, client in enumerate(clients)
-    ]
-    editor = threading.Thread(target=manage, args=(manager, stages, stop, errors))
-    for thread in (*threads, editor):
-        thread.start()
-    for thread in threads:
-        thread.join()
-    stop.set()
-    editor.join()
-    check(manager, leads, done, errors)
+    stop = threading.Event()
+    with ThreadPoolExecutor(CLIENTS + 1) as pool:
+        editor = pool.submit(manage, manager, stages, stop)
+        works = [
+            pool.submit(work, client, number, leads, partner, started + SECONDS)
+            for number, client in enumerate(clients)
+        ]
+        try:
+            results = [future.result() for future in works]
+        finally:
+            stop.set()
+        edits, manager_errors = editor.result()
+    seconds = time.monotonic() - started
+    events = [event for done, _errors in results for event in done]
+    found, wrong = check(manager, leads, events)
+    workers, retries, logged = read_log(log)
+    errors += [error for _done, client_errors in results for error in client_errors]
+    errors += manager_errors + wrong + logged
+    counts = sum((client.counts for client in (manager, *clients)), Counter())
+    kinds = Counter(event.kind for event in events)
     print(
-        f"{counts['requests']} requests in {time.monotonic() - started:.0f} s, {counts['refused']} refused; "
-        f"{dict(Counter(event for _lead, event in done))} quotations of {len(leads)} opportunities"
+        f"{counts['requests']} requests to {workers} workers, {seconds:.0f} s at work\n"
+        f"Tried again by the server: {retries}, by users: {counts['clicked again']}\n"
+        f"Opportunities: {len(leads)} before, {sum(found.values())} after; by column: "
+        f"{[found[rank] for rank in range(5)]}\n"
+        f"Quotations {kinds['created']}, sent {kinds['sent']}, confirmed {kinds['confirmed']}; "
+        f"opportunities lost and restored {kinds['lost']}\n"
+        f"Edits of stages and lines: {dict(edits)}"
     )
+    if not all(kinds[kind] for kind in (*RANKS, "lost")) or len(edits) < 5:
+        errors.append("something was never done: this tells nothing of it")
     if errors:
-        sys.exit(f"{len(errors)} errors:\n  " + "\n  ".join(map(str, Counter(errors).most_common(20))))
+        lines = [f"{number} x {error}" for error, number in Counter(map(str, errors)).most_common(20)]
+        sys.exit(f"{len(errors)} errors:\n  " + "\n  ".join(lines))
     print("Every opportunity is where the rules say")
 
 

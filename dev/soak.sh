@@ -17,19 +17,7 @@ max_cron_threads = 0
 gevent_port = $(free_port 8569)
 CONF
 
-odoo -c "$CONFIG" >"$RUNTIME/state/soak.log" 2>&1 &
-server=$!
-trap 'kill "$server" 2>/dev/null; wait "$server" 2>/dev/null; stop_cluster_when_last' EXIT
-trap 'exit 130' INT TERM
-until "$PYTHON" -c "import urllib.request as r; r.urlopen('http://127.0.0.1:$port/web/health', timeout=5)" 2>/dev/null; do
-    kill -0 "$server" 2>/dev/null || die "Odoo stopped; see $STATE/soak.log"
-    sleep 0.5
-done
+serve "$port" "$RUNTIME/state/soak.log" -c "$CONFIG"
 say "Eight clients and a manager at work"
-status=0
-"$PYTHON" "$ROOT/dev/soak.py" "http://127.0.0.1:$port" soak || status=$?
-echo "Transactions that Odoo tried again: $(grep -c 'serialization\|SERIALIZATION\|try again' "$RUNTIME/state/soak.log" || true)"
-if grep -m 10 '" 500 -\|CRITICAL' "$RUNTIME/state/soak.log"; then
-    die "the server failed; its log is $STATE/soak.log"
-fi
-exit "$status"
+"$PYTHON" "$ROOT/dev/soak.py" "http://127.0.0.1:$port" soak "$RUNTIME/state/soak.log" ||
+    die "see above; the server's log is $STATE/soak.log"

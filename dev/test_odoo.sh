@@ -31,7 +31,9 @@ run_suites() {
     for suite in "${suites[@]}"; do
         # fetched: all addons are in the package; a checkout has most of them beside it
         for addons in "$RUNTIME/odoo/odoo/addons" "$RUNTIME/odoo/addons"; do
-            [[ ! -d $addons/$suite/tests ]] || paths+=("$addons/$suite/tests")
+            [[ -d $addons/$suite/tests ]] || continue
+            paths+=("$addons/$suite/tests")
+            break
         done
     done
     say "Odoo's tests on $1 (log: $STATE/$1.log)"

@@ -302,9 +302,11 @@ class CrmLead(models.Model):
         :param dict bodies: text or markup by opportunity id
         """
         self.env.cr.precommit.data.setdefault("crm_sales_stage.moved_by", {}).update(bodies)
-        if self.env.user.share:
-            # A customer who signs did not move the card.
-            self._track_set_author(self.env.ref("base.partner_root"))
+        # A customer who signs did not move the card. And authors may read their messages, with the names of
+        # opportunities that are not theirs to see.
+        visible = self.browse() if self.env.user.share else self.sudo(False)._filtered_access("read")
+        if hidden := self - visible.sudo():
+            hidden._track_set_author(self.env.ref("base.partner_root"))
 
     def _message_track(self, fields_iter, initial_values_dict):
         """Add what moved the opportunity to what others say in the same message ("Expected revenue …")."""

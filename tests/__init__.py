@@ -1,3 +1,4 @@
+from . import test_bad_input
 from . import test_crm_lead
 from . import test_crm_stage
 from . import test_crm_stage_automation
@@ -9,6 +10,7 @@ from . import test_crm_stage_setup
 from . import test_crm_stage_trigger_mixin
 from . import test_install
 from . import test_ir_actions_server
+from . import test_rights_matrix
 from . import test_security_automation
 from . import test_translations
 from . import test_ui_automation

@@ -511,6 +511,17 @@ class TestRules(AutomationCase):
         self.assertFalse(lead.with_user(self.salesman).has_access("read"))
         own.action_quotation_sent()
         self.assertEqual(lead.stage_id, self.quotation)
+        message = self.get_tracking_message(lead)
+        self.assertEqual(
+            message.author_id, self.env.ref("base.partner_root"), "Authors may read the opportunity's name"
+        )
+        self.assertIn(order.name, message.body)
+
+    def test_author_who_sees_the_opportunity(self):
+        lead = self.create_lead()
+        order = self.create_order(lead, user_id=self.salesman.id)
+        self.pass_commit()
+        order.with_user(self.salesman).action_quotation_sent()
         self.assertEqual(self.get_tracking_message(lead).author_id, self.salesman.partner_id)
 
     def test_chatter(self):

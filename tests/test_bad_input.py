@@ -1,0 +1,246 @@
+from markupsafe import Markup, escape
+
+from odoo.exceptions import ValidationError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from ..hooks import uninstall_hook
+from .common import SalesStageCase
+
+HOSTILE = '<img src=x onerror="alert(1)">'
+
+
+@tagged("post_install", "-at_install")
+class TestBadInput(SalesStageCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env = cls.env["base"].with_context(tracking_disable=False).env
+        cls.partner = cls.env["res.partner"].create({"name": "Customer"})
+
+    def load(self, model, fields, *rows):
+        with mute_logger("odoo.sql_db"):
+            return self.env[model].load(fields, [list(row) for row in rows])
+
+    def quote(self, lead):
+        return self.env["sale.order"].create({"partner_id": self.partner.id, "opportunity_id": lead.id})
+
+    def messages(self, result):
+        self.assertFalse(result["ids"], "Nothing is imported")
+        return " ".join(message["message"] for message in result["messages"])
+
+    def test_import_of_stages(self):
+        fields = ["name", "probability", "probability_mode"]
+        for row, expected in (
+            (("Negotiation", "140", "The stage's probability"), "between 0% and 100%"),
+            (("Negotiation", "-1", "The stage's probability"), "between 0% and 100%"),
+            (("Negotiation", "a lot", "The stage's probability"), "a lot"),
+            (("Negotiation", "50", "by magic"), "by magic"),
+        ):
+            with self.subTest(row=row):
+                self.assertIn(expected, self.messages(self.load("crm.stage", fields, row)))
+        for names, row, expected in (
+            (["name"], ("",), "Stage Name"),
+            (["name", "team_ids"], ("Negotiation", "No Such Team"), "No Such Team"),
+            (["name", "sequence"], ("Negotiation", "first"), "first"),
+        ):
+            with self.subTest(row=row):
+                self.assertIn(expected, self.messages(self.load("crm.stage", names, row)))
+        result = self.load("crm.stage", ["name", "is_won", "probability"], ("Signed", "True", "80"))
+        self.assertIn("always 100%", self.messages(result))
+        result = self.load("crm.stage", fields, ("Negotiation", "60", "The stage's probability"))
+        self.assertFalse(result["messages"])
+
+    def test_import_of_lines(self):
+        fields = ["stage_id", "trigger", "filter_domain"]
+        for row, expected in (
+            (("No Such Stage", "a quotation is sent", ""), "No Such Stage"),
+            (("Quotation", "the moon is full", ""), "the moon is full"),
+            (("Quotation", "a quotation is sent", "[('no_field', '=', 1)]"), "no_field"),
+            (("Quotation", "a quotation is sent", "__import__('os').system('true')"), "condition editor"),
+            (("Quotation", "a quotation is sent", "[(1, '=', 1), ('a')]"), "not valid"),
+        ):
+            with self.subTest(row=row):
+                self.assertIn(expected, self.messages(self.load("crm.stage.automation", fields, row)))
+        fields_from = ["stage_id", "trigger", "from_stage_ids"]
+        for origin, expected in (("Quotation", "to itself"), ("No Such Stage", "No Such Stage")):
+            row = ("Quotation", "a quotation is sent", origin)
+            self.assertIn(expected, self.messages(self.load("crm.stage.automation", fields_from, row)))
+        result = self.load("crm.stage.automation", fields, ("Quotation", "a quotation is sent", ""))
+        self.assertFalse(result["messages"])
+
+    def test_conditions_that_fit_no_field(self):
+        """Refused when they are written: later they would fail whenever somebody looks at them."""
+        for domain in (
+            "[('amount_total', '>', 'abc')]",
+            "[('amount_total', '=', 1j)]",
+            "[('id', '=', 'abc')]",
+            "[('date_order', '>', 'garbage')]",
+            "[('date_order.month_number', '=', 'x')]",
+            "[('name', '=', 'a\\x00')]",
+            "[('name', '=like', 5)]",
+            "[('partner_id', '=', {})]",
+            "[('order_line', 'any', [('price_unit', '>', 'abc')])]",
+        ):
+            with (
+                self.subTest(domain=domain),
+                self.assertRaisesRegex(ValidationError, "cannot be evaluated"),
+                self.env.cr.savepoint(),
+            ):
+                self.env["crm.stage.automation"].create(
+                    {"stage_id": self.stage_visit.id, "trigger": "quotation_sent", "filter_domain": domain}
+                )
+
+    def test_condition_over_links_is_called_valid(self):
+        line = self.env["crm.stage.automation"].create(
+            {
+                "stage_id": self.stage_visit.id,
+                "trigger": "quotation_sent",
+                "filter_domain": "[('partner_id.name', '=', 'x')]",
+            }
+        )
+        self.assertIn("if the document meets 1 condition", line.name)
+
+    def test_deep_domain(self):
+        """A cyclic or endlessly nested expression is refused, not evaluated."""
+        for domain in (
+            "[" * 500 + "]" * 500,
+            "['!'" + ", '!'" * 5000 + "]",
+            "[x for x in [1]]",
+            "{}",
+            "[(" * 90,
+            f"[('partner_id.{'parent_id.' * 900}name', '=', 'x')]",
+            "[" + "'|', ('name', '=', 'y'), '&', ('name', '=', 'z'), " * 1500 + "('name', '=', 'x')]",
+        ):
+            with (
+                self.subTest(domain=domain[:20]),
+                self.assertRaises(ValidationError),
+                self.env.cr.savepoint(),
+            ):
+                self.env["crm.stage.automation"].create(
+                    {"stage_id": self.stage_visit.id, "trigger": "quotation_sent", "filter_domain": domain}
+                )
+
+    def test_huge_name(self):
+        name = "Very long " * 1000
+        stage = self.env["crm.stage"].create({"name": name, "probability": 60, "sequence": 3})
+        self.env["crm.stage.automation"].create({"stage_id": stage.id, "trigger": "quotation_created"})
+        lead = self.create_opportunities()
+        self.quote(lead)
+        self.assertEqual(lead.stage_id, stage)
+
+    def test_markup_in_names_is_escaped(self):
+        stage = self.env["crm.stage"].create({"name": HOSTILE, "probability": 60, "sequence": 3})
+        self.env["crm.stage.automation"].create({"stage_id": stage.id, "trigger": "quotation_created"})
+        lead = self.create_opportunities()
+        self.env.flush_all()
+        self.env.cr.precommit.run()
+        self.quote(lead)
+        self.env.flush_all()
+        self.env.cr.precommit.run()
+        bodies = "".join(lead.message_ids.mapped("body"))
+        self.assertIn(str(escape(HOSTILE)).split("&#34;")[0], bodies, "The line is named")
+        self.assertNotIn("<img", bodies)
+
+    def test_markup_in_documents_and_messages(self):
+        """Names of documents in the chatter, and of stages where deleting is refused, are text."""
+        lead = self.create_opportunities()
+        self.env.flush_all()
+        self.env.cr.precommit.run()
+        self.quote(lead).name = HOSTILE
+        self.env.flush_all()
+        self.env.cr.precommit.run()
+        body = lead.message_ids[0].body
+        self.assertIn("Moved by an automation", body)
+        self.assertNotIn("<img", body)
+        self.stage_estimate.name = HOSTILE
+        message = self.stage_estimate._get_holding_message()
+        self.assertIn(HOSTILE, message)
+        self.assertNotIsInstance(message, Markup, "The web client escapes what is not")
+
+    def test_line_deleted_in_another_worker(self):
+        """The cache still knows the line: nobody's quotation fails for that, and the next line moves."""
+        line = self.env["crm.stage.automation"].create(
+            {"stage_id": self.stage_visit.id, "trigger": "quotation_created"}
+        )
+        lead, other = self.create_opportunities(2)
+        self.quote(other)
+        self.assertEqual(other.stage_id, self.stage_visit)
+        self.env.flush_all()
+        self.env.cr.execute("DELETE FROM crm_stage_automation WHERE id = %s", line.ids)
+        self.env.invalidate_all()
+        self.quote(lead)
+        self.assertEqual(lead.stage_id, self.stage_estimate)
+
+    def test_stage_deleted_under_a_line(self):
+        stage = self.env["crm.stage"].create({"name": "Passing", "sequence": 3})
+        line = self.env["crm.stage.automation"].create({"stage_id": stage.id, "trigger": "quotation_created"})
+        stage.unlink()
+        self.assertFalse(line.exists(), "The line goes with the stage it moves to")
+        lead = self.create_opportunities()
+        self.quote(lead)
+        self.assertEqual(lead.stage_id, self.stage_estimate)
+
+    @mute_logger("odoo.addons.crm_sales_stage.models.crm_stage_automation")
+    def test_field_removed_under_a_line(self):
+        """The sale goes through, and the line tells what is wrong with it."""
+        line = self.env["crm.stage.automation"].create(
+            {
+                "stage_id": self.stage_visit.id,
+                "trigger": "quotation_created",
+                "filter_domain": "[('client_order_ref', '=', 'x')]",
+            }
+        )
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE crm_stage_automation SET filter_domain = %s WHERE id = %s",
+            ["[('x_removed', '=', 'x')]", line.id],
+        )
+        self.env.invalidate_all()
+        self.env.registry.clear_cache()
+        lead = self.create_opportunities()
+        order = self.quote(lead)
+        self.assertTrue(order.exists())
+        self.assertEqual(lead.stage_id, self.stage_estimate, "The other lines go on")
+        self.assertIn("x_removed", line.fault)
+        self.assertTrue(line.name, "The list of lines still opens")
+
+    def test_missing_default_stages(self):
+        """Deleted default stages stay deleted; what refers to them copes."""
+        self.env["crm.lead"].with_context(active_test=False).search(
+            [("stage_id", "=", self.stage_visit.id)]
+        ).stage_id = self.stage_estimate
+        self.stage_visit.unlink()
+        self.assertEqual(self.env["crm.stage"]._get_default_stages(), self.stages.exists())
+        self.env["ir.module.module"].search([("name", "=", "crm")])._update_translations(["en_US"])
+        wizard = self.env["crm.stage.setup.wizard"].create({})
+        self.assertNotIn(self.stage_visit, wizard.line_ids.target_id)
+        lead = self.create_opportunities()
+        self.quote(lead)
+        self.assertEqual(lead.stage_id, self.stage_estimate)
+
+    def test_no_default_stage_left(self):
+        """A dealer with other stages, Odoo's menu and action of stages gone: all goes on."""
+        first, signed = self.env["crm.stage"].create(
+            [{"name": "First", "sequence": 0}, {"name": "Signed", "sequence": 99, "is_won": True}]
+        )
+        leads = self.env["crm.lead"].with_context(active_test=False).search([])
+        for lead in leads:
+            lead.with_context(keep_probability=True)._transfer_to_stage(
+                signed if lead.stage_id.is_won else first
+            )
+        self.stages.unlink()
+        self.assertFalse(self.env["crm.stage"]._get_default_stages())
+        self.assertFalse(self.env["crm.stage.automation"].search([]))
+        self.env["ir.module.module"].search([("name", "=", "crm")])._update_translations(["en_US"])
+        lead = self.create_opportunities()
+        self.quote(lead)
+        self.assertEqual(lead.stage_id, first)
+        wizard = self.env["crm.stage.setup.wizard"].create({})
+        self.assertEqual(set(wizard.line_ids.mapped("action")), {"keep"})
+        wizard.action_apply()
+        self.assertEqual(self.env["crm.stage"].search([]), first + signed)
+        self.env.ref("crm.menu_crm_lead_stage_act").unlink()
+        self.env.ref("crm.crm_stage_action").unlink()
+        uninstall_hook(self.env)
+        self.assertEqual(lead.stage_id, first)
