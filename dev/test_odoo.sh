@@ -25,7 +25,7 @@ provide_databases() {
         odoo shell -c "$CONFIG" --no-http --log-level=error
 }
 
-# Usage: run_suites <database>; a report by test name goes to <database>.xml
+# Usage: run_suites <database>; reports by test name go to <database>.xml and <database>.again.xml
 run_suites() {
     local suite addons paths=()
     for suite in "${suites[@]}"; do
@@ -38,9 +38,22 @@ run_suites() {
     done
     say "Odoo's tests on $1 (log: $STATE/$1.log)"
     write_config "$1" "$(free_port 8369)"
-    (cd "$RUNTIME" && ODOO_RC=$CONFIG PYTHONPATH=$RUNTIME/odoo "$PYTHON" -m pytest -p no:cacheprovider --odoo-http -q \
-        --junitxml="$RUNTIME/state/$1.xml" "${paths[@]}" >"$RUNTIME/state/$1.log" 2>&1) || true
-    tail -n 1 "$RUNTIME/state/$1.log"
+    rm -rf -- "$STATE/$1.cache" "$STATE/$1.again.xml"
+    run_pytest "$1" "$1" "${paths[@]}" || {
+        # Tours fail at times on a busy machine: what failed is run once more, by itself.
+        say "Those that failed, once more"
+        run_pytest "$1" "$1.again" --last-failed --last-failed-no-failures none "${paths[@]}" || true
+    }
+}
+
+# Usage: run_pytest <database> <report> <argument>...
+run_pytest() {
+    local database=$1 report=$RUNTIME/state/$2 status=0
+    shift 2
+    (cd "$RUNTIME" && ODOO_RC=$CONFIG PYTHONPATH=$RUNTIME/odoo "$PYTHON" -m pytest -o cache_dir="$RUNTIME/state/$database.cache" \
+        --odoo-http -q --junitxml="$report.xml" "$@" >"$report.log" 2>&1) || status=$?
+    tail -n 1 "$report.log"
+    return "$status"
 }
 
 prepare
