@@ -2,7 +2,7 @@
 # The work is done by dev/*.sh, which cope with any folder name; make only names the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench test-odoo soak lint i18n shell psql stop clean
+.PHONY: help run test bench test-odoo test-lifecycle soak lint i18n shell psql stop clean
 
 export ODOO STATE PORT ARGS
 
@@ -26,6 +26,9 @@ bench: ## Measure the automations against the floor and Automation Rules
 
 test-odoo: ## Run Odoo's own tests without and with the addon, and tell the differences
 	@bash ./dev/test_odoo.sh
+
+test-lifecycle: ## Install, update, uninstall and reinstall on new databases and a live one, and check what is left
+	@bash ./dev/lifecycle.sh
 
 soak: ## Let eight clients and a manager loose on a multi-worker server, and check what is left
 	@bash ./dev/soak.sh

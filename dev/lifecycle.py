@@ -1,0 +1,481 @@
+"""Steps of `make test-lifecycle`, run in Odoo's shell on real databases.
+
+Each step takes the environment and the path of a file that hands what was found to later steps.
+"""
+
+import json
+from pathlib import Path
+
+from odoo import Command
+from odoo.tools import SQL, float_compare
+
+STAGES = {
+    "stage_new": ("New", "Nouveau", 10),
+    "stage_estimate": ("Estimate", "Estimation", 25),
+    "stage_technical_visit": ("Technical Visit", "Visite Technique", 50),
+    "stage_quotation": ("Quotation", "Devis", 75),
+    "stage_closed": ("Won / Lost", "Gagné / Perdu", 100),
+}
+
+# Whatever an addon leaves in a database: each query names the objects of one kind, one per row.
+LEFTOVERS = {
+    "tables, views, sequences, indexes": """
+        SELECT relkind || ' ' || relname FROM pg_class
+         WHERE relnamespace = 'public'::regnamespace AND relkind NOT IN ('t', 'c')""",
+    "columns": "SELECT table_name || '.' || column_name || ' ' || is_nullable FROM information_schema.columns"
+    " WHERE table_schema = 'public'",
+    "constraints": "SELECT conrelid::regclass || ' ' || conname FROM pg_constraint"
+    " WHERE connamespace = 'public'::regnamespace",
+    "functions": "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
+    "triggers": "SELECT tgrelid::regclass || ' ' || tgname FROM pg_trigger WHERE NOT tgisinternal",
+    "models": "SELECT model FROM ir_model",
+    "fields": "SELECT model || '.' || name FROM ir_model_fields",
+    "selections": """
+        SELECT field.model || '.' || field.name || ' ' || selection.value
+          FROM ir_model_fields_selection selection JOIN ir_model_fields field ON field.id = selection.field_id""",
+    "views of the web client": "SELECT id || ' ' || name || ' ' || active || md5(arch_db::text) FROM ir_ui_view",
+    "menus": """
+        SELECT menu.id || ' ' || menu.name || COALESCE(menu.action, '') || menu.active
+               || array_agg(rel.gid ORDER BY rel.gid)::text
+          FROM ir_ui_menu menu LEFT JOIN ir_ui_menu_group_rel rel ON rel.menu_id = menu.id GROUP BY menu.id""",
+    "windows": """
+        SELECT id || ' ' || (name->>'en_US') || res_model || view_mode || COALESCE(domain, '') || context
+          FROM ir_act_window""",
+    "server actions": "SELECT id || ' ' || (name->>'en_US') || ' ' || state FROM ir_act_server",
+    "scheduled actions": "SELECT id || ' ' || cron_name FROM ir_cron",
+    "to-dos": "SELECT todo.id || ' ' || todo.state FROM ir_actions_todo todo",
+    "access rights": "SELECT id || ' ' || name FROM ir_model_access",
+    "rules": "SELECT id || ' ' || COALESCE(name, '') FROM ir_rule",
+    "groups": "SELECT id || ' ' || (name->>'en_US') FROM res_groups",
+    "parameters": "SELECT key FROM ir_config_parameter",
+    "defaults": "SELECT id::text FROM ir_default",
+    "external ids": "SELECT module || '.' || name FROM ir_model_data",
+    "records of models that are gone": """
+        SELECT 'message ' || id FROM mail_message WHERE model NOT IN (SELECT model FROM ir_model)
+        UNION ALL SELECT 'attachment ' || id FROM ir_attachment
+                   WHERE res_model NOT IN (SELECT model FROM ir_model)""",
+}
+
+# What installing into a live database must not touch, whole rows
+LIVE_TABLES = (
+    "crm_lead",
+    "crm_stage",
+    "crm_team",
+    "crm_team_member",
+    "crm_lead_scoring_frequency",
+    "crm_lost_reason",
+    "sale_order",
+    "calendar_event",
+    "calendar_event_type",
+    "mail_activity",
+    "mail_activity_type",
+    "mail_message",
+    "mail_tracking_value",
+    "res_groups",
+    "res_groups_users_rel",
+    "ir_rule",
+    "ir_config_parameter",
+    "ir_default",
+)
+# What users may have changed of ours, which updating keeps
+OWNED_TABLES = (
+    "crm_lead",
+    "crm_stage",
+    "crm_stage_automation",
+    "crm_stage_crm_stage_automation_rel",
+    "ir_act_server",
+    "ir_cron",
+    "mail_activity_type",
+    "calendar_event_type",
+)
+BOOKKEEPING = {"write_date", "write_uid"}
+
+
+def expect(condition, message):
+    if not condition:
+        raise AssertionError(message)
+
+
+def expect_equal(found, expected, what):
+    expect(found == expected, f"{what}: {found!r}, not {expected!r}")
+
+
+# ------------------------------------------------------------------
+# Looking
+# ------------------------------------------------------------------
+
+
+def load(state):
+    return json.loads(Path(state).read_text()) if Path(state).exists() else {}
+
+
+def save(state, **values):
+    Path(state).write_text(json.dumps({**load(state), **values}, default=str))
+
+
+def get_leftovers(env):
+    return {kind: [row[0] for row in env.execute_query(SQL(query))] for kind, query in LEFTOVERS.items()}
+
+
+def get_rows(env, tables):
+    """:return: rows by table, each as {column: value}"""
+    env.flush_all()
+    return {
+        table: [
+            row
+            for (row,) in env.execute_query(
+                SQL("SELECT to_jsonb(t) FROM %s t ORDER BY to_jsonb(t)::text", SQL.identifier(table))
+            )
+        ]
+        for table in tables
+        if env.execute_query(SQL("SELECT to_regclass(%s)", table))[0][0]
+    }
+
+
+def get_visible(env):
+    """:return: what each user sees: ids by model, and the pipeline's columns"""
+    visible = {}
+    for user in env["res.users"].search([("share", "=", False)]):
+        user_env = env(user=user.id, su=False, context={"allowed_company_ids": user.company_ids.ids})
+        if not user_env["crm.lead"].has_access("read"):
+            continue
+        models = {
+            model: user_env[model].search([]).ids
+            for model in ("crm.lead", "crm.stage", "crm.team", "sale.order", "calendar.event")
+            if user_env[model].has_access("read")
+        }
+        columns = user_env["crm.lead"].web_read_group(
+            [("type", "=", "opportunity")], ["stage_id"], ["__count"]
+        )
+        visible[user.login] = [models, [(group["stage_id"], group["__count"]) for group in columns["groups"]]]
+    return json.loads(json.dumps(visible))
+
+
+def compare_rows(before, after, ignored=(), known_ids=None):
+    """:param known_ids: by table; rows of other ids are news, and none of what is compared"""
+    for table, rows in before.items():
+        found = {json.dumps(pick(row, row.keys() - ignored), sort_keys=True) for row in rows}
+        columns = rows[0].keys() - ignored if rows else set()
+        now = {
+            json.dumps(pick(row, columns), sort_keys=True)
+            for row in after[table]
+            if known_ids is None or row.get("id") is None or row["id"] in {old["id"] for old in rows}
+        }
+        lost, added = sorted(found - now), sorted(now - found)
+        expect(not lost and not added, f"{table} has changed:\n- {lost[:3]}\n+ {added[:3]}")
+
+
+def pick(row, columns):
+    return {column: row.get(column) for column in columns}
+
+
+# ------------------------------------------------------------------
+# Steps
+# ------------------------------------------------------------------
+
+
+def make_live(env, state):
+    """A customer at work: own stages, two companies and teams, opportunities of all kinds, learned scoring."""
+    env = env(user=env.ref("base.user_admin").id, context={"lang": "en_US", "tracking_disable": False})
+    env["ir.config_parameter"].sudo().set_param("crm.pls_start_date", "2000-01-01")
+    company = env["res.company"].create({"name": "Windows Ltd"})
+    team = env["crm.team"].create({"name": "Windows", "company_id": company.id})
+    for login, group in (("own", "group_sale_salesman"), ("all", "group_sale_salesman_all_leads")):
+        env["res.users"].create(
+            {
+                "name": login,
+                "login": login,
+                "group_ids": [Command.set(env.ref(f"sales_team.{group}").ids)],
+                "company_id": env.company.id,
+                "company_ids": [
+                    Command.set((env.company + company).ids if login == "all" else env.company.ids)
+                ],
+            }
+        )
+    stages = env["crm.stage"].search([])
+    stages[1].name = "Qualified by phone"
+    stages[1].with_context(lang="fr_FR").name = "Qualifié au téléphone"
+    measured, waiting = env["crm.stage"].create(
+        [
+            {"name": "Measured", "sequence": 2, "team_ids": team.ids},
+            {"name": "Waiting", "sequence": 3, "fold": True},
+        ]
+    )
+    env["ir.model.data"].search([("model", "=", "crm.lead")])  # demo ones stay, among others
+    owners = env["res.users"].search([("login", "in", ("admin", "demo", "own", "all"))])
+    leads = env["crm.lead"].create(
+        [
+            {
+                "name": f"Live {number}",
+                "type": "lead" if number % 10 == 9 else "opportunity",
+                "expected_revenue": 100 * number,
+                "stage_id": (stages + waiting)[number % (len(stages) + 1)].id,
+                "user_id": owners[number % len(owners)].id,
+                "country_id": env.ref("base.fr" if number % 3 else "base.be").id,
+            }
+            for number in range(60)
+        ]
+    )
+    env["crm.lead"].create(
+        {
+            "name": "Elsewhere",
+            "company_id": company.id,
+            "team_id": team.id,
+            "stage_id": measured.id,
+            "user_id": False,
+        }
+    )
+    opened = leads.filtered(lambda lead: not lead.stage_id.is_won and lead.type == "opportunity")
+    opened[0:8].action_set_lost(lost_reason_id=env["crm.lost.reason"].search([], limit=1).id)
+    opened[8:12].action_archive()
+    opened[12:15].probability = 33
+    opened[15:18].unlink()
+    order = env["sale.order"].create({"partner_id": env.user.partner_id.id, "opportunity_id": opened[20].id})
+    order.action_quotation_sent()
+    opened[21].activity_schedule("mail.mail_activity_data_call")
+    env["crm.lead"]._cron_update_automated_probabilities()
+    env.cr.commit()
+
+
+def look_before(env, state):
+    env["crm.lead"]._cron_update_automated_probabilities()
+    env.cr.commit()
+    save(
+        state,
+        leftovers=get_leftovers(env),
+        live=get_rows(env, LIVE_TABLES),
+        visible=get_visible(env),
+    )
+
+
+def check_untouched(env, state):
+    """Installing into a live database has changed nothing, and Odoo's scoring goes on the same."""
+    before = load(state)
+    now = get_rows(env, LIVE_TABLES)
+    known = {table: True for table in now}
+    news = {"crm_stage", "calendar_event_type", "mail_activity_type", "mail_message", "ir_config_parameter"}
+    for table, rows in before["live"].items():
+        compare_rows({table: rows}, now, known_ids=known if table in news else None)
+    expect_equal(get_visible(env), before["visible"], "what users see")
+    stages = env["crm.stage"]._get_default_stages()
+    expect_equal(stages.mapped("active"), [False] * 5, "the five arrive archived")
+    expect_equal(
+        set((env["crm.stage"].search([]) - stages).mapped("probability_mode")), {"predictive"}, "modes"
+    )
+    expect_equal(env.ref("crm_sales_stage.crm_stage_setup_todo").state, "open", "the set-up is offered")
+    env["crm.lead"]._cron_update_automated_probabilities()
+    now = get_rows(env, ["crm_lead", "crm_lead_scoring_frequency"])
+    for table in now:
+        ignored = BOOKKEEPING if table == "crm_lead" else BOOKKEEPING | {"id", "create_date", "create_uid"}
+        compare_rows({table: before["live"][table]}, now, ignored)
+    env.cr.rollback()
+
+
+def check_five(env, state):
+    """A new database has exactly the five columns, and its demo opportunities their probabilities."""
+    stages = env["crm.stage"].with_context(lang="en_US").search([])
+    expect_equal(
+        [(stage.name, stage.probability) for stage in stages],
+        [(name, probability) for name, _french, probability in STAGES.values()],
+        "columns",
+    )
+    if env["res.lang"]._lang_get("fr_FR"):
+        french = stages.with_context(lang="fr_FR").mapped("name")
+        expect_equal(french, [name for _english, name, _probability in STAGES.values()], "French columns")
+    for lead in env["crm.lead"].search([("won_status", "=", "pending")]):
+        expect_equal(lead.probability, lead.stage_id.probability, f"probability of {lead.name}")
+    expect_equal(env.ref("crm_sales_stage.crm_stage_setup_todo").state, "done", "no set-up is offered")
+    check_automations(env)
+
+
+def check_automations(env):
+    """An order goes the whole way; undone afterwards."""
+    env["crm.stage"]._get_default_stages().action_unarchive()
+    lead = env["crm.lead"].create(
+        {"name": "Way", "type": "opportunity", "stage_id": env["crm.stage"].search([])[0].id}
+    )
+    order = env["sale.order"].create({"partner_id": env.user.partner_id.id, "opportunity_id": lead.id})
+    order.action_quotation_sent()
+    expect_equal(lead.stage_id, env.ref("crm_sales_stage.stage_quotation"), "stage after sending")
+    order.action_confirm()
+    expect_equal(lead.won_status, "won", "outcome after confirming")
+    env.cr.rollback()
+
+
+def set_up(env, state):
+    """The consultant merges the customer's stages as proposed."""
+    env = env(
+        user=env.ref("base.user_admin").id, context={"allowed_company_ids": env["res.company"].search([]).ids}
+    )
+    wizard = env["crm.stage.setup.wizard"].create({})
+    before = env["crm.lead"].with_context(active_test=False).search_count([])
+    moving = wizard.moving_count
+    expect(moving > 20, "the wizard moves opportunities")
+    wizard.action_apply()
+    stages = env["crm.stage"]._get_default_stages()
+    expect_equal(stages.mapped("active"), [True] * 5, "the five are columns now")
+    leads = env["crm.lead"].with_context(active_test=False)
+    expect_equal(leads.search_count([]), before, "number of opportunities")
+    expect(leads.search_count([("stage_id", "in", stages.ids)]) >= moving, "the wizard moved what it told")
+    env.cr.commit()
+
+
+def change(env, state):
+    """Users make the stages and lines theirs."""
+    env = env(
+        user=env.ref("base.user_admin").id, context={"allowed_company_ids": env["res.company"].search([]).ids}
+    )
+
+    def ref(name):
+        return env.ref(f"crm_sales_stage.{name}")
+
+    ref("stage_new").with_context(lang="en_US").name = "Prospect"
+    ref("stage_quotation").probability = 66
+    ref("stage_technical_visit").sequence, ref("stage_quotation").sequence = 4, 3
+    ref("stage_closed").with_context(lang="en_US").name = "Decided"
+    delete = env["crm.stage.delete.wizard"].create({"stage_ids": ref("stage_estimate").ids})
+    if delete.opportunity_count:
+        delete.target_stage_id = ref("stage_new")
+        delete.action_move_and_delete()
+    else:
+        delete.action_delete()
+    ref("automation_quotation_quotation_created").active = False
+    ref("automation_quotation_quotation_sent").filter_domain = "[('amount_total', '>=', 0)]"
+    ref("automation_closed_order_confirmed").unlink()
+    ref("action_move_to_stage_new").sudo().unlink()
+    ref("ir_cron_crm_stage_catch_up").sudo().interval_number = 7
+    ref("mail_activity_type_technical_visit").sudo().name = "Site Visit"
+    env["crm.stage"].name_create("Follow-up")
+    env.cr.commit()
+    save(state, owned=get_rows(env, OWNED_TABLES))
+
+
+def check_kept(env, state):
+    """Updating the addon has kept what users made of it."""
+    before = load(state)["owned"]
+    now = get_rows(env, before)
+    compare_rows(before, now, BOOKKEEPING | {"nextcall", "lastcall"})
+    for name in ("stage_estimate", "automation_closed_order_confirmed", "action_move_to_stage_new"):
+        expect(not env.ref(f"crm_sales_stage.{name}", raise_if_not_found=False), f"{name} stays deleted")
+    expect(
+        "Prospect" in env["crm.stage"].with_context(lang="en_US").search([]).mapped("name"), "the new name"
+    )
+
+
+def uninstall(env, state):
+    """With all in use that there is: lines, scheduled and automated actions, opportunities, jobs half done."""
+    admin = env(user=env.ref("base.user_admin").id)
+    stages = admin["crm.stage"].search([])
+    lead_model = admin["ir.model"]._get_id("crm.lead")
+    move = {"name": "Mine", "model_id": lead_model, "state": "crm_stage", "crm_stage_id": stages[1].id}
+    admin["ir.cron"].create({**move, "crm_stage_domain": "[('id', '<', 0)]", "interval_type": "days"})
+    admin["ir.actions.server"].create(
+        {"name": "Several", "model_id": lead_model, "state": "multi", "child_ids": [Command.create(move)]}
+    )
+    if "base.automation" in env:
+        admin["base.automation"].create(
+            {
+                "name": "Priority",
+                "model_id": lead_model,
+                "trigger": "on_create_or_write",
+                "action_server_ids": [Command.create({**move, "usage": "base_automation"})],
+            }
+        )
+    line = admin["crm.stage.automation"].create({"stage_id": stages[1].id, "trigger": "email_received"})
+    line.is_catching_up = True
+    leads = admin["crm.lead"].create(
+        [{"name": f"Late {stage.name}", "type": "opportunity", "stage_id": stage.id} for stage in stages]
+    )
+    leads[0].with_context(tracking_disable=False).stage_id = stages[1]
+    admin["crm.lead"].create({"name": "Lost", "stage_id": stages[0].id}).action_set_lost()
+    emptied = admin["crm.stage"].create({"name": "Archived", "sequence": 2})
+    admin["crm.lead"].create({"name": "In archived", "type": "opportunity", "stage_id": emptied.id})
+    emptied.active = False
+    admin["crm.stage.delete.wizard"].create({"stage_ids": stages[1].ids})
+    everything = admin["crm.lead"].sudo().with_context(active_test=False).search([])
+    save(
+        state,
+        stages_of_leads={lead.id: [lead.stage_id.id, lead.active, lead.won_status] for lead in everything},
+        followers=everything.filtered("is_automated_probability").ids,
+        stage_names={stage.id: stage.name for stage in stages + emptied},
+    )
+    env.cr.commit()
+    env["ir.module.module"].search([("name", "=", "crm_sales_stage")]).button_immediate_uninstall()
+
+
+def check_uninstalled(env, state):
+    """Nothing of the addon is left; every opportunity has its stage, and Odoo scores them."""
+    before = load(state)
+    expect("crm.stage.automation" not in env, "the models are gone")
+    leftovers = get_leftovers(env)
+    for kind, names in leftovers.items():
+        added = sorted(set(names) - set(before["leftovers"][kind]))
+        lost = sorted(set(before["leftovers"][kind]) - set(names) - set(before.get("gone", ())))
+        added = [name for name in added if not is_the_users(kind, name, env)]
+        expect(not added and not lost, f"{kind}: left behind {added[:5]}, lost {lost[:5]}")
+    leads = env["crm.lead"].with_context(active_test=False).search([])
+    found = {str(lead.id): [lead.stage_id.id, lead.active, lead.won_status] for lead in leads}
+    expect_equal(found, before["stages_of_leads"], "stages and outcomes")
+    for stage_id, name in before["stage_names"].items():
+        expect_equal(env["crm.stage"].browse(int(stage_id)).name, name, "name of a stage")
+    check_scoring(env, before["followers"])
+    env["crm.lead"]._cron_update_automated_probabilities()
+    check_scoring(env, before["followers"])
+    check_odoo_works(env)
+    env.cr.rollback()
+
+
+def is_the_users(kind, name, env):
+    """:return: whether a record was made by this script's users, not by the addon"""
+    return kind == "server actions" and name.endswith("Several multi")
+
+
+def check_scoring(env, followers):
+    """Open opportunities have the probability that Odoo's scoring gives, unless set by hand."""
+    leads = env["crm.lead"].search([("won_status", "=", "pending"), ("stage_id.is_won", "=", False)])
+    scores, _tooltip = leads._pls_get_naive_bayes_probabilities()
+    expect(len(set(scores.values())) > 1 or len(leads) < 10, "scoring tells opportunities apart")
+    for lead in leads:
+        if lead.id in scores:
+            expect(
+                not float_compare(lead.automated_probability, scores[lead.id], 2),
+                f"{lead.name} is scored {lead.automated_probability}, not {scores[lead.id]}",
+            )
+        if lead.id in followers:
+            expect(lead.is_automated_probability, f"{lead.name} follows the scoring")
+
+
+def check_odoo_works(env):
+    """The pipeline's views and groups load for a salesperson; an order is confirmed, a job of Odoo runs."""
+    for user in env["res.users"].search([("login", "in", ("admin", "demo"))]):
+        leads = env(user=user.id, su=False)["crm.lead"]
+        views = [(False, view) for view in ("kanban", "list", "form", "graph", "pivot", "search", "calendar")]
+        leads.get_views(views)
+        stage_views = [(False, view) for view in ("list", "form", "search")]
+        env(user=user.id, su=False)["crm.stage"].get_views(stage_views)
+        columns = leads.web_read_group([("type", "=", "opportunity")], ["stage_id"], ["__count"])["groups"]
+        expect(columns, "the pipeline has columns")
+        lead = leads.create({"name": "Again", "type": "opportunity"})
+        expect(lead.stage_id, "a new opportunity gets a stage")
+    order = env["sale.order"].create({"partner_id": env.user.partner_id.id, "opportunity_id": lead.id})
+    order.action_confirm()
+    lead.sudo().action_set_won()
+    expect_equal(lead.sudo().won_status, "won", "outcome")
+    env["ir.ui.menu"].load_menus(False)
+
+
+def check_again(env, state):
+    """Installed a second time: nothing of the customer's changed, the five can be set up."""
+    before = load(state)
+    leads = env["crm.lead"].with_context(active_test=False).search([])
+    found = {str(lead.id): [lead.stage_id.id, lead.active, lead.won_status] for lead in leads}
+    expect_equal(found, before["stages_of_leads"], "stages and outcomes")
+    expect_equal(len(env["crm.stage"]._get_default_stages()), 5, "number of default stages")
+    for model in ("calendar.event.type", "mail.activity.type"):
+        records = (
+            env[model]
+            .with_context(active_test=False)
+            .search([("name", "in", ["Technical Visit", "Site Visit"])])
+        )
+        expect_equal(len(records), 1, f"number of {model} for technical visits")
+    check_automations(env)
