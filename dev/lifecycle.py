@@ -20,13 +20,13 @@ STAGES = {
 # Whatever an addon leaves in a database: each query names the objects of one kind, one per row.
 LEFTOVERS = {
     "tables, views, sequences, indexes": """
-        SELECT relkind || ' ' || relname FROM pg_class
+        SELECT relkind::text || ' ' || relname FROM pg_class
          WHERE relnamespace = 'public'::regnamespace AND relkind NOT IN ('t', 'c')""",
     "columns": "SELECT table_name || '.' || column_name || ' ' || is_nullable FROM information_schema.columns"
     " WHERE table_schema = 'public'",
     "constraints": "SELECT conrelid::regclass || ' ' || conname FROM pg_constraint"
     " WHERE connamespace = 'public'::regnamespace",
-    "functions": "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
+    "functions": "SELECT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
     "triggers": "SELECT tgrelid::regclass || ' ' || tgname FROM pg_trigger WHERE NOT tgisinternal",
     "models": "SELECT model FROM ir_model",
     "fields": "SELECT model || '.' || name FROM ir_model_fields",

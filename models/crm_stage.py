@@ -398,8 +398,12 @@ class CrmStage(models.Model):
         return {stage: (rate, basis) for stage, rate, basis in wins}, dict(stays), dict(losses)
 
     def action_apply_suggested_probability(self):
-        """Take the observed share over as the stage's probability: its open opportunities follow."""
+        """Take the observed share over as the stage's probability: its open opportunities follow.
+
+        :raise UserError: when too few opportunities were won or lost to tell one
+        """
         self.ensure_one()
+        self.check_access("write")
         if not self.can_suggest_probability:
             raise UserError(
                 self.env._(
@@ -415,6 +419,7 @@ class CrmStage(models.Model):
     def action_open_lost_here(self):
         """:return: action that shows the opportunities lost here in the last 12 months"""
         self.ensure_one()
+        self.check_access("read")
         return self.env["crm.stage.report"].action_open_leads(
             [("stage_id", "=", self.id), ("outcome", "=", "lost"), ("date_left", ">=", "-1y")],
             self.env._("Lost in %s", self.name),
@@ -423,6 +428,7 @@ class CrmStage(models.Model):
     def action_open_stays(self):
         """:return: action that shows the report of this stage"""
         self.ensure_one()
+        self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id("crm_sales_stage.crm_stage_report_action")
         return {
             **action,

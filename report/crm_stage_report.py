@@ -312,6 +312,7 @@ class CrmStageReport(models.Model):
         :param name: title, instead of "Opportunities"
         :return: action that shows the opportunities of these stays, lost and archived ones included
         """
+        self.check_access("read")
         return {
             "type": "ir.actions.act_window",
             "name": name or self.env._("Opportunities"),
@@ -343,6 +344,7 @@ class CrmStageReport(models.Model):
             "reasons": [{"id", "name", "count"}]}], "domains": {"entered", "left", "waiting", "lost"}}``;
             shares, days and late are False when there is nothing to tell them from
         """
+        self.check_access("read")
         domains = self._get_overview_domains(Domain(domain))
         figures = defaultdict(lambda: dict(EMPTY_FIGURES, reasons=[]))
         self._add_funnel(figures, domains["entered"])
@@ -360,7 +362,6 @@ class CrmStageReport(models.Model):
     @api.model
     def _get_overview_domains(self, domain):
         """:return: domain of the stays that each picture counts, by its name"""
-
         left = self._with_period("date_left", domain)
         always = domain.map_conditions(
             lambda condition: Domain.TRUE if condition.field_expr == "date_entered" else condition

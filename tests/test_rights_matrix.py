@@ -18,6 +18,7 @@ MODELS = {
     "crm.stage": (NOTHING, NOTHING, "r", "r", ALL, ALL),
     "crm.stage.automation": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
     "crm.stage.delete.wizard": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
+    "crm.stage.report": (NOTHING, NOTHING, "r", "r", "r", "r"),
     "crm.stage.setup.wizard": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
     "crm.stage.setup.wizard.line": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
 }
@@ -27,8 +28,10 @@ EXTENDED = {
     "calendar.event.type",
     "crm.lead",
     "crm.stage.trigger.mixin",  # abstract
+    "ir.actions.act_window.view",
     "ir.actions.server",
     "ir.module.module",
+    "ir.ui.view",
     "mail.activity",
     "mail.mail",
     "sale.order",
@@ -37,7 +40,10 @@ ORM_METHODS = {"create", "write", "unlink", "copy_data", "default_get", "name_cr
 ROLES = ("public", "portal", "own", "all", "manager", "admin")
 # Public methods that can be called by RPC, and the first role that may
 METHODS = {
+    ("crm.stage", "action_apply_suggested_probability"): "manager",
     ("crm.stage", "action_open_delete_wizard"): "manager",
+    ("crm.stage", "action_open_lost_here"): "own",
+    ("crm.stage", "action_open_stays"): "own",
     ("crm.stage.automation", "action_preview"): "manager",
     ("crm.stage.automation", "action_catch_up"): "manager",
     ("crm.stage.delete.wizard", "action_show_opportunities"): "manager",
@@ -45,8 +51,13 @@ METHODS = {
     ("crm.stage.delete.wizard", "action_delete"): "manager",
     ("crm.stage.delete.wizard", "action_move_and_delete"): "manager",
     ("crm.stage.delete.wizard", "move_batch"): "manager",
+    ("crm.stage.report", "action_open_lead"): "own",
+    ("crm.stage.report", "action_open_leads"): "own",
+    ("crm.stage.report", "get_overview"): "own",
     ("crm.stage.setup.wizard", "action_apply"): "manager",
 }
+# Of those, the ones that take a domain
+DOMAIN_METHODS = {"action_open_leads", "get_overview"}
 
 
 @tagged("post_install", "-at_install")
@@ -85,12 +96,15 @@ class TestRightsMatrix(SalesStageCase):
         if delete.with_user(user).has_access("create"):  # those of others are refused for being so
             delete, setup = delete.with_user(user), setup.with_user(user)
         setup = setup.create({"line_ids": [(0, 0, {"stage_id": stage.id})]})
+        lead = self.create_opportunities(user_id=not user.share and user.id)
+        self.env.flush_all()
         return {
             "crm.stage": stage,
             "crm.stage.automation": self.env["crm.stage.automation"].create(
                 {"stage_id": stage.id, "trigger": "quotation_created"}
             ),
             "crm.stage.delete.wizard": delete.create({"stage_ids": stage.ids}),
+            "crm.stage.report": self.env["crm.stage.report"].search([("lead_id", "=", lead.id)]),
             "crm.stage.setup.wizard": setup,
             "crm.stage.setup.wizard.line": setup.line_ids[:1],
         }
@@ -130,16 +144,24 @@ class TestRightsMatrix(SalesStageCase):
                     self.env.cr.savepoint() as savepoint,
                 ):
                     ids = self.get_records(self.users[role])[model].ids
+                    argument = [("id", "in", ids)] if method in DOMAIN_METHODS else ids
                     self.env.flush_all()
                     self.env.invalidate_all()  # what is in the cache is read without rights
                     user_model = self.env[model].with_user(self.users[role])
                     if allowed:
-                        call_kw(user_model, method, (ids,), {})
+                        self.call_allowed(user_model, method, argument)
                     else:
                         with self.assertRaises(AccessError):
-                            call_kw(user_model, method, (ids,), {})
+                            call_kw(user_model, method, (argument,), {})
                     savepoint.rollback()
                     self.env.invalidate_all()
+
+    def call_allowed(self, model, method, argument):
+        try:
+            call_kw(model, method, (argument,), {})
+        except UserError as error:
+            # There may be nothing to do, but not for want of rights.
+            self.assertNotIsInstance(error, AccessError)
 
     def test_move_actions(self):
         """Whoever may write an opportunity may move it by our server actions, nobody else, by no path."""
@@ -200,14 +222,19 @@ class TestRightsMatrix(SalesStageCase):
                             get_views(views)
 
     def test_menus(self):
-        for xml_id in ("menu_crm_stage_automation", "menu_crm_stage_setup"):
+        menus = {
+            "menu_crm_stage_automation": ("manager", "admin"),
+            "menu_crm_stage_setup": ("manager", "admin"),
+            "crm_stage_report_menu": ("own", "all", "manager", "admin"),
+        }
+        for xml_id, roles in menus.items():
             menu = self.env.ref(f"{MODULE}.{xml_id}")
             for role in ("own", "all", "manager", "admin"):
                 with self.subTest(menu=xml_id, role=role):
                     visible = (
                         self.env["ir.ui.menu"].with_user(self.users[role])._visible_menu_ids(debug=False)
                     )
-                    self.assertEqual(menu.id in visible, role in ("manager", "admin"))
+                    self.assertEqual(menu.id in visible, role in roles)
 
     def test_views(self):
         """Every view of ours opens for the roles that may read its model, and for no other one."""
