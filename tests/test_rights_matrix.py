@@ -36,7 +36,7 @@ EXTENDED = {
     "mail.mail",
     "sale.order",
 }
-ORM_METHODS = {"create", "write", "unlink", "copy_data", "default_get", "name_create"}  # by the rights above
+ORM_METHODS = {"copy_data", "create", "default_get", "init", "name_create", "unlink", "write"}  # by the rights above
 ROLES = ("public", "portal", "own", "all", "manager", "admin")
 # Public methods that can be called by RPC, and the first role that may
 METHODS = {
