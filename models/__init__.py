@@ -6,6 +6,7 @@ from . import crm_stage
 from . import crm_stage_automation
 from . import ir_actions_act_window_view
 from . import ir_actions_server
+from . import ir_model_fields
 from . import ir_module_module
 from . import ir_ui_view
 from . import mail_activity

@@ -30,13 +30,15 @@ EXTENDED = {
     "crm.stage.trigger.mixin",  # abstract
     "ir.actions.act_window.view",
     "ir.actions.server",
+    "ir.model.fields",
     "ir.module.module",
     "ir.ui.view",
     "mail.activity",
     "mail.mail",
     "sale.order",
 }
-ORM_METHODS = {"copy_data", "create", "default_get", "init", "name_create", "unlink", "write"}  # by the rights above
+# By the rights above, or closed to RPC
+ORM_METHODS = {"copy_data", "create", "default_get", "init", "name_create", "unlink", "write"}
 ROLES = ("public", "portal", "own", "all", "manager", "admin")
 # Public methods that can be called by RPC, and the first role that may
 METHODS = {
