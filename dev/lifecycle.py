@@ -337,7 +337,10 @@ def change(env, state):
     ref("stage_quotation").probability = 66
     ref("stage_technical_visit").sequence, ref("stage_quotation").sequence = 4, 3
     ref("stage_closed").with_context(lang="en_US").name = "Decided"
-    delete = env["crm.stage.delete.wizard"].create({"stage_ids": ref("stage_estimate").ids})
+    estimate = ref("stage_estimate")
+    data = env["ir.model.data"].sudo().search([("model", "=", estimate._name), ("res_id", "=", estimate.id)])
+    save(state, gone=data.mapped("complete_name"))
+    delete = env["crm.stage.delete.wizard"].create({"stage_ids": estimate.ids})
     if delete.opportunity_count:
         delete.target_stage_id = ref("stage_new")
         delete.action_move_and_delete()

@@ -1,4 +1,5 @@
 from odoo import models
+
 from odoo.addons.base.models.ir_model import MODULE_UNINSTALL_FLAG
 
 
@@ -8,8 +9,8 @@ class IrModelFields(models.Model):
     def _prepare_update(self):
         """Uninstalling leaves other addons their fields.
 
-        Odoo removes inherited fields along that only depend on a removed one: a scheduled action's name, which
-        is its server action's, and that depends on our stage.
+        Odoo removes inherited fields along that only depend on a removed one: a scheduled action's name,
+        which is its server action's, and that depends on our stage.
         """
         records = super()._prepare_update()
         if self.env.context.get(MODULE_UNINSTALL_FLAG):
