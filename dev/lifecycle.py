@@ -257,7 +257,14 @@ def check_untouched(env, state):
     """Installing into a live database has changed nothing, and Odoo's scoring goes on the same."""
     before = load(state)
     now = get_rows(env, LIVE_TABLES)
-    news = {"crm_stage", "calendar_event_type", "mail_activity_type", "mail_message", "ir_config_parameter"}
+    news = {
+        "crm_stage",
+        "calendar_event_type",
+        "ir_config_parameter",
+        "ir_rule",
+        "mail_activity_type",
+        "mail_message",
+    }
     for table, rows in before["live"].items():
         compare_rows({table: rows}, now, with_news=table in news)
     expect_equal(get_visible(env), before["visible"], "what users see")
