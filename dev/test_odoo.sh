@@ -21,7 +21,8 @@ provide_databases() {
     odoo_task -c "$CONFIG" -i "$ADDON"
     copy_database odoo_fixed odoo_predictive
     write_config odoo_predictive 0
-    echo "env['crm.stage'].search([]).probability_mode = 'predictive'; env.cr.commit()" |
+    # As stages are that were there before the addon
+    echo "env['crm.stage'].search([]).write({'probability_mode': 'predictive', 'ask_outcome': False}); env.cr.commit()" |
         odoo shell -c "$CONFIG" --no-http --log-level=error
 }
 

@@ -22,6 +22,7 @@ class CrmStage(models.Model):
     probability = fields.Float(
         digits=(5, 2),
         aggregator="avg",
+        default=lambda self: self._default_probability(),
         help="Chance of winning, in percent (0 to 100), that an opportunity gets on entering this stage. "
         "A won stage is always at 100%.",
     )
@@ -108,6 +109,11 @@ class CrmStage(models.Model):
         modes = [mode for (mode,) in self._read_group([], ["probability_mode"])]
         return "predictive" if modes == ["predictive"] else "fixed"
 
+    @api.model
+    def _default_probability(self):
+        """A stage that is not told any never comes to 0%, which is next to lost: see ``create``."""
+        return self._get_probability_between(self.default_get(["sequence"])["sequence"])
+
     @api.constrains("is_won", "probability")
     def _check_won_probability(self):
         for stage in self:
@@ -128,7 +134,7 @@ class CrmStage(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        stages = super().create([self._complete_won_values(vals) for vals in vals_list])
+        stages = super().create([self._complete_values(vals) for vals in vals_list])
         self._clear_automation_cache()
         return stages
 
@@ -202,6 +208,14 @@ class CrmStage(models.Model):
     def _complete_won_values(self, vals):
         """:return: ``vals``, with the probability a won stage has when they do not tell one"""
         return {"probability": 100, **vals} if vals.get("is_won") else vals
+
+    @api.model
+    def _complete_values(self, vals):
+        """:return: ``vals`` of a new stage, with a probability between its neighbours' when they tell none"""
+        vals = self._complete_won_values(vals)
+        if "probability" in vals or "sequence" not in vals:
+            return vals
+        return {"probability": self._get_probability_between(vals["sequence"]), **vals}
 
     @api.model
     def _get_default_stages(self):
@@ -356,11 +370,19 @@ class CrmStage(models.Model):
         return {"sequence": sequence, "probability": self._get_middle_probability(neighbour.probability)}
 
     @api.model
-    def _get_middle_probability(self, lower):
-        """:return: a round percentage between ``lower`` and won"""
-        middle = (lower + 100) / 2
+    def _get_probability_between(self, sequence):
+        """:return: percentage between those of the pipeline's stages before and after this place"""
+        stages = self.search([("active", "=", True)]).filtered(lambda stage: stage._gives_probability())
+        before = stages.filtered(lambda stage: stage.sequence <= sequence and not stage.is_won)[-1:]
+        after = stages.filtered(lambda stage: stage.sequence > sequence)[:1]
+        return self._get_middle_probability(before.probability, after.probability if after else 100)
+
+    @api.model
+    def _get_middle_probability(self, lower, upper=100):
+        """:return: a round percentage between ``lower`` and ``upper``, by default won"""
+        middle = (lower + upper) / 2
         rounded = (round(middle / step) * step for step in (5, 1))
-        return next((value for value in rounded if lower < value < 100), round(middle, 2))
+        return next((value for value in rounded if lower < value < upper), round(middle, 2))
 
     # ------------------------------------------------------------------
     # Figures of the last 12 months
