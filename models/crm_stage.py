@@ -22,7 +22,6 @@ class CrmStage(models.Model):
     probability = fields.Float(
         digits=(5, 2),
         aggregator="avg",
-        default=lambda self: self._default_probability(),
         help="Chance of winning, in percent (0 to 100), that an opportunity gets on entering this stage. "
         "A won stage is always at 100%.",
     )
@@ -110,9 +109,13 @@ class CrmStage(models.Model):
         return "predictive" if modes == ["predictive"] else "fixed"
 
     @api.model
-    def _default_probability(self):
-        """A stage that is not told any never comes to 0%, which is next to lost: see ``create``."""
-        return self._get_probability_between(self.default_get(["sequence"])["sequence"])
+    def default_get(self, fields):
+        """A new stage that is told no probability does not come to 0%, which is next to lost."""
+        values = super().default_get(fields)
+        if "probability" in fields and "probability" not in values:
+            sequence = values.get("sequence") or super().default_get(["sequence"])["sequence"]
+            values["probability"] = self._get_probability_between(sequence)
+        return values
 
     @api.constrains("is_won", "probability")
     def _check_won_probability(self):

@@ -82,6 +82,17 @@ class TestCrmStage(SalesStageCase):
         self.env["crm.stage"].search([]).probability_mode = "predictive"
         self.assertEqual(self.env["crm.stage"].create({"name": "Follow-up"}).probability_mode, "predictive")
 
+    def test_new_stage_gets_a_probability_between_its_neighbours(self):
+        """Whoever makes it: 0% would be next to lost."""
+        stages = self.env["crm.stage"]
+        values = {"name": "Measured", "sequence": self.stage_visit.sequence}
+        self.assertEqual(stages.create(values).probability, 60)
+        self.assertEqual(stages.create({**values, "probability": 0}).probability, 0)
+        self.assertEqual(stages.create({**values, "is_won": True}).probability, 100)
+        with Form(stages) as form:
+            form.name = "Called back"
+            self.assertGreater(form.probability, 0)
+
     def test_probability_change_updates_followers(self):
         followers = self.create_opportunities(3, stage_id=self.stage_visit.id, recurring_revenue=120)
         elsewhere = self.create_opportunities(stage_id=self.stage_estimate.id)
