@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help run test bench test-odoo test-lifecycle soak lint i18n shell psql stop clean
 
-export ODOO STATE PORT ARGS
+export ODOO STATE PORT ARGS BENCH
 
 help: ## List the targets and variables
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -13,6 +13,7 @@ help: ## List the targets and variables
 	@echo "  ODOO   folder of your own Odoo 19 (with odoo-bin, or the odoo package), instead of fetching one"
 	@echo "  STATE  folder for all that is fetched and made (default: .dev in this folder)"
 	@echo "  PORT   port of the web client (default: 8069, or the next free one)"
+	@echo "  BENCH  what to measure: automation or report (default: both)"
 	@echo "  ARGS   more arguments for pytest (make test ARGS='-k probability')"
 
 run: ## Serve Odoo 19 with demo data and this addon, in English and French
@@ -21,7 +22,7 @@ run: ## Serve Odoo 19 with demo data and this addon, in English and French
 test: ## Run the whole suite, browser tests included
 	@bash ./dev/test.sh
 
-bench: ## Measure the automations against the floor and Automation Rules
+bench: ## Measure the automations against the floor and Automation Rules, and the report at scale
 	@bash ./dev/bench.sh
 
 test-odoo: ## Run Odoo's own tests without and with the addon, and tell the differences

@@ -159,7 +159,7 @@ class Bench:
         """Print the best of some runs of each way, taking turns: others may use the machine."""
         ways = ways if count <= RULES_UP_TO else ways[:3]
         runs = {way: [] for way in ways}
-        for _turn in range(5 if count < 200 else 3 if count < 500 else 1):
+        for _turn in range(4 if count < 200 else 2 if count < 5000 else 1):
             for way in ways:
                 runs[way].append(self.measure(way, count, prepare, act, check))
         print(format_row(name, count, [min(results) for results in runs.values()]), flush=True)
@@ -223,7 +223,7 @@ class Bench:
 
                 # Taking turns, so that a busy machine slows both down.
                 plain, ours = [], []
-                for _turn in range(4):
+                for _turn in range(3):
                     with without_hooks():
                         plain.append(self.measure(way, size, prepare, act, lambda *args: None))
                     ours.append(self.measure(way, size, prepare, act, lambda *args: None))

@@ -10,7 +10,7 @@ say "Installing the addon and Automation Rules"
 copy_database template bench
 write_config bench 0
 odoo_task -c "$CONFIG" -i "$ADDON,base_automation"
-for script in "$RUNTIME/addons/$ADDON/bench"/bench_*.py; do
+for script in "$RUNTIME/addons/$ADDON/bench"/bench_${BENCH:-*}.py; do
     say "Running $(basename -- "$script")"
     odoo shell -c "$CONFIG" -d bench --no-http --log-level=error <"$script"
 done
