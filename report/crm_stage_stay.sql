@@ -69,9 +69,9 @@ ANALYZE crm_stage_stay;
 
 -- Two transactions that refresh the same opportunity wait for each other at its row, then at its stays: under Odoo's
 -- isolation the second one is told to try again, and sees what the first one did.
--- Planning this for each opportunity would take longer than doing it.
+-- Planning this for each opportunity would take longer than doing it; compiling it, very much longer.
 CREATE FUNCTION crm_stage_stay_refresh(lead_ids int[]) RETURNS void LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan AS $$
+SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 BEGIN
     PERFORM FROM crm_lead WHERE id = ANY(lead_ids) ORDER BY id FOR NO KEY UPDATE;
     DELETE FROM crm_stage_stay WHERE lead_id = ANY(lead_ids);
