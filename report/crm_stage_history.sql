@@ -1,6 +1,7 @@
 -- The stays of opportunities in stages, from Odoo's own tracking, their creation and their present state.
 --
--- Parameters: leads (condition on crm_lead "lead": whose stays), the ids of crm.lead's fields stage_id, active and
+-- Parameters: leads (condition on crm_lead "lead": which opportunities), fence ("OFFSET 0": look trackings up by
+-- opportunity and message, whatever the planner thinks; or nothing), the ids of crm.lead's fields stage_id, active and
 -- won_status, of OdooBot's partner and of the message subtype "Opportunity Lost".
 
 WITH lost_label AS MATERIALIZED (
@@ -25,16 +26,13 @@ event AS (
            TRUE AS is_active, NULL::boolean AS old_active, TRUE AS new_active,
            FALSE AS is_lost
       FROM crm_lead lead
-     WHERE lead.type = 'opportunity' AND %(leads)s
+     WHERE %(leads)s
      UNION ALL
     SELECT lead.id,
            message.id,
            message.id * 4::bigint + 1,
            MIN(tracking.create_date),
-           CASE
-               WHEN message.author_id = %(odoobot)s OR message.body LIKE '%%o_crm_stage_automation%%' THEN 'rule'
-               ELSE 'hand'
-           END,
+           message.moved_by,
            BOOL_OR(tracking.field_id = %(stage_field)s),
            COALESCE(MAX(tracking.old_value_integer) FILTER (WHERE tracking.field_id = %(stage_field)s), 0),
            COALESCE(MAX(tracking.new_value_integer) FILTER (WHERE tracking.field_id = %(stage_field)s), 0),
@@ -44,19 +42,34 @@ event AS (
            COALESCE(MAX(tracking.old_value_integer) FILTER (WHERE tracking.field_id = %(active_field)s), 0) = 1,
            COALESCE(MAX(tracking.new_value_integer) FILTER (WHERE tracking.field_id = %(active_field)s), 0) = 1,
            -- Lost on leaving the pipeline, or until coming back
-           COALESCE(message.subtype_id = %(lost_subtype)s, FALSE) OR BOOL_OR(
+           message.is_lost OR BOOL_OR(
                tracking.field_id = %(won_field)s
                AND (SELECT array_agg(value::varchar) FROM lost_label)
                    && ARRAY[tracking.old_value_char, tracking.new_value_char]
            )
       FROM crm_lead lead
-      JOIN mail_message message ON message.model = 'crm.lead' AND message.res_id = lead.id
-      JOIN mail_tracking_value tracking ON tracking.mail_message_id = message.id
-     WHERE lead.type = 'opportunity' AND %(leads)s
+      CROSS JOIN LATERAL (
+            SELECT id, subject,
+                   CASE
+                       WHEN author_id = %(odoobot)s OR body LIKE '%%o_crm_stage_automation%%' THEN 'rule'
+                       ELSE 'hand'
+                   END AS moved_by,
+                   COALESCE(subtype_id = %(lost_subtype)s, FALSE) AS is_lost
+              FROM mail_message
+             WHERE model = 'crm.lead' AND res_id = lead.id
+            %(fence)s
+      ) message
+      CROSS JOIN LATERAL (
+            SELECT *
+              FROM mail_tracking_value
+             WHERE mail_message_id = message.id
+            %(fence)s
+      ) tracking
+     WHERE %(leads)s
        AND tracking.field_id IN (%(stage_field)s, %(active_field)s, %(won_field)s)
        AND COALESCE(message.subject, '') = ''
        AND (lead.date_conversion IS NULL OR date_trunc('second', tracking.create_date) > lead.date_conversion)
-     GROUP BY lead.id, message.id
+     GROUP BY lead.id, message.id, message.moved_by, message.is_lost
      UNION ALL
     SELECT lead.id,
            2147483646,
@@ -67,7 +80,7 @@ event AS (
            lead.active, NULL, TRUE,
            FALSE
       FROM crm_lead lead
-     WHERE lead.type = 'opportunity' AND %(leads)s
+     WHERE %(leads)s
      UNION ALL
     SELECT lead.id,
            2147483647,
@@ -78,7 +91,7 @@ event AS (
            TRUE, NULL, FALSE,
            FALSE
       FROM crm_lead lead
-     WHERE lead.type = 'opportunity' AND NOT lead.active AND %(leads)s
+     WHERE NOT lead.active AND %(leads)s
 ),
 numbered AS (
     SELECT lead_id, message_id, id, moved_by, is_lost,
@@ -163,5 +176,9 @@ SELECT step.id,
   JOIN crm_lead lead ON lead.id = step.lead_id
   LEFT JOIN crm_stage stage ON stage.id = step.stage_id
   LEFT JOIN crm_stage next_stage ON step.next_active AND next_stage.id = step.next_stage_id
-  LEFT JOIN crm_stage_order later ON later.id = step.stage_id
+  CROSS JOIN LATERAL (
+        SELECT array_agg(id) AS stage_ids
+          FROM crm_stage
+         WHERE (sequence, id) > (stage.sequence, stage.id)
+  ) later
  WHERE step.active

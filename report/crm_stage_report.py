@@ -23,6 +23,7 @@ STAY_FUNCTIONS = (
     "after_message_delete()",
     "after_stage_update()",
     "refresh(int[])",
+    "repeat(int[])",
 )
 
 # Of crm.lead, whose trackings tell its history: by the name of the scripts' parameter
@@ -211,10 +212,11 @@ class CrmStageReport(models.Model):
         with file_open("crm_sales_stage/report/crm_stage_stay.sql") as file:
             script = file.read()
 
-        def get_history(leads):
+        def get_history(leads, fence):
             return SQL(
                 history,
-                leads=leads,
+                leads=SQL(leads),
+                fence=SQL(fence),
                 odoobot=external_ids._xmlid_to_res_id("base.partner_root"),
                 lost_subtype=external_ids._xmlid_to_res_id("crm.mt_lead_lost"),
                 **parameters,
@@ -222,8 +224,8 @@ class CrmStageReport(models.Model):
 
         return SQL(
             script,
-            history=get_history(SQL("lead.id = ANY(lead_ids)")),
-            all_history=get_history(SQL("TRUE")),
+            history=get_history("lead.id = ANY(opportunity_ids)", "OFFSET 0"),
+            all_history=get_history("lead.type = 'opportunity'", ""),
             **parameters,
         )
 
@@ -253,7 +255,6 @@ class CrmStageReport(models.Model):
         ]
         drops += [SQL(f"DROP FUNCTION IF EXISTS {STAY_TABLE}_{function}") for function in STAY_FUNCTIONS]
         drops.append(SQL("DROP TABLE IF EXISTS %s", SQL.identifier(STAY_TABLE)))
-        drops.append(SQL("DROP VIEW IF EXISTS crm_stage_order"))
         self.env.cr.execute(SQL("; ").join(drops))
 
     @api.model

@@ -1,14 +1,7 @@
 -- The table of the stays in stages, and the triggers that keep it in step within every statement, whoever makes it:
 -- the ORM, a cascade or SQL. They look at whole statements, never at single rows.
 --
--- Parameters: history (the stays of the opportunities $1), all_history (of all), the ids of crm.lead's tracked fields.
-
--- The stages after each one
-CREATE VIEW crm_stage_order AS
-SELECT earlier.id, array_agg(later.id) AS stage_ids
-  FROM crm_stage earlier
-  JOIN crm_stage later ON (later.sequence, later.id) > (earlier.sequence, earlier.id)
- GROUP BY earlier.id;
+-- Parameters: history (the stays of opportunity_ids), all_history (of all), the ids of crm.lead's tracked fields.
 
 CREATE TABLE crm_stage_stay (
     id bigint NOT NULL,
@@ -69,13 +62,34 @@ ANALYZE crm_stage_stay;
 
 -- Two transactions that refresh the same opportunity wait for each other at its row, then at its stays: under Odoo's
 -- isolation the second one is told to try again, and sees what the first one did.
--- Planning this for each opportunity would take longer than doing it; compiling it, very much longer.
+-- Planning this for each opportunity would take longer than doing it; compiling it, very much longer. A session keeps
+-- its plan, made perhaps when the tables were all but empty: it must be one by indexes.
 CREATE FUNCTION crm_stage_stay_refresh(lead_ids int[]) RETURNS void LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+SET plan_cache_mode = force_generic_plan SET jit = off
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+DECLARE
+    opportunity_ids int[];
 BEGIN
-    PERFORM FROM crm_lead WHERE id = ANY(lead_ids) ORDER BY id FOR NO KEY UPDATE;
+    SELECT array_agg(id) FILTER (WHERE type = 'opportunity')
+      INTO opportunity_ids
+      FROM (SELECT id, type FROM crm_lead WHERE id = ANY(lead_ids) ORDER BY id FOR NO KEY UPDATE) locked;
     DELETE FROM crm_stage_stay WHERE lead_id = ANY(lead_ids);
     INSERT INTO crm_stage_stay SELECT * FROM (%(history)s) history;
+END $$;
+
+-- What stays repeat of their opportunities
+CREATE FUNCTION crm_stage_stay_repeat(lead_ids int[]) RETURNS void LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET jit = off
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+BEGIN
+    UPDATE crm_stage_stay stay
+       SET company_id = lead.company_id,
+           team_id = lead.team_id,
+           user_id = lead.user_id,
+           lost_reason_id = lead.lost_reason_id,
+           expected_revenue = lead.expected_revenue
+      FROM crm_lead lead
+     WHERE stay.lead_id = ANY(lead_ids) AND lead.id = stay.lead_id;
 END $$;
 
 -- The trigger functions work with their owner's rights: who may write opportunities by SQL needs none on the stays.
@@ -118,20 +132,13 @@ BEGIN
         PERFORM crm_stage_stay_refresh(moved);
     END IF;
     IF changed IS NOT NULL THEN
-        UPDATE crm_stage_stay stay
-           SET company_id = lead.company_id,
-               team_id = lead.team_id,
-               user_id = lead.user_id,
-               lost_reason_id = lead.lost_reason_id,
-               expected_revenue = lead.expected_revenue
-          FROM crm_lead lead
-         WHERE stay.lead_id = ANY(changed) AND lead.id = stay.lead_id;
+        PERFORM crm_stage_stay_repeat(changed);
     END IF;
     RETURN NULL;
 END $$;
 
 CREATE FUNCTION crm_stage_stay_after_tracking() RETURNS trigger LANGUAGE plpgsql
-SECURITY DEFINER SET search_path FROM CURRENT AS $$
+SECURITY DEFINER SET search_path FROM CURRENT SET enable_seqscan = off AS $$
 DECLARE
     lead_ids int[];
 BEGIN
@@ -141,7 +148,12 @@ BEGIN
     lead_ids := ARRAY(
         SELECT DISTINCT message.res_id
           FROM changed_rows
-          JOIN mail_message message ON message.id = changed_rows.mail_message_id
+          CROSS JOIN LATERAL (
+                SELECT model, res_id
+                  FROM mail_message
+                 WHERE id = changed_rows.mail_message_id
+                OFFSET 0
+          ) message
          WHERE changed_rows.field_id IN (%(stage_field)s, %(active_field)s, %(won_field)s)
            AND message.model = 'crm.lead' AND message.res_id IS NOT NULL
     );
@@ -198,7 +210,11 @@ BEGIN
     UPDATE crm_stage_stay stay
        SET is_moved_on = NOT stay.is_moved_on
       FROM crm_stage stage
-      LEFT JOIN crm_stage_order later ON later.id = stage.id
+      CROSS JOIN LATERAL (
+            SELECT array_agg(id) AS stage_ids
+              FROM crm_stage
+             WHERE (sequence, id) > (stage.sequence, stage.id)
+      ) later
      WHERE stage.id = stay.stage_id
        AND stay.is_moved_on IS DISTINCT FROM COALESCE(stay.later_stage_ids && later.stage_ids, FALSE);
     RETURN NULL;
