@@ -364,8 +364,10 @@ class TestCrmStageStay(ReportCase):
         self.assertStays()
 
     def test_moving_one_reads_one(self):
-        """A session keeps the plan of the refresh, made perhaps when the tables were all but empty: one that reads
-        whole tables would make each move slower than the one before it."""
+        """A session keeps the plan of the refresh, made perhaps when the tables were all but empty.
+
+        One that reads whole tables would make each move slower than the one before it.
+        """
         leads = self.env["crm.lead"].concat(*(self.create_at(50, self.new) for _number in range(60)))
         self.move_at(20, leads[0], self.estimate)
 
