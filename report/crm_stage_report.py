@@ -402,8 +402,14 @@ class CrmStageReport(models.Model):
         return groups
 
     @api.model
+    def _get_revenue_aggregate(self):
+        """Sum of expected revenues, converted if the user's companies have several currencies"""
+        several = len(self.env.companies.currency_id) > 1
+        return f"expected_revenue:{'sum_currency' if several else 'sum'}"
+
+    @api.model
     def _add_funnel(self, figures, domain):
-        aggregates = ["__count", "expected_revenue:sum", "reached_next:avg", "was_won:avg"]
+        aggregates = ["__count", self._get_revenue_aggregate(), "reached_next:avg", "was_won:avg"]
         for key, entered, revenue, reached_next, won in self._read_group_by_stage(domain, [], aggregates):
             figures[key].update(
                 entered=entered,
@@ -545,7 +551,7 @@ class CrmStageReport(models.Model):
 
     @api.model
     def _add_losses(self, figures, domain):
-        aggregates = ["__count", "expected_revenue:sum"]
+        aggregates = ["__count", self._get_revenue_aggregate()]
         for key, reason, lost, revenue in self._read_group_by_stage(domain, ["lost_reason_id"], aggregates):
             values = figures[key]
             values["lost"] += lost

@@ -529,6 +529,25 @@ class TestCrmStageReport(PipelineHistoryCase):
         self.assertEqual(len(found), len(set(found.ids)))
         return set(found.ids)
 
+    def test_revenues_of_several_currencies_are_converted(self):
+        currency = self.env["res.currency"].create({"name": "STG", "symbol": "S"})
+        self.env["res.currency.rate"].create(
+            {"name": "2020-01-01", "currency_id": currency.id, "company_id": False, "rate": 4}
+        )
+        abroad = self.env["res.company"].create({"name": "Abroad", "currency_id": currency.id})
+        self.manager.company_ids += abroad
+        lead = self.create_at(
+            100, self.new, company_id=abroad.id, team_id=False, user_id=False, expected_revenue=1000
+        )
+        self.lose_at(50, lead)
+        self.report = self.report.with_context(allowed_company_ids=self.env.company.ids)
+        before = self.get_overview(user=self.manager)[0][self.new]
+        self.report = self.report.with_context(allowed_company_ids=(self.env.company + abroad).ids)
+        figures = self.get_overview(user=self.manager)[0][self.new]
+        self.assertEqual(figures["entered"], before["entered"] + 1)
+        self.assertAlmostEqual(float(figures["revenue"]), float(before["revenue"]) + 250)
+        self.assertAlmostEqual(float(figures["lost_revenue"]), float(before["lost_revenue"]) + 250)
+
     def test_opportunities_behind(self):
         _by_stage, overview = self.get_overview()
         domains = overview["domains"]
