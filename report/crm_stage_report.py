@@ -255,6 +255,8 @@ class CrmStageReport(models.Model):
         ]
         drops += [SQL(f"DROP FUNCTION IF EXISTS {STAY_TABLE}_{function}") for function in STAY_FUNCTIONS]
         drops.append(SQL("DROP TABLE IF EXISTS %s", SQL.identifier(STAY_TABLE)))
+        # Databases that had the addon early have this view, too
+        drops.append(SQL("DROP VIEW IF EXISTS crm_stage_order"))
         self.env.cr.execute(SQL("; ").join(drops))
 
     @api.model
@@ -403,7 +405,7 @@ class CrmStageReport(models.Model):
 
     @api.model
     def _get_revenue_aggregate(self):
-        """Sum of expected revenues, converted if the user's companies have several currencies"""
+        """:return: the sum of expected revenues, converted if the user's companies have several currencies"""
         several = len(self.env.companies.currency_id) > 1
         return f"expected_revenue:{'sum_currency' if several else 'sum'}"
 

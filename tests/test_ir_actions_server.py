@@ -161,7 +161,7 @@ class TestMoveAction(AutomationCase):
 
     def test_automation_rule(self):
         if "base.automation" not in self.env:
-            self.skipTest("base_automation is not installed")
+            self.skipTest("Automation Rules are not installed, which the addon does not depend on")
         action = self.create_action("sale.order", usage="base_automation")
         rule = self.env["base.automation"].create(
             {
