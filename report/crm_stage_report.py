@@ -518,16 +518,20 @@ class CrmStageReport(models.Model):
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT %(value)s, %(whole_days)s, place.rank,
-                       (array_agg(%(days)s ORDER BY %(days)s))[place.rank]
-                  FROM %(table)s
-                  JOIN (VALUES %(places)s) place (value, whole_days, rank)
-                    ON place.value = %(value)s AND place.whole_days = %(whole_days)s
-                 WHERE %(where)s AND %(whole_days)s IN %(wanted_days)s
-                 GROUP BY 1, 2, 3
+                SELECT place.value, place.whole_days, place.rank, completed.days[place.rank]
+                  FROM (
+                        SELECT %(value)s AS value, %(whole_days)s AS whole_days,
+                               array_agg(%(days)s ORDER BY %(days)s) AS days
+                          FROM %(table)s
+                         WHERE %(where)s AND %(whole_days)s IN %(wanted_days)s
+                           AND (%(value)s, %(whole_days)s) IN %(wanted)s
+                         GROUP BY 1, 2
+                  ) completed
+                  JOIN (VALUES %(places)s) place (value, whole_days, rank) USING (value, whole_days)
                 """,
                 places=SQL(", ").join(SQL("%s", place) for place in sorted(places)),
                 wanted_days=tuple({whole_days for _value, whole_days, _rank in places}),
+                wanted=tuple({(value, whole_days) for value, whole_days, _rank in places}),
                 **terms,
             )
         )
