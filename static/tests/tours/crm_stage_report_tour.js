@@ -53,6 +53,8 @@ registry.category("web_tour.tours").add("crm_sales_stage_report", {
         { trigger: ".o_crm_stage_reason:contains('Too far away'):contains('1')" },
         { trigger: ".o_crm_stage_reason:contains('No reason'):contains('1')" },
         ...openBar(`${row("funnel", "Estimate")} .o_crm_stage_bar`, ["Atrium", "Balcony", "Carport"]),
+        ...openBar(`${row("funnel", "New")} .o_crm_stage_won button`, ["Atrium"]),
+        ...openBar(`${row("funnel", "New")} .o_crm_stage_reached_next button`, ["Atrium", "Balcony", "Carport"]),
         ...openBar(`${row("days", "New")} .o_crm_stage_bar`, ["Atrium", "Balcony", "Carport", "Entrance"]),
         ...openBar(`${row("waiting", "Estimate")} .o_crm_stage_bar_late`, ["Carport"]),
         ...openBar(`${row("waiting", "New")} .o_crm_stage_bar_waiting`, ["Door"]),

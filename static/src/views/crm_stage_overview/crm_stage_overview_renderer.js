@@ -9,8 +9,13 @@ import { formatFloat, formatInteger, formatMonetary, formatPercentage } from "@w
 
 const NONE = "–";
 
+// More colours nobody tells apart; the other reasons, the rarest, are one together.
+const MAX_REASONS = 8;
+
 /** Width of a bar beside the longest one; a bar that stands for something can always be seen and clicked. */
 const getWidth = (value, longest) => (value && longest ? Math.max((100 * value) / longest, 1) : 0);
+
+const sum = (items) => items.reduce((total, { count }) => total + count, 0);
 
 export class CrmStageOverviewRenderer extends Component {
     static template = "crm_sales_stage.OverviewRenderer";
@@ -30,11 +35,34 @@ export class CrmStageOverviewRenderer extends Component {
             width: getWidth(stage.entered, longest),
             count: formatInteger(stage.entered),
             revenue: this.formatRevenue(stage.revenue),
-            reachedNext: stage.is_won ? NONE : this.formatShare(stage.reached_next),
-            won: this.formatShare(stage.won),
             title: _t("Entered %(stage)s", { stage: stage.name }),
             domain: this.join("entered", stage.domain),
+            shares: [
+                this.describeShare(stage, {
+                    name: "reached_next",
+                    value: !stage.is_won && stage.reached_next,
+                    title: _t("Moved on from %(stage)s", { stage: stage.name }),
+                    condition: ["reached_next", "=", 100],
+                }),
+                this.describeShare(stage, {
+                    name: "won",
+                    value: stage.won,
+                    title: _t("Entered %(stage)s, won in the end", { stage: stage.name }),
+                    condition: ["won_status", "=", "won"],
+                }),
+            ],
         }));
+    }
+
+    /** A share of those that entered; one above 0 % opens the opportunities that it tells of. */
+    describeShare(stage, { name, value, title, condition }) {
+        return {
+            name,
+            title,
+            text: value === false ? NONE : formatPercentage(value / 100, { digits: [16, 0] }),
+            isLink: value > 0,
+            domain: this.join("entered", [...stage.domain, condition]),
+        };
     }
 
     /** How long opportunities stayed in each stage. */
@@ -80,18 +108,32 @@ export class CrmStageOverviewRenderer extends Component {
         }));
     }
 
-    /** Reasons of losses, the most frequent first. */
+    /** Reasons of losses, the most frequent first, the rarest ones together. */
     get reasons() {
         const counts = new Map();
         for (const { id, name, count } of this.props.model.stages.flatMap((stage) => stage.reasons)) {
-            counts.set(id, { id, name, count: (counts.get(id)?.count || 0) + count });
+            counts.set(id, { ids: [id], name, count: (counts.get(id)?.count || 0) + count });
         }
-        const reasons = [...counts.values()].sort((a, b) => b.count - a.count);
+        let reasons = [...counts.values()].sort((a, b) => b.count - a.count);
+        if (reasons.length > MAX_REASONS) {
+            const others = reasons.slice(MAX_REASONS - 1);
+            reasons = [
+                ...reasons.slice(0, MAX_REASONS - 1),
+                {
+                    ids: others.flatMap(({ ids }) => ids),
+                    name: _t("Other reasons"),
+                    count: sum(others),
+                },
+            ];
+        }
         return reasons.map((reason, index) => ({
             ...reason,
-            color: reason.id ? getColor(index, cookie.get("color_scheme"), reasons.length) : "var(--secondary)",
+            key: reason.ids.join(),
+            color: reason.ids.includes(false)
+                ? "var(--secondary)"
+                : getColor(index, cookie.get("color_scheme"), reasons.length),
             title: _t("Lost: %(reason)s", { reason: reason.name }),
-            domain: this.join("lost", [["lost_reason_id", "=", reason.id]]),
+            domain: this.join("lost", [["lost_reason_id", "in", reason.ids]]),
         }));
     }
 
@@ -99,21 +141,23 @@ export class CrmStageOverviewRenderer extends Component {
     get losses() {
         const stages = this.props.model.stages.filter((stage) => stage.lost);
         const longest = Math.max(...stages.map((stage) => stage.lost));
-        const colors = new Map(this.reasons.map((reason) => [reason.id, reason.color]));
+        const reasons = this.reasons;
         return stages.map((stage) => ({
             ...this.describe(stage),
             count: formatInteger(stage.lost),
             revenue: this.formatRevenue(stage.lost_revenue),
-            bars: stage.reasons.map((reason) => ({
-                ...reason,
-                width: getWidth(reason.count, longest),
-                color: colors.get(reason.id),
-                title: _t("Lost in %(stage)s: %(reason)s", { stage: stage.name, reason: reason.name }),
-                domain: Domain.and([
-                    this.join("lost", stage.domain),
-                    [["lost_reason_id", "=", reason.id]],
-                ]).toList(),
-            })),
+            bars: reasons
+                .map((reason) => ({
+                    ...reason,
+                    count: sum(stage.reasons.filter(({ id }) => reason.ids.includes(id))),
+                }))
+                .filter((bar) => bar.count)
+                .map((bar) => ({
+                    ...bar,
+                    width: getWidth(bar.count, longest),
+                    title: _t("Lost in %(stage)s: %(reason)s", { stage: stage.name, reason: bar.name }),
+                    domain: Domain.and([bar.domain, stage.domain]).toList(),
+                })),
         }));
     }
 
@@ -137,11 +181,7 @@ export class CrmStageOverviewRenderer extends Component {
         });
     }
 
-    formatShare(share) {
-        return share === false ? NONE : formatPercentage(share / 100, { digits: [16, 0] });
-    }
-
-    /** Show the opportunities that a bar stands for. */
+    /** Show the opportunities that a bar or a share stands for. */
     async open({ domain, title }) {
         const action = await this.orm.call(this.props.model.resModel, "action_open_leads", [domain, title]);
         await this.action.doAction(action);

@@ -1,0 +1,80 @@
+import { CrmStageOverviewRenderer } from "@crm_sales_stage/views/crm_stage_overview/crm_stage_overview_renderer";
+import { defineMailModels } from "@mail/../tests/mail_test_helpers";
+import { describe, expect, test } from "@odoo/hoot";
+import { contains, mockService, mountWithCleanup, onRpc } from "@web/../tests/web_test_helpers";
+
+defineMailModels();
+describe.current.tags("desktop");
+
+const getStage = (values) => ({
+    is_won: false,
+    domain: [["stage_id", "=", values.id]],
+    entered: 0,
+    revenue: 0,
+    reached_next: false,
+    won: false,
+    left: 0,
+    median: false,
+    mean: false,
+    usual: false,
+    waiting: 0,
+    late: false,
+    late_domain: false,
+    lost: 0,
+    lost_revenue: 0,
+    reasons: [],
+    ...values,
+});
+
+/** Shows the overview of these stages; what is opened is told as a step: its title and domain. */
+async function showOverview(stages) {
+    onRpc("crm.stage.report", "action_open_leads", ({ args: [domain, title] }) => {
+        expect.step(`${title}: ${JSON.stringify(domain)}`);
+        return false;
+    });
+    mockService("action", { doAction: () => {} });
+    const domains = { entered: [], left: [], waiting: [], lost: [["outcome", "=", "lost"]] };
+    const model = { resModel: "crm.stage.report", stages: stages.map(getStage), domains };
+    await mountWithCleanup(CrmStageOverviewRenderer, { props: { model } });
+}
+
+test("a share opens the opportunities that it tells of", async () => {
+    await showOverview([
+        { id: 1, name: "New", entered: 4, reached_next: 75, won: 0 },
+        { id: 2, name: "Won", entered: 1, reached_next: 100, won: 100, is_won: true },
+    ]);
+    expect(".o_crm_stage_funnel .o_crm_stage_reached_next:eq(0)").toHaveText("75%");
+    expect(".o_crm_stage_funnel .o_crm_stage_won:eq(0)").toHaveText("0%");
+    expect(".o_crm_stage_funnel .o_crm_stage_reached_next:eq(1)").toHaveText("–");
+    expect(".o_crm_stage_funnel td.text-end button").toHaveCount(2);
+    await contains(".o_crm_stage_reached_next button").click();
+    await contains(".o_crm_stage_won button").click();
+    expect.verifySteps([
+        'Moved on from New: ["&",["stage_id","=",1],["reached_next","=",100]]',
+        'Entered Won, won in the end: ["&",["stage_id","=",2],["won_status","=","won"]]',
+    ]);
+});
+
+test("the rarest reasons of losses are one together", async () => {
+    const reasons = Array.from({ length: 10 }, (_, index) => ({
+        id: index || false,
+        name: index ? "The same name" : "No reason",
+        count: 10 - index,
+    }));
+    await showOverview([
+        { id: 1, name: "New", lost: 55, reasons },
+        { id: 2, name: "Estimate", lost: 1, reasons: [{ id: 9, name: "The same name", count: 1 }] },
+    ]);
+    expect(".o_crm_stage_reason").toHaveCount(8);
+    expect(".o_crm_stage_reason:last").toHaveText("Other reasons 7");
+    expect(".o_crm_stage_losses tbody tr:eq(0) .o_crm_stage_bar").toHaveCount(8);
+    expect(".o_crm_stage_losses tbody tr:eq(1) .o_crm_stage_bar").toHaveCount(1);
+    await contains(".o_crm_stage_reason:last").click();
+    await contains(".o_crm_stage_losses tbody tr:eq(1) .o_crm_stage_bar").click();
+    await contains(".o_crm_stage_reason:first").click();
+    expect.verifySteps([
+        'Lost: Other reasons: ["&",["outcome","=","lost"],["lost_reason_id","in",[7,8,9]]]',
+        'Lost in Estimate: Other reasons: ["&","&",["outcome","=","lost"],["lost_reason_id","in",[7,8,9]],["stage_id","=",2]]',
+        'Lost: No reason: ["&",["outcome","=","lost"],["lost_reason_id","in",[false]]]',
+    ]);
+});
