@@ -65,16 +65,16 @@ test("the rarest reasons of losses are one together", async () => {
         { id: 1, name: "New", lost: 55, reasons },
         { id: 2, name: "Estimate", lost: 1, reasons: [{ id: 9, name: "The same name", count: 1 }] },
     ]);
-    expect(".o_crm_stage_reason").toHaveCount(8);
-    expect(".o_crm_stage_reason:last").toHaveText("Other reasons 7");
-    expect(".o_crm_stage_losses tbody tr:eq(0) .o_crm_stage_bar").toHaveCount(8);
+    expect(".o_crm_stage_reason").toHaveCount(6);
+    expect(".o_crm_stage_reason:last").toHaveText("Other reasons 16");
+    expect(".o_crm_stage_losses tbody tr:eq(0) .o_crm_stage_bar").toHaveCount(6);
     expect(".o_crm_stage_losses tbody tr:eq(1) .o_crm_stage_bar").toHaveCount(1);
     await contains(".o_crm_stage_reason:last").click();
     await contains(".o_crm_stage_losses tbody tr:eq(1) .o_crm_stage_bar").click();
     await contains(".o_crm_stage_reason:first").click();
     expect.verifySteps([
-        'Lost: Other reasons: ["&",["outcome","=","lost"],["lost_reason_id","in",[7,8,9]]]',
-        'Lost in Estimate: Other reasons: ["&","&",["outcome","=","lost"],["lost_reason_id","in",[7,8,9]],["stage_id","=",2]]',
+        'Lost: Other reasons: ["&",["outcome","=","lost"],["lost_reason_id","in",[5,6,7,8,9]]]',
+        'Lost in Estimate: Other reasons: ["&","&",["outcome","=","lost"],["lost_reason_id","in",[5,6,7,8,9]],["stage_id","=",2]]',
         'Lost: No reason: ["&",["outcome","=","lost"],["lost_reason_id","in",[false]]]',
     ]);
 });

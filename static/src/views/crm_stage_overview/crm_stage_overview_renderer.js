@@ -9,8 +9,8 @@ import { formatFloat, formatInteger, formatMonetary, formatPercentage } from "@w
 
 const NONE = "–";
 
-// More colours nobody tells apart; the other reasons, the rarest, are one together.
-const MAX_REASONS = 8;
+// As many as Odoo has colours that nobody mixes up; the other reasons, the rarest, are one together.
+const MAX_REASONS = 6;
 
 /** Width of a bar beside the longest one; a bar that stands for something can always be seen and clicked. */
 const getWidth = (value, longest) => (value && longest ? Math.max((100 * value) / longest, 1) : 0);
@@ -131,7 +131,7 @@ export class CrmStageOverviewRenderer extends Component {
             key: reason.ids.join(),
             color: reason.ids.includes(false)
                 ? "var(--secondary)"
-                : getColor(index, cookie.get("color_scheme"), reasons.length),
+                : getColor(index, cookie.get("color_scheme"), MAX_REASONS),
             title: _t("Lost: %(reason)s", { reason: reason.name }),
             domain: this.join("lost", [["lost_reason_id", "in", reason.ids]]),
         }));
