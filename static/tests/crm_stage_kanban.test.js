@@ -171,6 +171,21 @@ test("lost opens Odoo's dialog, and the card leaves when it was confirmed", asyn
     expect.verifySteps(["crm.crm_lead_lost_action 1"]);
 });
 
+test("the forecast asks as the pipeline does", async () => {
+    onRpc("crm.lead", "web_save", ({ args }) => expect.step(`save ${JSON.stringify(args[1])}`));
+    const arch = ARCH.replace("crm_sales_stage_kanban", "crm_sales_stage_forecast_kanban");
+    await mountPipeline({ arch });
+    await drop("Bathroom", 2);
+    await contains(".o_crm_stage_outcome button:contains(Cancel)").click();
+    expect(cards(0)).toEqual(["Kitchen", "Bathroom"]);
+    expect.verifySteps([]);
+
+    await drop("Kitchen", 2);
+    await contains(".o_crm_stage_outcome button:contains(Won)").click();
+    expect(cards(2)).toInclude("Kitchen");
+    expect.verifySteps(['save {"stage_id":3}', "celebrate 1"]);
+});
+
 test("nothing is asked in other columns, in the same one, and for won ones", async () => {
     await mountPipeline();
     await drop("Kitchen", 1);

@@ -1,11 +1,11 @@
 import { crmKanbanView } from "@crm/views/crm_kanban/crm_kanban_view";
-import { askLostReason, askOutcome } from "@crm_sales_stage/components/outcome_dialog/outcome_dialog";
 import { markRaw, reactive } from "@odoo/owl";
 import { Domain } from "@web/core/domain";
 import { _t } from "@web/core/l10n/translation";
 import { KeepLast } from "@web/core/utils/concurrency";
 import { formatFloat } from "@web/core/utils/numbers";
 import { FormViewDialog } from "@web/views/view_dialogs/form_view_dialog";
+import { askingOutcome } from "./ask_outcome";
 
 const CrmKanbanModel = crmKanbanView.Model;
 
@@ -38,43 +38,13 @@ export class CrmStageKanbanModel extends CrmKanbanModel {
     }
 }
 
-export class CrmStageKanbanDynamicGroupList extends CrmKanbanModel.DynamicGroupList {
-    get isGroupedByStage() {
-        return this.groupByField?.name === "stage_id";
-    }
-
+export class CrmStageKanbanDynamicGroupList extends askingOutcome(CrmKanbanModel.DynamicGroupList) {
     /**
      * Shows the columns as the server has them now. Odoo keeps a column that it showed before.
      */
     async reloadColumns() {
         delete this.model.config.currentGroups;
         await this.model.load();
-    }
-
-    /**
-     * A stage that means "won or lost" asks which. Nothing is moved before the answer, so the card of somebody
-     * who gives none is back where it was.
-     *
-     * @override
-     */
-    async moveRecord(dataRecordId, dataGroupId, refId, targetGroupId) {
-        const targetGroup = this.groups.find((group) => group.id === targetGroupId);
-        const record = this.records.find((record) => record.id === dataRecordId);
-        if (dataGroupId === targetGroupId || !this._isOutcomeAsked(record, targetGroup)) {
-            return super.moveRecord(...arguments);
-        }
-        const outcome = await askOutcome(this.model.dialog, record.data.name);
-        if (outcome === "won") {
-            return super.moveRecord(...arguments);
-        }
-        if (outcome === "lost" && (await askLostReason(this.model.action, record.resId))) {
-            await this.model.load();
-        }
-    }
-
-    _isOutcomeAsked(record, group) {
-        const stage = this.isGroupedByStage && group?.record?.data;
-        return Boolean(stage?.ask_outcome && stage.is_won && record?.data.won_status !== "won");
     }
 
     /**
