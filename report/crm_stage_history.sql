@@ -32,7 +32,10 @@ event AS (
            message.id,
            message.id * 4::bigint + 1,
            MIN(tracking.create_date),
-           message.moved_by,
+           CASE
+               WHEN message.author_id = %(odoobot)s OR message.body LIKE '%%o_crm_stage_automation%%' THEN 'rule'
+               ELSE 'hand'
+           END AS moved_by,
            BOOL_OR(tracking.field_id = %(stage_field)s),
            COALESCE(MAX(tracking.old_value_integer) FILTER (WHERE tracking.field_id = %(stage_field)s), 0),
            COALESCE(MAX(tracking.new_value_integer) FILTER (WHERE tracking.field_id = %(stage_field)s), 0),
@@ -42,19 +45,15 @@ event AS (
            COALESCE(MAX(tracking.old_value_integer) FILTER (WHERE tracking.field_id = %(active_field)s), 0) = 1,
            COALESCE(MAX(tracking.new_value_integer) FILTER (WHERE tracking.field_id = %(active_field)s), 0) = 1,
            -- Lost on leaving the pipeline, or until coming back
-           message.is_lost OR BOOL_OR(
+           COALESCE(message.subtype_id = %(lost_subtype)s, FALSE) OR BOOL_OR(
                tracking.field_id = %(won_field)s
                AND (SELECT array_agg(value::varchar) FROM lost_label)
                    && ARRAY[tracking.old_value_char, tracking.new_value_char]
            )
       FROM crm_lead lead
       CROSS JOIN LATERAL (
-            SELECT id, subject,
-                   CASE
-                       WHEN author_id = %(odoobot)s OR body LIKE '%%o_crm_stage_automation%%' THEN 'rule'
-                       ELSE 'hand'
-                   END AS moved_by,
-                   COALESCE(subtype_id = %(lost_subtype)s, FALSE) AS is_lost
+            -- As they are: the bodies of e-mails, which track nothing, are never unpacked.
+            SELECT id, subject, author_id, subtype_id, body
               FROM mail_message
              WHERE model = 'crm.lead' AND res_id = lead.id
             %(fence)s
@@ -69,7 +68,7 @@ event AS (
        AND tracking.field_id IN (%(stage_field)s, %(active_field)s, %(won_field)s)
        AND COALESCE(message.subject, '') = ''
        AND (lead.date_conversion IS NULL OR date_trunc('second', tracking.create_date) > lead.date_conversion)
-     GROUP BY lead.id, message.id, message.moved_by, message.is_lost
+     GROUP BY lead.id, message.id, message.subtype_id, moved_by
      UNION ALL
     SELECT lead.id,
            2147483646,

@@ -1,3 +1,4 @@
+import hashlib
 import statistics
 from collections import Counter, defaultdict
 from datetime import timedelta
@@ -387,6 +388,32 @@ class TestCrmStageStay(ReportCase):
         before = count_rows_read()
         self.env.cr.execute("SELECT crm_stage_stay_repeat(%s)", [leads[0].ids])
         self.assertLess(count_rows_read() - before, 20)
+        self.assertStays()
+
+    def test_bodies_of_emails_are_not_read(self):
+        """Long ones are stored apart and packed: an opportunity with many e-mails would move slowly."""
+        lead = self.create_at(50, self.new)
+        self.move_at(20, lead, self.estimate)
+        # Nothing that compresses well, which would stay in its row
+        body = " ".join(hashlib.sha256(str(number).encode()).hexdigest() for number in range(500))
+        lead.with_user(self.manager).message_post(body=body, subject="Measures", message_type="email")
+        self.env.flush_all()
+
+        def count_parts_read():
+            self.env.cr.execute(
+                """
+                SELECT COALESCE(SUM(idx_tup_fetch), 0)
+                  FROM pg_stat_xact_all_tables
+                 WHERE relid = (SELECT reltoastrelid FROM pg_class WHERE oid = 'mail_message'::regclass)
+                """
+            )
+            return self.env.cr.fetchone()[0]
+
+        before = count_parts_read()
+        self.env.cr.execute("SELECT crm_stage_stay_refresh(%s)", [lead.ids])
+        self.assertEqual(count_parts_read(), before)
+        self.env.cr.execute("SELECT MAX(LENGTH(body)) FROM mail_message WHERE res_id = %s", [lead.id])
+        self.assertGreater(count_parts_read(), before)
         self.assertStays()
 
     def test_nothing_is_left_behind(self):
