@@ -1,8 +1,8 @@
 -- The stays of opportunities in stages, from Odoo's own tracking, their creation and their present state.
 --
 -- Parameters: leads (condition on crm_lead "lead": which opportunities), fence ("OFFSET 0": look trackings up by
--- opportunity and message, whatever the planner thinks; or nothing), the ids of crm.lead's fields stage_id, active and
--- won_status, of OdooBot's partner and of the message subtype "Opportunity Lost".
+-- opportunity and message, whatever the planner thinks; or nothing), later_stages (than "stage"), the ids of crm.lead's
+-- fields stage_id, active and won_status, of OdooBot's partner and of the message subtype "Opportunity Lost".
 
 WITH lost_label AS MATERIALIZED (
     -- Won/Lost is tracked by its label, in the language of whoever changed it.
@@ -175,9 +175,5 @@ SELECT step.id,
   JOIN crm_lead lead ON lead.id = step.lead_id
   LEFT JOIN crm_stage stage ON stage.id = step.stage_id
   LEFT JOIN crm_stage next_stage ON step.next_active AND next_stage.id = step.next_stage_id
-  CROSS JOIN LATERAL (
-        SELECT array_agg(id) AS stage_ids
-          FROM crm_stage
-         WHERE (sequence, id) > (stage.sequence, stage.id)
-  ) later
+  CROSS JOIN LATERAL (%(later_stages)s) later
  WHERE step.active

@@ -26,6 +26,11 @@ STAY_FUNCTIONS = (
     "repeat(int[])",
 )
 
+# The stages after the row "stage" of crm_stage, which both scripts ask for
+LATER_STAGES = """
+    SELECT array_agg(id) AS stage_ids FROM crm_stage WHERE (sequence, id) > (stage.sequence, stage.id)
+"""
+
 # Of crm.lead, whose trackings tell its history: by the name of the scripts' parameter
 TRACKED_FIELDS = {"stage": "stage_id", "active": "active", "won": "won_status"}
 
@@ -206,6 +211,7 @@ class CrmStageReport(models.Model):
         """:return: what makes the table of stays and keeps it in step"""
         field_ids = self._get_tracked_field_ids()
         parameters = {f"{name}_field": field_ids[fname] for name, fname in TRACKED_FIELDS.items()}
+        parameters["later_stages"] = SQL(LATER_STAGES)
         external_ids = self.env["ir.model.data"]
         with file_open("crm_sales_stage/report/crm_stage_history.sql") as file:
             history = file.read()
@@ -523,15 +529,13 @@ class CrmStageReport(models.Model):
                         SELECT %(value)s AS value, %(whole_days)s AS whole_days,
                                array_agg(%(days)s ORDER BY %(days)s) AS days
                           FROM %(table)s
-                         WHERE %(where)s AND %(whole_days)s IN %(wanted_days)s
-                           AND (%(value)s, %(whole_days)s) IN %(wanted)s
+                         WHERE %(where)s AND (%(value)s, %(whole_days)s) IN (VALUES %(wanted)s)
                          GROUP BY 1, 2
                   ) completed
                   JOIN (VALUES %(places)s) place (value, whole_days, rank) USING (value, whole_days)
                 """,
                 places=SQL(", ").join(SQL("%s", place) for place in sorted(places)),
-                wanted_days=tuple({whole_days for _value, whole_days, _rank in places}),
-                wanted=tuple({(value, whole_days) for value, whole_days, _rank in places}),
+                wanted=SQL(", ").join(SQL("%s", pair) for pair in sorted({place[:2] for place in places})),
                 **terms,
             )
         )

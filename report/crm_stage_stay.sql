@@ -1,7 +1,8 @@
 -- The table of the stays in stages, and the triggers that keep it in step within every statement, whoever makes it:
 -- the ORM, a cascade or SQL. They look at whole statements, never at single rows.
 --
--- Parameters: history (the stays of opportunity_ids), all_history (of all), the ids of crm.lead's tracked fields.
+-- Parameters: history (the stays of opportunity_ids), all_history (of all), later_stages (than "stage"), the ids of
+-- crm.lead's tracked fields.
 
 CREATE TABLE crm_stage_stay (
     id bigint NOT NULL,
@@ -210,11 +211,7 @@ BEGIN
     UPDATE crm_stage_stay stay
        SET is_moved_on = NOT stay.is_moved_on
       FROM crm_stage stage
-      CROSS JOIN LATERAL (
-            SELECT array_agg(id) AS stage_ids
-              FROM crm_stage
-             WHERE (sequence, id) > (stage.sequence, stage.id)
-      ) later
+      CROSS JOIN LATERAL (%(later_stages)s) later
      WHERE stage.id = stay.stage_id
        AND stay.is_moved_on IS DISTINCT FROM COALESCE(stay.later_stage_ids && later.stage_ids, FALSE);
     RETURN NULL;

@@ -147,17 +147,17 @@ export class CrmStageOverviewRenderer extends Component {
             count: formatInteger(stage.lost),
             revenue: this.formatRevenue(stage.lost_revenue),
             bars: reasons
-                .map((reason) => ({
-                    ...reason,
-                    count: sum(stage.reasons.filter(({ id }) => reason.ids.includes(id))),
-                }))
-                .filter((bar) => bar.count)
-                .map((bar) => ({
-                    ...bar,
-                    width: getWidth(bar.count, longest),
-                    title: _t("Lost in %(stage)s: %(reason)s", { stage: stage.name, reason: bar.name }),
-                    domain: Domain.and([bar.domain, stage.domain]).toList(),
-                })),
+                .map((reason) => {
+                    const count = sum(stage.reasons.filter(({ id }) => reason.ids.includes(id)));
+                    return {
+                        ...reason,
+                        count,
+                        width: getWidth(count, longest),
+                        title: _t("Lost in %(stage)s: %(reason)s", { stage: stage.name, reason: reason.name }),
+                        domain: Domain.and([reason.domain, stage.domain]).toList(),
+                    };
+                })
+                .filter((bar) => bar.width),
         }));
     }
 
