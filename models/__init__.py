@@ -4,6 +4,9 @@ from . import calendar_event_type
 from . import crm_lead
 from . import crm_stage
 from . import crm_stage_automation
+from . import crm_stage_automation_catch_up
+from . import crm_stage_automation_condition
+from . import crm_stage_automation_pending
 from . import ir_actions_act_window_view
 from . import ir_actions_server
 from . import ir_model_fields

@@ -296,16 +296,27 @@ class CrmLead(models.Model):
             domain &= Domain("team_id", "in", team_ids)
         return domain
 
-    def _set_moved_by(self, bodies):
-        """Let the message that tracks the change of stage tell what moved the opportunity.
-
-        :param dict bodies: text or markup by opportunity id
+    def _with_moved_by(self, bodies):
         """
-        self.env.cr.precommit.data.setdefault("crm_sales_stage.moved_by", {}).update(bodies)
+        :param dict bodies: text or markup by opportunity id
+        :return: the same opportunities; the message that tracks their move tells what moved them
+        """
         # A customer who signs did not move the card. And authors may read their messages, with the names of
         # opportunities that are not theirs to see.
         visible = self.browse() if self.env.user.share else self.sudo(False)._filtered_access("read")
-        if hidden := self - visible.sudo():
+        hidden = self - visible.sudo()
+        return self.with_context(crm_stage_moved_by=bodies, crm_stage_hidden_ids=hidden.ids)
+
+    def _track_prepare(self, fields_iter):
+        """Note what moves an opportunity along with its stage: Odoo may post the message at any time."""
+        super()._track_prepare(fields_iter)
+        bodies = self.env.context.get("crm_stage_moved_by")
+        if not bodies or "stage_id" not in fields_iter:
+            return
+        moved_by = self.env.cr.precommit.data.setdefault("crm_sales_stage.moved_by", {})
+        moved_by.update({lead.id: bodies[lead.id] for lead in self if lead.id in bodies})
+        hidden_ids = self.env.context["crm_stage_hidden_ids"]
+        if hidden := self.filtered(lambda lead: lead.id in hidden_ids):
             hidden._track_set_author(self.env.ref("base.partner_root"))
 
     def _message_track(self, fields_iter, initial_values_dict):
@@ -313,7 +324,7 @@ class CrmLead(models.Model):
         moved_by = self.env.cr.precommit.data.pop("crm_sales_stage.moved_by", {})
         bodies = self.env.cr.precommit.data.setdefault("mail.tracking.message.crm.lead", {})
         for lead_id, body in moved_by.items():
-            # Nobody sees the class: the report tells by it what a rule moved.
+            # Nobody sees the class: the report tells by it what an automation moved.
             body = Markup('<span class="o_crm_stage_automation">%s</span>') % body
             bodies[lead_id] = Markup("%s<br/>%s") % (body, bodies[lead_id]) if bodies.get(lead_id) else body
         return super()._message_track(fields_iter, initial_values_dict)

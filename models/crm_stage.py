@@ -1,7 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import RedirectWarning, UserError, ValidationError
 from odoo.fields import Domain
-from odoo.tools import frozendict, ormcache
 
 # The stages this addon delivers, in the order of a sale: external id and English name, as in the data
 DEFAULT_STAGES = {
@@ -172,22 +171,13 @@ class CrmStage(models.Model):
     def _clear_automation_cache(self, vals=None):
         """Let all workers forget ranks and rules, after ``vals`` were written that they are made of."""
         if vals is None or {"sequence", "name", "active", "team_ids"} & vals.keys():
-            self.env.registry.clear_cache()
-
-    @api.model
-    @ormcache()
-    def _get_ranks(self):
-        """:return: position in the pipeline by stage id, archived stages included"""
-        # sudo: whoever triggers an automation need not see stages
-        stages = self.sudo().with_context(active_test=False, lang=None).search(Domain.TRUE)
-        return frozendict({stage_id: rank for rank, stage_id in enumerate(stages.ids)})
+            self.env["crm.stage.automation"]._clear_setup()
 
     def _get_earlier_stage_ids(self):
         """
         :return: ids of the stages before this one, and False: an opportunity without stage is before all
         """
-        ranks = self._get_ranks()
-        return frozenset({False, *(stage_id for stage_id, rank in ranks.items() if rank < ranks[self.id])})
+        return self.env["crm.stage.automation"]._get_setup().get_earlier_stage_ids(self.id)
 
     @api.model
     def name_create(self, name):

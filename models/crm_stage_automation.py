@@ -1,32 +1,63 @@
-import ast
 import logging
+import re
 from typing import NamedTuple
 
-from psycopg2 import DataError, OperationalError, ProgrammingError
+import psycopg2
 
 from odoo import api, fields, models
 from odoo.exceptions import ConcurrencyError, UserError, ValidationError
-from odoo.fields import Domain
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools import SQL, clean_context, frozendict, ormcache
+
+from ..tools import undo_on_failure
 
 _logger = logging.getLogger(__name__)
 
-# Opportunities that "Apply to existing documents" moves at once; the scheduled job does more, as many a time
-CATCH_UP_BATCH = 200
-
-# What a move must not inherit from the business action: defaults, "do not track", who knows what
+# What a move takes over from the context of the business action. Its default values, or its wish not to be
+# tracked, are not for the opportunity.
 KEPT_CONTEXT = ("lang", "tz", "uid", "allowed_company_ids")
 
+# Failures that go away when the whole transaction is tried again, as Odoo does for requests
+CONFLICTS = (*PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, ConcurrencyError)
 
-class Rule(NamedTuple):
-    """What the cache knows of an active line, so that an event costs no query to find its lines."""
+# Context keys of what nobody tries again: scheduled jobs, e-mails fetched from a mailbox, imports
+NOT_TRIED_AGAIN = ("cron_id", "default_fetchmail_server_id", "_import_current_module")
 
-    line_id: int
+# A fault is read by people: nobody reads more
+MAX_FAULT_LENGTH = 500
+
+# Key of the cursor's cache: which version of the set-up its transaction sees, if not the one that others see
+SETUP_VERSION = "crm_sales_stage.setup_version"
+
+
+class Listener(NamedTuple):
+    """What the cache knows of an automation, so that looking for those that listen costs no query."""
+
+    automation_id: int
     trigger: str
     stage_id: int
-    filter_domain: str
     origin_ids: frozenset  # of the stages that it takes opportunities from
     team_ids: frozenset  # of the stage; empty: all
+
+
+class Setup(NamedTuple):
+    """What the cache knows of stages and automations."""
+
+    stage_ids: tuple  # in the order of the pipeline, archived stages included
+    listeners: tuple  # of all automations that are not idle, furthest stage first
+    heard: frozendict  # triggers that some automation listens on, by model
+
+    def get_earlier_stage_ids(self, stage_id):
+        """
+        :return: ids of the stages before this one, and False: an opportunity without stage is before all.
+            Before a stage that the cache does not know yet there is none.
+        """
+        position = self.stage_ids.index(stage_id) if stage_id in self.stage_ids else 0
+        return frozenset({False, *self.stage_ids[:position]})
+
+
+class OutdatedSnapshotError(Exception):
+    """The transaction began before the set-up was last changed: what it reads is not for others."""
 
 
 class CrmStageAutomation(models.Model):
@@ -38,7 +69,7 @@ class CrmStageAutomation(models.Model):
     name = fields.Char(
         string="Automation",
         compute="_compute_name",
-        help="What this line does, as a sentence.",
+        help="What this automation does, as a sentence.",
     )
     stage_id = fields.Many2one(
         "crm.stage",
@@ -50,9 +81,10 @@ class CrmStageAutomation(models.Model):
     )
     sequence = fields.Integer(
         default=10,
-        help="Of the lines that move to the same stage, the first one that matches is told in the chatter.",
+        help="Of the automations that move to the same stage, the first one that matches is told in the "
+        "chatter.",
     )
-    active = fields.Boolean(default=True, help="An archived line moves nothing.")
+    active = fields.Boolean(default=True, help="An archived automation moves nothing.")
     trigger = fields.Selection(
         selection="_selection_trigger",
         string="When",
@@ -65,11 +97,6 @@ class CrmStageAutomation(models.Model):
         string="Model",
         compute="_compute_model_name",
         help="Model of the document that the condition is about.",
-    )
-    filter_domain = fields.Char(
-        string="Condition",
-        help="Which documents count: the quotation, meeting or activity that triggers the line, "
-        "or the opportunity itself for e-mails. Without condition, all do.",
     )
     from_stage_ids = fields.Many2many(
         "crm.stage",
@@ -89,24 +116,14 @@ class CrmStageAutomation(models.Model):
     fault = fields.Text(
         readonly=True,
         copy=False,
-        help="Why the line could not do its work the last time. It goes away when the line works again.",
+        help="Why the automation could not do its work the last time. It goes away when the automation works "
+        "again.",
     )
-    fault_date = fields.Datetime(string="Faulty Since", readonly=True, copy=False)
-    is_catching_up = fields.Boolean(
-        string="Applied to Existing Documents",
+    fault_date = fields.Datetime(
+        string="Faulty Since",
         readonly=True,
         copy=False,
-        help="Whether the scheduled job still moves opportunities of documents older than this line.",
-    )
-    # The job goes through the opportunities by id, from the cursor to the last one there was when it started.
-    catch_up_cursor = fields.Integer(string="Last Opportunity Looked At", readonly=True, copy=False)
-    catch_up_last = fields.Integer(string="Last Opportunity to Look At", readonly=True, copy=False)
-    catch_up_total = fields.Integer(string="Opportunities to Move", readonly=True, copy=False)
-    catch_up_done = fields.Integer(string="Opportunities Moved", readonly=True, copy=False)
-    catch_up_progress = fields.Integer(
-        string="Progress (%)",
-        compute="_compute_catch_up_progress",
-        help="How far the scheduled job has come with the opportunities of existing documents.",
+        help="When the automation met this fault first.",
     )
 
     # ------------------------------------------------------------------
@@ -129,69 +146,33 @@ class CrmStageAutomation(models.Model):
         names = {
             trigger: model._name for model, triggers in self._get_trigger_models() for trigger in triggers
         }
-        for line in self:
-            line.model_name = names.get(line.trigger, False)
+        for automation in self:
+            automation.model_name = names.get(automation.trigger, False)
 
     @api.depends("stage_id.name", "trigger", "filter_domain", "from_stage_ids.name")
-    @api.depends_context("lang")
+    @api.depends_context("lang", "uid", "allowed_company_ids")
     def _compute_name(self):
-        labels = dict(self._selection_trigger())
-        for line in self:
-            values = {
-                "stage": line.stage_id.name or "",
-                "event": labels.get(line.trigger, ""),
-                "origins": ", ".join(line.from_stage_ids.mapped("name")),
-                "condition": line._get_condition_text(),
-            }
-            if values["origins"] and values["condition"]:
-                line.name = self.env._(
-                    'From %(origins)s to "%(stage)s" when %(event)s, if %(condition)s', **values
-                )
-            elif values["origins"]:
-                line.name = self.env._('From %(origins)s to "%(stage)s" when %(event)s', **values)
-            elif values["condition"]:
-                line.name = self.env._('Move to "%(stage)s" when %(event)s, if %(condition)s', **values)
-            else:
-                line.name = self.env._('Move to "%(stage)s" when %(event)s', **values)
+        for automation in self:
+            automation.name = automation._get_sentence(automation._get_condition_text())
 
-    def _get_condition_text(self):
-        """:return: the condition in words when it is a simple one, a mention of it otherwise, or nothing"""
+    def _get_sentence(self, condition):
+        """:param str condition: the condition in words; empty when there is none to tell
+        :return: what this automation does, as a sentence
+        """
         self.ensure_one()
-        try:
-            domain = self._parse_domain()
-            if domain.is_true() or not self.model_name:
-                return ""
-            conditions = list(domain.iter_conditions())
-            if len(conditions) == 1 and (text := self._get_term_text(conditions[0])):
-                return text
-        except (ValueError, KeyError, RecursionError):
-            return self.env._("its condition, which is not valid, is met")
-        return self.env._("the document meets %s condition(s)", len(conditions))
-
-    def _get_term_text(self, condition):
-        """:return: one condition in words, or None when it is none of the simple ones"""
-        field = self.env[self.model_name]._fields[condition.field_expr.partition(".")[0]]
-        if field.name != condition.field_expr:
-            return None  # over a link, or part of a date
-        values = condition.value if isinstance(condition.value, (list, tuple, set)) else [condition.value]
-        if condition.operator not in ("=", "in") or not any(values):
-            return None
-        if field.relational:
-            values = self.env[field.comodel_name].browse(v for v in values if isinstance(v, int)).exists()
-            values = values.mapped("display_name")
-        elif field.type == "selection":
-            labels = dict(field._description_selection(self.env))
-            values = [labels.get(value, value) for value in values]
-        return self.env._(
-            "%(field)s is %(values)s",
-            field=field.get_description(self.env, ["string"])["string"],
-            values=", ".join(map(str, values)) or "?",
-        )
-
-    @api.depends("is_catching_up", "catch_up_total", "catch_up_done")
-    def _compute_catch_up_progress(self):
-        for line in self:
-            line.catch_up_progress = 100 * line.catch_up_done // (line.catch_up_total or 1)
+        values = {
+            "stage": self.stage_id.name or "",
+            "event": dict(self._selection_trigger()).get(self.trigger, ""),
+            "origins": ", ".join(self.from_stage_ids.mapped("name")),
+            "condition": condition,
+        }
+        if values["origins"] and condition:
+            return self.env._('From %(origins)s to "%(stage)s" when %(event)s, if %(condition)s', **values)
+        if values["origins"]:
+            return self.env._('From %(origins)s to "%(stage)s" when %(event)s', **values)
+        if condition:
+            return self.env._('Move to "%(stage)s" when %(event)s, if %(condition)s', **values)
+        return self.env._('Move to "%(stage)s" when %(event)s', **values)
 
     # ------------------------------------------------------------------
     # Constraints
@@ -199,120 +180,28 @@ class CrmStageAutomation(models.Model):
 
     @api.constrains("stage_id", "from_stage_ids")
     def _check_from_stage_ids(self):
-        for line in self:
-            if line.stage_id in line.from_stage_ids:
+        for automation in self:
+            if automation.stage_id in automation.from_stage_ids:
                 raise ValidationError(
                     self.env._(
                         'Opportunities cannot be moved from the stage "%s" to itself: '
                         "take it out of the stages they come from.",
-                        line.stage_id.name,
+                        automation.stage_id.name,
                     )
                 )
-
-    @api.constrains("filter_domain", "trigger")
-    def _check_filter_domain(self):
-        """Refuse what could not work, what is no plain domain, and fields the writing user may not read."""
-        # Odoo checks constraints with the system's rights; here those of the writing user are the point.
-        for line in self.with_user(self.env.user):
-            model = line.env[line.model_name]
-            try:
-                domain = line._parse_domain()
-            except ValueError as error:
-                raise ValidationError(
-                    self.env._(
-                        "The condition is not valid: build it with the condition editor, "
-                        "out of fields, operators and plain values.\n%s",
-                        line.filter_domain,
-                    )
-                ) from error
-            try:
-                for condition in domain.iter_conditions():
-                    line._check_condition(model, condition)
-                line._check_evaluable(model, domain)
-            except RecursionError as error:
-                raise ValidationError(
-                    self.env._("The condition is nested too deeply, or its links are: make it simpler.")
-                ) from error
-
-    @api.model
-    def _check_condition(self, model, condition):
-        """A condition is evaluated with the system's rights: it must not tell what its author may not read.
-
-        :raise ValidationError: a field of the condition does not exist or may not be read
-        """
-        names = condition.field_expr.split(".")
-        for position, name in enumerate(names, start=1):
-            field = model._fields.get(name)
-            if not field:
-                raise ValidationError(
-                    self.env._(
-                        'The condition uses the field "%(field)s", which %(model)s does not have. '
-                        "Choose another one.",
-                        field=name,
-                        model=self._get_model_label(model),
-                    )
-                )
-            if not model.has_access("read") or not model._has_field_access(field, "read"):
-                raise ValidationError(
-                    self.env._(
-                        'You may not read the field "%(field)s" of %(model)s, '
-                        "so a condition of yours cannot use it.",
-                        field=name,
-                        model=self._get_model_label(model),
-                    )
-                )
-            if not field._description_searchable:
-                raise ValidationError(
-                    self.env._(
-                        'The field "%(field)s" of %(model)s cannot be searched. Choose another one.',
-                        field=name,
-                        model=self._get_model_label(model),
-                    )
-                )
-            if not field.relational:
-                break  # what follows are parts of a date, or properties
-            model = self.env[field.comodel_name]
-            if position == len(names) and not model.has_access("read"):
-                raise ValidationError(
-                    self.env._(
-                        "You may not read %s, so a condition of yours cannot use it.",
-                        self._get_model_label(model),
-                    )
-                )
-        if condition.operator in ("any", "not any"):
-            for sub_condition in Domain(condition.value).iter_conditions():
-                self._check_condition(model, sub_condition)
-
-    @api.model
-    def _check_evaluable(self, model, domain):
-        """PostgreSQL is asked how it would search, which it does not do: it refuses values that fit no field.
-
-        :raise ValidationError: the condition would fail whenever it is looked at
-        """
-        try:
-            domain.validate(model)
-            query = model.sudo()._search(domain)  # sudo: as the line itself; nothing is read
-            with self.env.cr.savepoint(flush=False):
-                self.env.cr.execute(SQL("EXPLAIN %s", query.select()), log_exceptions=False)
-        except (ValueError, TypeError, NotImplementedError, UserError, DataError, ProgrammingError) as error:
-            reason = str(error).partition("\n")[0]
-            raise ValidationError(self.env._("The condition cannot be evaluated: %s", reason)) from error
-
-    @api.model
-    def _get_model_label(self, model):
-        """:return: what users call the records of ``model``"""
-        return self.env["ir.model"].sudo()._get(model._name).name  # sudo: only for its name in a message
 
     @api.constrains("action_server_id", "stage_id")
     def _check_action_server_id(self):
-        """A line runs nothing but the move to its stage: no code, no other action, whoever wrote it."""
-        for line in self.sudo():  # sudo: the field is not for sales managers, the check is for everybody
-            if line.action_server_id and not line.action_server_id._is_plain_move_to(line.stage_id):
+        """An automation runs nothing but the move to its stage: no code, no other action."""
+        # sudo: the field is not for sales managers, the check is for everybody
+        for automation in self.sudo():
+            action = automation.action_server_id
+            if action and not action._is_plain_move_to(automation.stage_id):
                 raise ValidationError(
                     self.env._(
                         'The server action of an automation must be of the type "Move Opportunity to Stage", '
                         'for opportunities, to the stage "%s", without groups nor other actions.',
-                        line.stage_id.name,
+                        automation.stage_id.name,
                     )
                 )
 
@@ -322,86 +211,147 @@ class CrmStageAutomation(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        lines = super().create(vals_list)
-        lines._assign_actions()
-        self.env.registry.clear_cache()
-        return lines
+        automations = super().create(vals_list)
+        automations._assign_actions()
+        self._clear_setup()
+        return automations
 
     def write(self, vals):
-        """Whoever changes what a line does gets a clean start: a fault told before was another line's."""
-        configuration = {
-            "stage_id",
-            "sequence",
-            "active",
-            "trigger",
-            "filter_domain",
-            "from_stage_ids",
-        } & vals.keys()
+        """Whoever changes what an automation does gets a clean start: its fault was that of what it was."""
+        configuration = self._get_configuration_fields() & vals.keys()
         if configuration - {"sequence"}:
-            vals = {"fault": False, "fault_date": False, "is_catching_up": False, **vals}
+            vals = {"fault": False, "fault_date": False, **vals}
         if "stage_id" in vals:
             vals = {**vals, "action_server_id": False}
-            lines = self.sudo()  # sudo: sales managers have no right on server actions
+            automations = self.sudo()  # sudo: sales managers have no right on server actions
         else:
-            lines = self
+            automations = self
         self.check_access("write")
-        res = super(CrmStageAutomation, lines).write(vals)
+        res = super(CrmStageAutomation, automations).write(vals)
         if "stage_id" in vals:
             self._assign_actions()
         if configuration:
-            self.env.registry.clear_cache()
+            self._clear_setup()
         return res
 
     def unlink(self):
         res = super().unlink()
-        self.env.registry.clear_cache()
+        self._clear_setup()
         return res
 
+    @api.model
+    def _get_configuration_fields(self):
+        """:return: names of the fields that say what an automation does"""
+        return {"stage_id", "sequence", "active", "trigger", "filter_domain", "from_stage_ids"}
+
     def _assign_actions(self):
-        """Give lines without server action the one that moves opportunities to their stage."""
+        """Give automations without server action the one that moves opportunities to their stage."""
         # sudo: sales managers have no right on server actions; what is created here is always the plain move.
-        for line in self.sudo().filtered(lambda line: not line.action_server_id):
+        for automation in self.sudo().filtered(lambda automation: not automation.action_server_id):
             actions = self.env["ir.actions.server"].sudo().with_context(clean_context(self.env.context))
-            line.action_server_id = actions._get_plain_move_to(line.stage_id)
+            automation.action_server_id = actions._get_plain_move_to(automation.stage_id)
 
     # ------------------------------------------------------------------
-    # Rules, from the cache
+    # The set-up, from the cache
     # ------------------------------------------------------------------
 
     @api.model
-    @ormcache()
-    def _get_rules(self):
-        """:return: the rules of all lines that are not idle, furthest stage first
-
-        Cleared when lines or stages change, in all workers.
+    def _get_setup(self):
         """
-        ranks = self.env["crm.stage"]._get_ranks()
-        # sudo: whoever triggers the lines has no right on them
-        lines = self.sudo().search([("stage_id.active", "=", True)])
-        rules = [
-            Rule(
-                line_id=line.id,
-                trigger=line.trigger,
-                stage_id=line.stage_id.id,
-                filter_domain=line.filter_domain,
-                origin_ids=frozenset(line.from_stage_ids.ids) or line.stage_id._get_earlier_stage_ids(),
-                team_ids=frozenset(line.stage_id.team_ids.ids),
-            )
-            for line in lines.with_context(active_test=False).sorted("sequence")
-        ]
-        return tuple(sorted(rules, key=lambda rule: -ranks[rule.stage_id]))
+        :return: ``Setup`` as this transaction sees it: as it was committed last, or as this transaction has
+            changed it
+        """
+        cache = self.env.cr.cache
+        try:
+            return self._read_setup(cache.get(SETUP_VERSION))
+        except OutdatedSnapshotError:
+            self._keep_setup_apart()
+            return self._read_setup(cache[SETUP_VERSION])
 
     @api.model
-    @ormcache()
-    def _get_heard_triggers(self):
-        """:return: triggers that some rule listens on, by model"""
-        heard = {rule.trigger for rule in self._get_rules()}
-        return frozendict(
-            {
-                model._name: frozenset(heard.intersection(triggers))
-                for model, triggers in self._get_trigger_models()
-            }
+    @ormcache("version")
+    def _read_setup(self, version):
+        """:param version: None for what is committed, otherwise of the one transaction that it is kept for
+        :return: ``Setup``
+        :raise OutdatedSnapshotError: this transaction cannot see what is committed
+        """
+        if version is None:
+            self._check_snapshot()
+        # sudo: whoever triggers an automation need not see stages nor automations
+        stages = self.env["crm.stage"].sudo().with_context(active_test=False, lang=None).search([])
+        automations = self.sudo().with_context(active_test=False).search([("active", "=", True)])
+        setup = Setup(tuple(stages.ids), (), frozendict())
+        listeners = tuple(
+            Listener(
+                automation_id=automation.id,
+                trigger=automation.trigger,
+                stage_id=stage.id,
+                origin_ids=frozenset(automation.from_stage_ids.ids) or setup.get_earlier_stage_ids(stage.id),
+                team_ids=frozenset(stage.team_ids.ids),
+            )
+            for stage in reversed(stages.filtered("active"))
+            for automation in automations.filtered(
+                lambda automation, stage=stage: automation.stage_id == stage
+            ).sorted("sequence")
         )
+        triggers = {listener.trigger for listener in listeners}
+        heard = {
+            model._name: frozenset(triggers.intersection(labels))
+            for model, labels in self._get_trigger_models()
+        }
+        return setup._replace(listeners=listeners, heard=frozendict(heard))
+
+    @api.model
+    def _get_heard_triggers(self):
+        """:return: triggers that some automation listens on, by model; without a query"""
+        return self._get_setup().heard
+
+    @api.model
+    def _clear_setup(self):
+        """Call this after stages or automations have changed.
+
+        This transaction sees the change at once, all others when it is committed. Threads of one process
+        share the cache: one of them may fill it before the commit, so it is emptied once more afterwards.
+        """
+        cr, registry = self.env.cr, self.env.registry
+        registry.clear_cache()
+        cr.execute("SELECT pg_current_xact_id()::text")
+        (transaction_id,) = cr.fetchone()
+        if cr.cache.get(SETUP_VERSION) == transaction_id:
+            return
+        self._keep_setup_apart(transaction_id)
+
+        @cr.postcommit.add
+        def publish():
+            registry.crm_stage_setup_transaction_id = transaction_id
+            registry.clear_cache()
+            if registry.ready:
+                registry.signal_changes()
+
+    @api.model
+    def _keep_setup_apart(self, version="outdated"):
+        """Let this transaction have a version of the set-up of its own, until it ends."""
+        cr = self.env.cr
+        if version == "outdated":
+            cr.execute("SELECT pg_current_snapshot()::text")
+            (version,) = cr.fetchone()
+        cr.cache[SETUP_VERSION] = version
+        for callbacks in (cr.postcommit, cr.postrollback):
+            callbacks.add(lambda: cr.cache.pop(SETUP_VERSION, None))
+
+    @api.model
+    def _check_snapshot(self):
+        """
+        :raise OutdatedSnapshotError: this transaction does not see the last change that was made here
+        """
+        transaction_id = getattr(self.env.registry, "crm_stage_setup_transaction_id", None)
+        if transaction_id is None:
+            return
+        self.env.cr.execute(
+            SQL("SELECT pg_visible_in_snapshot(%s::xid8, pg_current_snapshot())", transaction_id)
+        )
+        if not self.env.cr.fetchone()[0]:
+            raise OutdatedSnapshotError
 
     # ------------------------------------------------------------------
     # Moving
@@ -411,123 +361,162 @@ class CrmStageAutomation(models.Model):
     def _process(self, documents_by_trigger):
         """Move the opportunities of documents to which something has just happened.
 
-        The furthest stage wins: an opportunity that one rule moved is none of the next ones' business.
-        A faulty rule leaves its opportunities to them. Each rule moves all of its own in one run.
+        The furthest stage wins: an opportunity that one automation moved is left alone by the next ones. A
+        faulty automation leaves its opportunities to them. Each automation moves all of its own in one run.
 
         :param dict documents_by_trigger: recordset by trigger
         """
-        # sudo: whoever triggers a line (a customer who signs, too) need not see, nor be allowed to move, the
-        # opportunity. Nothing of it is returned to them.
+        is_tried_again = not any(self.env.context.get(key) for key in NOT_TRIED_AGAIN)
+        # sudo: whoever triggers an automation (a customer who signs, too) need not see, nor be allowed to
+        # move, the opportunity. Nothing of it is returned to them.
         context = {key: value for key, value in self.env.context.items() if key in KEPT_CONTEXT}
         env = self.env(su=True, context=context)
-        leads_by_trigger = {
-            trigger: documents.with_env(env)._get_crm_stage_leads()
-            for trigger, documents in documents_by_trigger.items()
-        }
-        moved_ids = set()
-        for rule in self._get_rules():
-            if pairs := leads_by_trigger.get(rule.trigger):
-                moved_ids |= self.with_env(env)._process_rule(rule, pairs, moved_ids) or set()
+        pairs_by_trigger = {}
+        done_ids = set()
+        for listener in self._get_setup().listeners:
+            trigger = listener.trigger
+            if trigger not in documents_by_trigger:
+                continue
+            automation = self.with_env(env).browse(listener.automation_id)
+            try:
+                if trigger not in pairs_by_trigger:
+                    documents = documents_by_trigger[trigger].with_env(env)
+                    pairs_by_trigger[trigger] = documents._get_crm_stage_leads()
+                leads = automation._get_movable_leads(listener, pairs_by_trigger[trigger], done_ids)
+            except Exception as error:  # another addon may say how to find a document's opportunities
+                automation._tell_fault(error)
+                continue
+            if leads:
+                moved_ids = automation._move(listener, pairs_by_trigger[trigger], leads, is_tried_again)
+                done_ids.update(moved_ids or ())
 
     @api.model
-    def _process_rule(self, rule, pairs, done_ids=()):
-        """:param list pairs: documents and their opportunities, as [(document, crm.lead), ...]
+    def _get_movable_leads(self, listener, pairs, done_ids=()):
+        """
+        :param list pairs: documents and their opportunities, as [(document, crm.lead), ...]
         :param done_ids: opportunities to leave alone
-        :return: ids of the opportunities moved, None when the rule is faulty
+        :return: the opportunities that the automation may move, if a document of theirs meets its condition
         """
         lead_ids = {lead_id for _document, leads in pairs for lead_id in leads.ids}.difference(done_ids)
-        stage = self.env["crm.stage"].browse(rule.stage_id)
         leads = self.env["crm.lead"].browse(lead_ids)
-        leads = leads.filtered_domain(leads._get_movable_domain(stage, rule.origin_ids, rule.team_ids))
-        if not leads:
-            return set()
-        line = self.browse(rule.line_id).exists()
-        if not line:
-            return set()  # deleted a moment ago, which the cache of this worker has not been told yet
-        # What the business action left pending is not this line's fault: let it fail, if it does, before.
+        stage = self.env["crm.stage"].browse(listener.stage_id)
+        return leads.filtered_domain(leads._get_movable_domain(stage, listener.origin_ids, listener.team_ids))
+
+    def _move(self, listener, pairs, leads, is_tried_again=True):
+        """Move those of ``leads`` with a document that meets the condition, or show the fault.
+
+        :param bool is_tried_again: whether somebody tries the transaction again after a conflict with another
+            one; otherwise the scheduled job makes up for the move
+        :return: ids of the opportunities that are moved, or will be; None when the automation is faulty
+        :raise CONFLICTS: to be tried again
+        """
+        if not self.exists():
+            return set()  # deleted a moment ago, which the cache of this process has not been told yet
+        # What the business action left pending is no fault of the automation: if it fails, it fails before.
         self.env.flush_all()
+        documents_by_lead = {}
         try:
-            # Not flushing by itself: that would run the commit's hooks, too, which post tracking messages.
-            with self.env.cr.savepoint(flush=False):
-                documents_by_lead = line._get_matching_documents(pairs, leads)
-                if not documents_by_lead:
-                    return set()
-                leads = leads.browse(documents_by_lead)
-                line._run_action(leads)
-                self.env.flush_all()
-        except (OperationalError, ConcurrencyError):
-            raise  # Odoo tries the whole request again
+            with undo_on_failure(self.env):
+                documents_by_lead = self._get_matching_documents(pairs, leads)
+                if documents_by_lead:
+                    self._run_action(listener, documents_by_lead)
+        except CONFLICTS:
+            if is_tried_again:
+                raise
+            self._postpone(documents_by_lead)
         except Exception as error:  # whatever it is, the sale itself goes through
-            self.env.clear()
-            _logger.warning(
-                "Stage automation %s cannot move opportunities %s", line.id, leads.ids, exc_info=True
-            )
-            line._set_fault(
-                str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-            )
+            self._tell_fault(error)
             return None
-        if line.fault:
-            line._set_fault(None)
-        line._tell_opportunities(documents_by_lead, leads)
-        return set(leads.ids)
+        else:
+            if documents_by_lead and self.fault:
+                self._set_fault(None)
+        return set(documents_by_lead)
 
     def _get_matching_documents(self, pairs, leads):
         """:return: a document that meets the condition by id of its opportunity, for those of ``leads``"""
         movable_ids = set(leads.ids)
-        pairs = [
-            (document, lead_id) for document, of in pairs for lead_id in of.ids if lead_id in movable_ids
+        documents_and_leads = [
+            (document, lead_id)
+            for document, its_leads in pairs
+            for lead_id in its_leads.ids
+            if lead_id in movable_ids
         ]
-        documents = self.env[self.model_name].union(*(document for document, _lead_id in pairs))
-        matching = set(documents.filtered_domain(self._parse_domain()).ids)
-        return {lead_id: document for document, lead_id in pairs if document.id in matching}
+        documents = self.env[self.model_name].union(*(document for document, _lead_id in documents_and_leads))
+        matching_ids = set(self._filter_documents(documents).ids)
+        return {lead_id: document for document, lead_id in documents_and_leads if document.id in matching_ids}
 
-    def _run_action(self, leads):
-        """Run the server action once for all ``leads``."""
+    def _run_action(self, listener, documents_by_lead):
+        """Run the server action once for all the opportunities.
+
+        :param dict documents_by_lead: what the chatter names, by opportunity id
+        """
         self._assign_actions()
-        if not self.action_server_id._is_plain_move_to(self.stage_id):
+        action = self.action_server_id
+        if not action._is_plain_move_to(self.stage_id):
             raise UserError(
                 self.env._(
                     'Its server action no longer moves opportunities to "%s": correct it.', self.stage_id.name
                 )
             )
-        self.action_server_id.with_context(
+        leads = self.env["crm.lead"].browse(documents_by_lead)
+        leads = leads._with_moved_by(self._get_chatter_bodies(documents_by_lead))
+        action.with_context(
+            leads.env.context,
             active_model=leads._name,
             active_id=leads.ids[0],
             active_ids=leads.ids,
-            crm_stage_moving=True,
+            crm_stage_origins={action.id: listener.origin_ids},
         ).run()
 
-    def _tell_opportunities(self, documents_by_lead, leads):
-        """Let the message that tracks the change of stage name this line and the document."""
-        name = self.name
+    def _get_chatter_bodies(self, documents_by_lead):
+        """:return: what the chatter tells of the move, by opportunity id
+
+        Many people read the chatter. The condition may name what some of them may not see: it is left out.
+        """
+        sentence = self._get_sentence("")
         bodies = {}
         for lead_id, document in documents_by_lead.items():
-            if document._name == leads._name:
-                bodies[lead_id] = self.env._("Moved by an automation: %s", name)
+            if document._name == "crm.lead":
+                bodies[lead_id] = self.env._("Moved by an automation: %s", sentence)
             else:
-                link = document._get_html_link()
                 bodies[lead_id] = self.env._(
-                    "Moved by an automation: %(line)s (%(document)s)", line=name, document=link
+                    "Moved by an automation: %(automation)s (%(document)s)",
+                    automation=sentence,
+                    document=document._get_html_link(),
                 )
-        leads._set_moved_by(bodies)
+        return bodies
 
-    def _parse_domain(self):
-        """:return: the condition as a ``Domain``; only literals are read, nothing is evaluated
-        :raise ValueError: the condition is no list of literals, or no domain
-        """
+    # ------------------------------------------------------------------
+    # Faults
+    # ------------------------------------------------------------------
+
+    def _tell_fault(self, error):
+        """Show on the automation that it does not work, and leave the details to the server's log."""
+        _logger.warning("Stage automation %s cannot move opportunities", self.id, exc_info=error)
+        self._set_fault(self._get_reason(error))
+
+    @api.model
+    def _get_reason(self, error):
+        """:return: why something failed, for people: one short text, without rows of the database"""
         try:
-            domain = ast.literal_eval(self.filter_domain or "[]")
-            if not isinstance(domain, list):
-                raise ValueError(self.filter_domain)
-            return Domain(domain)
-        except (SyntaxError, TypeError, MemoryError, RecursionError) as error:
-            raise ValueError(self.filter_domain) from error
+            if isinstance(error, psycopg2.Error):
+                # What it quotes after a colon, and its other parts, are values of rows.
+                reason = (error.diag.message_primary or type(error).__name__).partition(': "')[0]
+            elif isinstance(error, UserError):
+                reason = str(error)
+            else:
+                reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+        except Exception:  # an error that cannot be told must not become another one
+            reason = ""
+        # The database takes neither control characters nor halves of characters.
+        reason = re.sub("[\x00-\x08\x0b-\x1f\ud800-\udfff]", "", reason)[:MAX_FAULT_LENGTH]
+        return reason or type(error).__name__
 
     def _set_fault(self, text):
-        """Tell on the line why it does not work, or that it does again with None.
+        """Tell on the automation why it does not work, or that it does again with None.
 
-        Many workers may come by the same faulty line. They must not wait for each other, nor let the sale be
-        tried again, because of a note: it is written on change only, and left to whoever is writing it.
+        Many workers may come by the same faulty automation. They must not wait for each other, nor let the
+        sale be tried again, because of a note: it is written on change only, and left to whoever is writing it.
         """
         if (self.fault or None) == text:
             return
@@ -547,135 +536,6 @@ class CrmStageAutomation(models.Model):
                     ),
                     log_exceptions=False,
                 )
-        except OperationalError:
+        except psycopg2.OperationalError:
             _logger.info("Fault of stage automation %s is being told by another worker", self.id)
         self.invalidate_recordset(["fault", "fault_date"])
-
-    # ------------------------------------------------------------------
-    # Existing documents
-    # ------------------------------------------------------------------
-
-    def _get_rule(self):
-        """:return: this line's rule
-        :raise UserError: the line is idle
-        """
-        self.ensure_one()
-        rule = next((rule for rule in self._get_rules() if rule.line_id == self.id), None)
-        if not rule:
-            raise UserError(
-                self.env._(
-                    "This automation moves nothing while it, or its stage, is archived. "
-                    "Unarchive it, then try again."
-                )
-            )
-        return rule
-
-    def _get_documents_domain(self):
-        """:return: ``Domain`` of documents that the trigger has happened to and that meet the condition"""
-        return self.env[self.model_name]._get_crm_stage_trigger_domain(self.trigger) & self._parse_domain()
-
-    def _get_opportunities_domain(self):
-        """:return: ``Domain`` of the opportunities that the existing documents would move now"""
-        rule = self._get_rule()
-        documents = self.env[self.model_name].sudo()  # sudo: as the line itself
-        domain = self._get_documents_domain() & documents._get_crm_stage_lead_domain()
-        movable = self.env["crm.lead"]._get_movable_domain(self.stage_id, rule.origin_ids, rule.team_ids)
-        return movable & Domain("id", "in", documents._search_crm_stage_lead_ids(domain))
-
-    def action_preview(self):
-        """:return: action that opens the opportunities which this line would move now"""
-        self.check_access("read")
-        leads = self.env["crm.lead"].search(self.sudo()._get_opportunities_domain())  # sudo: see there
-        return {
-            **self.env["ir.actions.act_window"]._for_xml_id("crm.crm_lead_opportunities"),
-            "name": self.name,
-            "domain": [("id", "in", leads.ids)],
-            "context": {"create": False},
-        }
-
-    def action_catch_up(self):
-        """Move the opportunities of existing documents: few at once, many by the scheduled job.
-
-        :return: action that tells how many
-        """
-        self.check_access("write")
-        line = self.sudo()  # sudo: moves as the line itself does; checked above that the user may set it
-        leads = line.env["crm.lead"].search(line._get_opportunities_domain(), order="id")
-        if len(leads) > CATCH_UP_BATCH:
-            line._start_catch_up(leads)
-            message = self.env._("%s opportunities will be moved within the next minutes.", len(leads))
-        else:
-            moved_ids = line._move_opportunities_of_documents(leads)
-            if moved_ids is None:
-                raise UserError(self.env._("The opportunities could not be moved.\n%s", line.fault))
-            message = self.env._("%s opportunities moved.", len(moved_ids))
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "type": "info",
-                "message": message,
-                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
-            },
-        }
-
-    def _start_catch_up(self, leads):
-        """Hand ``leads`` (sorted by id) to the scheduled job."""
-        self.write(
-            {
-                "is_catching_up": True,
-                "catch_up_cursor": 0,
-                "catch_up_last": leads[-1].id,
-                "catch_up_total": len(leads),
-                "catch_up_done": 0,
-            }
-        )
-        self.env.ref("crm_sales_stage.ir_cron_crm_stage_catch_up")._trigger()
-
-    def _move_opportunities_of_documents(self, leads):
-        """Move those of ``leads`` that existing documents move, each with the document named.
-
-        :return: ids of the opportunities moved, None when the line is faulty
-        """
-        if not leads:
-            return set()
-        model = self.env[self.model_name].with_context(active_test=False)
-        documents = model.search(
-            self._get_documents_domain() & model._get_crm_stage_lead_domain(leads), order="id"
-        )
-        return self._process_rule(self._get_rule(), documents._get_crm_stage_leads())
-
-    @api.model
-    def _cron_catch_up(self):
-        """Move the opportunities of existing documents, batch by batch; goes on where it was interrupted."""
-        lines = self.search([("is_catching_up", "=", True)])
-        for line in lines:
-            while line.is_catching_up:
-                processed = line._catch_up_batch()
-                remaining = sum(
-                    max(other.catch_up_total - other.catch_up_done, 1)
-                    for other in lines
-                    if other.is_catching_up
-                )
-                if not self.env["ir.cron"]._commit_progress(processed, remaining=remaining):
-                    return
-
-    def _catch_up_batch(self):
-        """:return: number of opportunities looked at, which the cursor has passed now: never twice"""
-        leads = self.env["crm.lead"].search(
-            self._get_opportunities_domain()
-            & Domain("id", ">", self.catch_up_cursor)
-            & Domain("id", "<=", self.catch_up_last),
-            order="id",
-            limit=CATCH_UP_BATCH,
-        )
-        moved_ids = self._move_opportunities_of_documents(leads)
-        self.write(
-            {
-                "catch_up_cursor": leads[-1:].id or self.catch_up_last,
-                "catch_up_done": self.catch_up_done + len(leads),
-                # A faulty line would be as faulty with the next batch.
-                "is_catching_up": len(leads) == CATCH_UP_BATCH and moved_ids is not None,
-            }
-        )
-        return len(leads)

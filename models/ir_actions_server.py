@@ -1,7 +1,7 @@
 import ast
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 
 
 class IrActionsServer(models.Model):
@@ -135,7 +135,11 @@ class IrActionsServer(models.Model):
     # ------------------------------------------------------------------
 
     def _run_action_crm_stage_multi(self, eval_context=None):
-        """Move the opportunities of all records at once, with the rights of whoever runs the action."""
+        """Move the opportunities of all records at once, with the rights of whoever runs the action.
+
+        An automation says in the context which stages it takes them from. That is for this run alone: what the
+        move brings about may run other actions, or this one again, and then their own direction counts.
+        """
         records = (
             eval_context.get("records")
             or eval_context.get("record")
@@ -143,11 +147,13 @@ class IrActionsServer(models.Model):
         )
         leads = records.mapped(self.crm_lead_path) if self.crm_lead_path else records
         stage = leads.env["crm.stage"].browse(self.crm_stage_id.id)
-        if not self.env.context.get("crm_stage_moving"):  # a line has chosen its opportunities already
-            origin_ids = stage._get_earlier_stage_ids() if self.crm_stage_policy == "forward" else None
-            leads = leads.filtered_domain(leads._get_movable_domain(stage, origin_ids))
+        if leads.env.user.share and not leads.env.su:
+            raise AccessError(self.env._("Opportunities are moved by people of the company only."))
+        origin_ids = stage._get_earlier_stage_ids() if self.crm_stage_policy == "forward" else None
+        origin_ids = self.env.context.get("crm_stage_origins", {}).get(self.id, origin_ids)
+        leads = leads.filtered_domain(leads._get_movable_domain(stage, origin_ids))
         if leads:
-            leads.with_context(crm_stage_moving=True).write({"stage_id": stage.id})
+            leads.with_context(crm_stage_moving=True, crm_stage_origins={}).write({"stage_id": stage.id})
 
     def _get_crm_stage_records(self, eval_context):
         """:return: the records that the action moves the opportunities of when it is run without any"""

@@ -434,10 +434,13 @@ class TestRules(AutomationCase):
     def test_furthest_stage_wins(self):
         self.create_line(self.visit, "quotation_created")
         lead = self.create_lead()
-        with patch.object(type(self.env["crm.lead"]), "_set_moved_by", autospec=True) as told:
+        Automation = type(self.automations)
+        with patch.object(
+            Automation, "_run_action", autospec=True, side_effect=Automation._run_action
+        ) as run:
             self.create_order(lead)
         self.assertEqual(lead.stage_id, self.visit)
-        self.assertEqual(told.call_count, 1, "one move, not one per line")
+        self.assertEqual(run.call_count, 1, "one move, not one per automation")
 
     def test_condition_chooses(self):
         self.create_line(self.visit, "quotation_created", filter_domain="[('amount_untaxed', '>', 1000)]")
@@ -959,7 +962,6 @@ class TestExistingDocuments(AutomationCase):
 
     def test_faulty(self):
         with (
-            patch.object(type(self.env["crm.lead"]), "_set_moved_by"),
             patch.object(type(self.env["ir.actions.server"]), "run", side_effect=ValueError("broken")),
             mute_logger(LOGGER),
             self.assertRaisesRegex(UserError, "broken"),
@@ -968,7 +970,7 @@ class TestExistingDocuments(AutomationCase):
 
     def test_many_by_job(self):
         self.line.filter_domain = False
-        with patch("odoo.addons.crm_sales_stage.models.crm_stage_automation.CATCH_UP_BATCH", 2):
+        with patch("odoo.addons.crm_sales_stage.models.crm_stage_automation_catch_up.CATCH_UP_BATCH", 2):
             self.line.with_user(self.manager).action_catch_up()
             self.assertEqual(self.leads.stage_id, self.new, "left to the job")
             self.assertTrue(self.line.is_catching_up)
@@ -992,7 +994,7 @@ class TestExistingDocuments(AutomationCase):
 
     def test_job_stops_at_fault(self):
         self.line.filter_domain = False
-        with patch("odoo.addons.crm_sales_stage.models.crm_stage_automation.CATCH_UP_BATCH", 2):
+        with patch("odoo.addons.crm_sales_stage.models.crm_stage_automation_catch_up.CATCH_UP_BATCH", 2):
             self.line.action_catch_up()
             with (
                 patch.object(type(self.env["ir.cron"]), "_commit_progress", return_value=60),
@@ -1005,7 +1007,7 @@ class TestExistingDocuments(AutomationCase):
 
     def test_job_runs_as_scheduled(self):
         self.line.filter_domain = False
-        with patch("odoo.addons.crm_sales_stage.models.crm_stage_automation.CATCH_UP_BATCH", 2):
+        with patch("odoo.addons.crm_sales_stage.models.crm_stage_automation_catch_up.CATCH_UP_BATCH", 2):
             self.line.action_catch_up()
             with self.enter_registry_test_mode():
                 self.env.ref("crm_sales_stage.ir_cron_crm_stage_catch_up").method_direct_trigger()

@@ -1,0 +1,243 @@
+"""What an automation moves later: opportunities of documents older than itself, and what met a conflict."""
+
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+
+from ..tools import undo_on_failure
+
+# Opportunities that "Apply to existing documents" moves at once; the scheduled job does more, as many a time
+CATCH_UP_BATCH = 200
+
+
+class CrmStageAutomation(models.Model):
+    _inherit = "crm.stage.automation"
+
+    is_catching_up = fields.Boolean(
+        string="Being Applied to Existing Documents",
+        readonly=True,
+        copy=False,
+        help="Whether the scheduled job still moves opportunities of documents older than this automation.",
+    )
+    pending_ids = fields.One2many(
+        "crm.stage.automation.pending",
+        "automation_id",
+        string="Moves to Make",
+        groups="base.group_system",
+        help="What the scheduled job still has to move.",
+    )
+    catch_up_total = fields.Integer(
+        string="Opportunities to Move",
+        readonly=True,
+        copy=False,
+        help="How many opportunities there were to move when it was applied to existing documents.",
+    )
+    catch_up_done = fields.Integer(
+        string="Opportunities Looked At",
+        compute="_compute_catch_up_done",
+        help="How many of them the scheduled job has looked at.",
+    )
+    catch_up_progress = fields.Integer(
+        string="Progress (%)",
+        compute="_compute_catch_up_done",
+        help="How far the scheduled job has come with the opportunities of existing documents.",
+    )
+
+    @api.depends("is_catching_up", "catch_up_total")
+    def _compute_catch_up_done(self):
+        # sudo: sales managers may know how far the job is, not look into what it has to do
+        pending = self.env["crm.stage.automation.pending"].sudo()
+        remaining = dict(
+            pending._read_group([("automation_id", "in", self.ids)], ["automation_id"], ["__count"])
+        )
+        for automation in self:
+            done = automation.catch_up_total - remaining.get(automation.sudo(), 0)
+            automation.catch_up_done = max(done, 0)
+            automation.catch_up_progress = 100 * automation.catch_up_done // (automation.catch_up_total or 1)
+
+    def write(self, vals):
+        """What the automation had still to move was what it moved before it was changed."""
+        if (self._get_configuration_fields() - {"sequence"}) & vals.keys():
+            vals = {"is_catching_up": False, **vals}
+            self.sudo().pending_ids.unlink()  # sudo: nobody else deals with them
+        return super().write(vals)
+
+    # ------------------------------------------------------------------
+    # Which ones
+    # ------------------------------------------------------------------
+
+    def _get_listener(self):
+        """:return: what the cache knows of this automation
+        :raise UserError: the automation is idle
+        """
+        self.ensure_one()
+        listeners = self._get_setup().listeners
+        listener = next((listener for listener in listeners if listener.automation_id == self.id), None)
+        if not listener:
+            raise UserError(
+                self.env._(
+                    "This automation moves nothing while it, or its stage, is archived. "
+                    "Unarchive it, then try again."
+                )
+            )
+        return listener
+
+    def _get_documents_domain(self):
+        """
+        :return: ``Domain`` of the existing documents that the trigger has happened to, that meet the condition,
+            and that the present user may see
+        """
+        return (
+            self.env[self.model_name]._get_crm_stage_trigger_domain(self.trigger)
+            & self._get_condition_domain()
+            & self._get_visible_domain(self.env, self._parse_domain())
+        )
+
+    def _get_existing_documents(self):
+        """:return: empty recordset to search existing documents with
+
+        sudo: the domain says what the present user and the author may see; the rest of it, such as whether an
+        e-mail went out, is evaluated with the system's rights, as when it happens.
+        """
+        return self.env[self.model_name].sudo().with_context(active_test=False)
+
+    def _search_leads_to_move(self):
+        """
+        :return: opportunities that the existing documents would move now, of those that the present user may see
+        :raise UserError: the automation is idle, or its condition does not work
+        """
+        listener = self._get_listener()
+        model = self._get_existing_documents()
+        try:
+            domain = self._get_documents_domain() & model._get_crm_stage_lead_domain()
+            lead_ids = model._search_crm_stage_lead_ids(domain)
+        except (ValueError, KeyError) as error:  # of a field or a model that is gone by now
+            raise UserError(
+                self.env._("The condition does not work any more: %s", self._get_reason(error))
+            ) from error
+        movable = self.env["crm.lead"]._get_movable_domain(
+            self.stage_id, listener.origin_ids, listener.team_ids
+        )
+        return self.env["crm.lead"].search(movable & Domain("id", "in", lead_ids), order="id")
+
+    def _get_pairs_to_move(self, leads):
+        """:return: the existing documents that move ``leads``, as [(document, crm.lead), ...]"""
+        model = self._get_existing_documents()
+        documents = model.search(
+            self._get_documents_domain() & model._get_crm_stage_lead_domain(leads), order="id"
+        )
+        return [
+            (document, its_leads & leads.sudo()) for document, its_leads in documents._get_crm_stage_leads()
+        ]
+
+    # ------------------------------------------------------------------
+    # Looking first, and moving
+    # ------------------------------------------------------------------
+
+    def action_preview(self):
+        """:return: action that opens the opportunities which this automation would move now"""
+        self.check_access("read")
+        return {
+            **self.env["ir.actions.act_window"]._for_xml_id("crm.crm_lead_opportunities"),
+            "name": self.name,
+            "domain": [("id", "in", self._search_leads_to_move().ids)],
+            "context": {"create": False},
+        }
+
+    def action_catch_up(self):
+        """Move the opportunities of existing documents: few at once, many by the scheduled job.
+
+        :return: action that tells how many
+        :raise UserError: they could not be moved
+        """
+        self.check_access("write")
+        leads = self._search_leads_to_move()
+        pairs = self._get_pairs_to_move(leads)
+        automation = self.sudo()  # sudo: moves as the automation itself does, which the user may set up
+        if len(leads) > CATCH_UP_BATCH:
+            automation._start_catch_up(leads, pairs)
+            message = self.env._("%s opportunities will be moved within the next minutes.", len(leads))
+        else:
+            moved_ids = automation._move(self._get_listener(), pairs, leads.sudo())
+            if moved_ids is None:
+                raise UserError(self.env._("The opportunities could not be moved.\n%s", automation.fault))
+            message = self.env._("%s opportunities moved.", len(moved_ids))
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "info",
+                "message": message,
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }
+
+    def _start_catch_up(self, leads, pairs):
+        """Hand ``leads`` to the scheduled job, each with the first of its documents in ``pairs``."""
+        document_by_lead = {}
+        for document, its_leads in pairs:
+            for lead_id in its_leads.ids:
+                document_by_lead.setdefault(lead_id, document)
+        self.write({"is_catching_up": True, "catch_up_total": len(leads)})
+        self._postpone(document_by_lead)
+
+    def _postpone(self, document_by_lead):
+        """Leave moves to the scheduled job, soon.
+
+        :param dict document_by_lead: what moves the opportunity, by id of the latter
+        """
+        self.env["crm.stage.automation.pending"].create(
+            [
+                {"automation_id": self.id, "lead_id": lead_id, "document_id": document.id}
+                for lead_id, document in document_by_lead.items()
+            ]
+        )
+        self._get_catch_up_job()._trigger()
+
+    @api.model
+    def _get_catch_up_job(self):
+        """:return: the scheduled job"""
+        # sudo: whoever leaves it something to do has no right on scheduled jobs
+        return self.env.ref("crm_sales_stage.ir_cron_crm_stage_catch_up").sudo()
+
+    # ------------------------------------------------------------------
+    # The scheduled job
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _cron_catch_up(self):
+        """Make the moves that were left to this job, batch by batch; it goes on where it was interrupted."""
+        pending = self.env["crm.stage.automation.pending"]
+        # What meets a conflict is left to the next run.
+        last_id = pending.search([], order="id desc", limit=1).id
+        while moves := pending.search([("id", "<=", last_id)], limit=CATCH_UP_BATCH):
+            automation = moves[0].automation_id
+            moves = moves.filtered(lambda move, automation=automation: move.automation_id == automation)
+            processed = len(moves)
+            automation._make_moves(moves)
+            if not self.env["ir.cron"]._commit_progress(processed, remaining=pending.search_count([])):
+                return
+        if pending.search_count([], limit=1):
+            self._get_catch_up_job()._trigger(fields.Datetime.now() + timedelta(minutes=1))
+
+    def _make_moves(self, moves):
+        """Make the pending ``moves``; an idle or faulty automation says so, and gives up all of its moves."""
+        try:
+            with undo_on_failure(self.env):
+                pairs = moves._get_pairs()
+                moves.unlink()
+                listener = self._get_listener()
+                leads = self._get_movable_leads(listener, pairs)
+                is_working = not leads or self._move(listener, pairs, leads, is_tried_again=False) is not None
+        except UserError as error:
+            self._set_fault(self._get_reason(error))
+            is_working = False
+        except Exception as error:  # the job has other automations to look after
+            self._tell_fault(error)
+            is_working = False
+        if not is_working:
+            self.pending_ids.unlink()
+        if self.is_catching_up and not self.pending_ids:
+            self.is_catching_up = False

@@ -1,0 +1,269 @@
+"""The condition of an automation: who set it and what they may see, checking it, telling it in words."""
+
+import ast
+import logging
+
+from odoo import SUPERUSER_ID, api, fields, models
+from odoo.exceptions import UserError, ValidationError
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+from .crm_stage_automation import CONFLICTS
+
+_logger = logging.getLogger(__name__)
+
+
+class CrmStageAutomation(models.Model):
+    _inherit = "crm.stage.automation"
+
+    filter_domain = fields.Char(
+        string="Condition",
+        help="Which documents count: the quotation, meeting or activity that triggers the automation, "
+        "or the opportunity itself for e-mails. Without condition, all do.",
+    )
+    author_id = fields.Many2one(
+        "res.users",
+        string="Condition Set By",
+        readonly=True,
+        copy=False,
+        ondelete="set null",
+        help="Who set the condition last. Documents, and what they are linked to, count only as far as this "
+        "user may see them.",
+    )
+    is_author_gone = fields.Boolean(
+        compute="_compute_is_author_gone",
+        help="Whether the condition cannot be evaluated, because nobody is there any more who set it.",
+    )
+
+    @api.depends("author_id.active", "filter_domain")
+    def _compute_is_author_gone(self):
+        # sudo: whether a user is active is no secret, and users may be another company's
+        for automation in self:
+            author = automation.sudo().author_id
+            is_there = author.active or author.id == SUPERUSER_ID
+            automation.is_author_gone = bool(automation.filter_domain) and not is_there
+
+    # ------------------------------------------------------------------
+    # Whoever sets the condition is its author
+    # ------------------------------------------------------------------
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        return super().create([{**vals, "author_id": self.env.uid} for vals in vals_list])
+
+    def write(self, vals):
+        """Nobody makes somebody else the author, whose rights the condition would be evaluated with."""
+        vals = {name: value for name, value in vals.items() if name != "author_id"}
+        if "filter_domain" in vals:
+            vals["author_id"] = self.env.uid
+        return super().write(vals)
+
+    def action_take_over_condition(self):
+        """Let the condition be evaluated with the rights of the present user, as if they had set it."""
+        for automation in self:
+            automation.filter_domain = automation.filter_domain
+
+    # ------------------------------------------------------------------
+    # Evaluating
+    # ------------------------------------------------------------------
+
+    def _parse_domain(self):
+        """:return: the condition as a ``Domain``; only literals are read, nothing is evaluated
+        :raise ValueError: the condition is no list of literals, or no domain
+        """
+        try:
+            domain = ast.literal_eval(self.filter_domain or "[]")
+            if not isinstance(domain, list):
+                raise ValueError(self.filter_domain)
+            return Domain(domain)
+        except (SyntaxError, TypeError, MemoryError, RecursionError) as error:
+            raise ValueError(self.filter_domain) from error
+
+    def _filter_documents(self, documents):
+        """:return: those of ``documents`` that meet the condition
+        :raise UserError: the author of the condition is gone
+        """
+        if self._parse_domain().is_true():
+            return documents
+        domain = Domain("id", "in", documents.ids)
+        return documents.with_context(active_test=False).search(domain & self._get_condition_domain(domain))
+
+    def _get_condition_domain(self, domain=Domain.TRUE):
+        """
+        :param Domain domain: of the documents in question, where the caller knows them
+        :return: ``Domain`` of the documents that meet the condition as far as its author may see them and
+            what they are linked to; it is evaluated by the database alone, as when it was checked
+        :raise UserError: the author is gone
+        """
+        condition = self._parse_domain()
+        if condition.is_true():
+            return condition
+        if self.is_author_gone:
+            raise UserError(
+                self.env._(
+                    "The condition counts what the user who set it may see, and that user is gone. Open the "
+                    "automation and take the condition over, or set another one."
+                )
+            )
+        author = self.sudo().author_id  # sudo: only to see with their eyes
+        return self._get_visible_domain(
+            self.env(user=author.id, su=False, context={"allowed_company_ids": author.company_ids.ids}),
+            condition & domain,
+        )
+
+    def _get_visible_domain(self, env, domain):
+        """:return: ``Domain`` of the documents that the user of ``env`` finds by ``domain``"""
+        if env.su:
+            return domain
+        documents = self.env[self.model_name].with_env(env).with_context(active_test=False)
+        return Domain("id", "in", documents._search(domain))
+
+    # ------------------------------------------------------------------
+    # Checking
+    # ------------------------------------------------------------------
+
+    @api.constrains("filter_domain", "trigger")
+    def _check_filter_domain(self):
+        """Refuse what could not work, what is no plain domain, and fields the writing user may not read."""
+        # Odoo checks constraints with the system's rights; here those of the writing user are the point.
+        for automation in self.with_user(self.env.user):
+            try:
+                domain = automation._parse_domain()
+            except ValueError as error:
+                raise ValidationError(
+                    self.env._(
+                        "The condition is not valid: build it with the condition editor, "
+                        "out of fields, operators and plain values.\n%s",
+                        automation.filter_domain,
+                    )
+                ) from error
+            if domain.is_true():
+                continue
+            model = automation.env[automation.model_name].with_context(active_test=False)
+            try:
+                for condition in domain.iter_conditions():
+                    automation._check_condition(model, condition)
+                automation._check_evaluable(model, domain)
+            except RecursionError as error:
+                raise ValidationError(
+                    self.env._("The condition is nested too deeply, or its links are: make it simpler.")
+                ) from error
+
+    @api.model
+    def _check_condition(self, model, condition):
+        """
+        :raise ValidationError: a field of the condition does not exist, cannot be searched or may not be read
+        """
+        names = condition.field_expr.split(".")
+        for position, name in enumerate(names, start=1):
+            field = model._fields.get(name)
+            if not field:
+                raise ValidationError(
+                    self.env._(
+                        'The condition uses the field "%(field)s", which %(model)s does not have. '
+                        "Choose another one.",
+                        field=name,
+                        model=self._get_model_label(model),
+                    )
+                )
+            if not model.has_access("read") or not model._has_field_access(field, "read"):
+                raise ValidationError(
+                    self.env._(
+                        'You may not read the field "%(field)s" of %(model)s, '
+                        "so a condition of yours cannot use it.",
+                        field=name,
+                        model=self._get_model_label(model),
+                    )
+                )
+            if not field._description_searchable:
+                raise ValidationError(
+                    self.env._(
+                        'The field "%(field)s" of %(model)s cannot be searched. Choose another one.',
+                        field=name,
+                        model=self._get_model_label(model),
+                    )
+                )
+            if not field.relational:
+                break  # what follows are parts of a date, or properties
+            model = self.env[field.comodel_name]
+            if position == len(names) and not model.has_access("read"):
+                raise ValidationError(
+                    self.env._(
+                        "You may not read %s, so a condition of yours cannot use it.",
+                        self._get_model_label(model),
+                    )
+                )
+        if condition.operator in ("any", "not any"):
+            for sub_condition in Domain(condition.value).iter_conditions():
+                self._check_condition(model, sub_condition)
+
+    @api.model
+    def _check_evaluable(self, model, domain):
+        """PostgreSQL is asked how it would search, which it does not do: it refuses values that fit no field.
+
+        :raise ValidationError: the condition would fail whenever it is looked at
+        """
+        try:
+            domain.validate(model)
+            query = model._search(domain)
+            with self.env.cr.savepoint(flush=False):
+                self.env.cr.execute(SQL("EXPLAIN %s", query.select()), log_exceptions=False)
+        except (*CONFLICTS, RecursionError):
+            raise
+        except Exception as error:  # whatever the value is, evaluating it fails
+            reason = self._get_reason(error).partition("\n")[0]
+            raise ValidationError(self.env._("The condition cannot be evaluated: %s", reason)) from error
+
+    @api.model
+    def _get_model_label(self, model):
+        """:return: what users call the records of ``model``"""
+        return self.env["ir.model"].sudo()._get(model._name).name  # sudo: only for its name in a message
+
+    # ------------------------------------------------------------------
+    # In words
+    # ------------------------------------------------------------------
+
+    def _get_condition_text(self):
+        """:return: the condition in words when it is a simple one, a mention of it otherwise, or nothing"""
+        self.ensure_one()
+        try:
+            domain = self._parse_domain()
+            if domain.is_true() or not self.model_name:
+                return ""
+            conditions = list(domain.iter_conditions())
+            if len(conditions) == 1 and (text := self._get_term_text(conditions[0])):
+                return text
+        except (ValueError, KeyError, RecursionError):
+            return self.env._("its condition, which is not valid, is met")
+        except Exception:  # a record whose name cannot be told must not hide the whole list
+            _logger.warning("The condition of stage automation %s cannot be told", self.id, exc_info=True)
+        return self.env._("the document meets %s condition(s)", len(conditions))
+
+    def _get_term_text(self, condition):
+        """:return: one condition in words, or None when it is none of the simple ones"""
+        field = self.env[self.model_name]._fields[condition.field_expr.partition(".")[0]]
+        if field.name != condition.field_expr:
+            return None  # over a link, or part of a date
+        values = condition.value if isinstance(condition.value, (list, tuple, set)) else [condition.value]
+        if condition.operator not in ("=", "in") or not any(values):
+            return None
+        if field.relational:
+            values = self._get_record_names(self.env[field.comodel_name], values)
+        elif field.type == "selection":
+            labels = dict(field._description_selection(self.env))
+            values = [labels.get(value, value) for value in values]
+        return self.env._(
+            "%(field)s is %(values)s",
+            field=field.get_description(self.env, ["string"])["string"],
+            values=", ".join(map(str, values)) or "?",
+        )
+
+    @api.model
+    def _get_record_names(self, model, ids):
+        """:return: the names of the records that the reader may see, and how many others there are"""
+        records = model.browse(record_id for record_id in ids if isinstance(record_id, int)).exists()
+        visible = records._filtered_access("read")
+        names = visible.mapped("display_name")
+        if hidden := len(records - visible):
+            names.append(self.env._("%s that you may not see", hidden))
+        return names

@@ -1,0 +1,46 @@
+"""What is of use anywhere, and knows nothing of sales."""
+
+import copy
+from collections.abc import MutableMapping, MutableSequence, MutableSet
+from contextlib import contextmanager
+
+
+@contextmanager
+def undo_on_failure(env):
+    """Let what fails in here leave nothing behind, and let nothing that was there before go with it.
+
+    A savepoint alone is not enough. Beside the transaction, Odoo keeps what is to be done on committing:
+    trackings to post, e-mails to send. What failed must not leave its own there. And when somebody opens
+    another savepoint in here, Odoo posts the pending trackings of all records, which rolling back would lose.
+
+    Flush before, so that a failure of what was pending is told apart from one in here.
+    """
+    cr = env.cr
+    queues = (cr.precommit, cr.postcommit, cr.prerollback, cr.postrollback)
+    kept = [(queue, list(queue._funcs), _copy_containers(queue.data, depth=2)) for queue in queues]
+    try:
+        # A savepoint that flushes would post the pending trackings, too early.
+        with cr.savepoint(flush=False):
+            yield
+            env.flush_all()
+    except BaseException:
+        env.clear()
+        for queue, functions, data in kept:
+            queue.clear()
+            queue.data.update(data)
+            for function in functions:
+                queue.add(function)
+        raise
+
+
+def _copy_containers(value, depth):
+    """
+    :param int depth: how many levels of dictionaries are copied below this one
+    :return: a copy of ``value`` if it can change, otherwise ``value`` itself
+    """
+    if isinstance(value, MutableMapping):
+        value = copy.copy(value)
+        if depth:
+            value.update({key: _copy_containers(item, depth - 1) for key, item in value.items()})
+        return value
+    return copy.copy(value) if isinstance(value, (MutableSequence, MutableSet)) else value
