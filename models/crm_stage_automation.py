@@ -516,7 +516,7 @@ class CrmStageAutomation(models.Model):
         """Tell on the automation why it does not work, or that it does again with None.
 
         Many workers may come by the same faulty automation. They must not wait for each other, nor let the
-        sale be tried again, because of a note: it is written on change only, and left to whoever is writing it.
+        sale be tried again, because of a note: it is written on change only, and left to whoever writes it.
         """
         if (self.fault or None) == text:
             return

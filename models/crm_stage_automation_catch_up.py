@@ -1,7 +1,5 @@
 """What an automation moves later: opportunities of documents older than itself, and what met a conflict."""
 
-from datetime import timedelta
-
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
@@ -86,8 +84,8 @@ class CrmStageAutomation(models.Model):
 
     def _get_documents_domain(self):
         """
-        :return: ``Domain`` of the existing documents that the trigger has happened to, that meet the condition,
-            and that the present user may see
+        :return: ``Domain`` of the existing documents that the trigger has happened to, that meet the
+            condition, and that the present user may see
         """
         return (
             self.env[self.model_name]._get_crm_stage_trigger_domain(self.trigger)
@@ -105,7 +103,8 @@ class CrmStageAutomation(models.Model):
 
     def _search_leads_to_move(self):
         """
-        :return: opportunities that the existing documents would move now, of those that the present user may see
+        :return: opportunities that the existing documents would move now, as far as the present user may see
+            them and the documents
         :raise UserError: the automation is idle, or its condition does not work
         """
         listener = self._get_listener()
@@ -210,7 +209,7 @@ class CrmStageAutomation(models.Model):
     def _cron_catch_up(self):
         """Make the moves that were left to this job, batch by batch; it goes on where it was interrupted."""
         pending = self.env["crm.stage.automation.pending"]
-        # What meets a conflict is left to the next run.
+        # What meets a conflict is postponed once more, to the next run.
         last_id = pending.search([], order="id desc", limit=1).id
         while moves := pending.search([("id", "<=", last_id)], limit=CATCH_UP_BATCH):
             automation = moves[0].automation_id
@@ -219,8 +218,6 @@ class CrmStageAutomation(models.Model):
             automation._make_moves(moves)
             if not self.env["ir.cron"]._commit_progress(processed, remaining=pending.search_count([])):
                 return
-        if pending.search_count([], limit=1):
-            self._get_catch_up_job()._trigger(fields.Datetime.now() + timedelta(minutes=1))
 
     def _make_moves(self, moves):
         """Make the pending ``moves``; an idle or faulty automation says so, and gives up all of its moves."""

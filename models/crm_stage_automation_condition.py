@@ -2,6 +2,7 @@
 
 import ast
 import logging
+from collections.abc import Collection
 
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import UserError, ValidationError
@@ -11,6 +12,12 @@ from odoo.tools import SQL
 from .crm_stage_automation import CONFLICTS
 
 _logger = logging.getLogger(__name__)
+
+# Types of fields whose values have an order that people mean
+ORDERED_TYPES = ("integer", "float", "monetary", "date", "datetime")
+
+# The largest number that the database stores in an integer or as an id
+MAX_INTEGER = 2**31 - 1
 
 
 class CrmStageAutomation(models.Model):
@@ -141,8 +148,7 @@ class CrmStageAutomation(models.Model):
                 continue
             model = automation.env[automation.model_name].with_context(active_test=False)
             try:
-                for condition in domain.iter_conditions():
-                    automation._check_condition(model, condition)
+                automation._check_conditions(model, domain)
                 automation._check_evaluable(model, domain)
             except RecursionError as error:
                 raise ValidationError(
@@ -150,11 +156,68 @@ class CrmStageAutomation(models.Model):
                 ) from error
 
     @api.model
-    def _check_condition(self, model, condition):
+    def _check_conditions(self, model, domain):
         """
-        :raise ValidationError: a field of the condition does not exist, cannot be searched or may not be read
+        :raise ValidationError: a field does not exist, cannot be searched, may not be read, or cannot be
+            compared with its value
         """
-        names = condition.field_expr.split(".")
+        for condition in domain.iter_conditions():
+            field = self._check_field_path(model, condition.field_expr)
+            if condition.operator in ("any", "not any"):
+                inner_domain = self._get_inner_domain(field, condition)
+                self._check_conditions(self.env[field.comodel_name], inner_domain)
+            elif not self._is_comparable(field, condition):
+                raise ValidationError(
+                    self.env._(
+                        'The field "%(field)s" cannot be compared with "%(value)s" in this way. '
+                        "Choose another value, or another comparison.",
+                        field=condition.field_expr,
+                        value=condition.value,
+                    )
+                )
+
+    @api.model
+    def _get_inner_domain(self, field, condition):
+        """:return: ``Domain`` of the linked records that a condition is about
+        :raise ValidationError: it is none
+        """
+        try:
+            if not field.relational:
+                raise ValueError(condition.field_expr)
+            return Domain(condition.value)
+        except (TypeError, ValueError) as error:
+            raise ValidationError(
+                self.env._('What is said of "%s" is no condition on linked records.', condition.field_expr)
+            ) from error
+
+    @api.model
+    def _is_comparable(self, field, condition):
+        """:return: whether the condition asks something that ``field`` has an answer to"""
+        operator, value = condition.operator, condition.value
+        values = value if isinstance(value, Collection) and not isinstance(value, str) else [value]
+        is_link = field.relational or field.name == "id"
+        if operator in ("child_of", "parent_of"):
+            comodel = self.env[field.comodel_name if field.relational else field.model_name]
+            if not is_link or comodel._parent_name not in comodel._fields:
+                return False
+        if operator in ("<", ">", "<=", ">=") and (is_link or field.type not in ORDERED_TYPES):
+            return False
+        if is_link and any(item is True for item in values):
+            return False
+        if (is_link or field.type in ("integer", "many2one_reference")) and any(
+            isinstance(item, (int, float)) and not -MAX_INTEGER <= item <= MAX_INTEGER for item in values
+        ):
+            return False
+        # A pattern must not end in the middle of an escaped character.
+        return not ("=" in operator and "like" in operator and str(value).replace("\\\\", "").endswith("\\"))
+
+    @api.model
+    def _check_field_path(self, model, path):
+        """
+        :return: the field that ``path`` leads to
+        :raise ValidationError: a field of it does not exist, cannot be searched or may not be read
+        """
+        names = path.split(".")
         for position, name in enumerate(names, start=1):
             field = model._fields.get(name)
             if not field:
@@ -193,9 +256,7 @@ class CrmStageAutomation(models.Model):
                         self._get_model_label(model),
                     )
                 )
-        if condition.operator in ("any", "not any"):
-            for sub_condition in Domain(condition.value).iter_conditions():
-                self._check_condition(model, sub_condition)
+        return field
 
     @api.model
     def _check_evaluable(self, model, domain):
@@ -261,7 +322,7 @@ class CrmStageAutomation(models.Model):
     @api.model
     def _get_record_names(self, model, ids):
         """:return: the names of the records that the reader may see, and how many others there are"""
-        records = model.browse(record_id for record_id in ids if isinstance(record_id, int)).exists()
+        records = model.browse(record_id for record_id in ids if type(record_id) is int).exists()
         visible = records._filtered_access("read")
         names = visible.mapped("display_name")
         if hidden := len(records - visible):

@@ -137,8 +137,8 @@ class IrActionsServer(models.Model):
     def _run_action_crm_stage_multi(self, eval_context=None):
         """Move the opportunities of all records at once, with the rights of whoever runs the action.
 
-        An automation says in the context which stages it takes them from. That is for this run alone: what the
-        move brings about may run other actions, or this one again, and then their own direction counts.
+        An automation says in the context which stages it takes them from. That is for this run alone: what
+        the move brings about may run other actions, or this one again, and then their own direction counts.
         """
         records = (
             eval_context.get("records")

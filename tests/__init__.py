@@ -1,3 +1,4 @@
+from . import test_automation_protection
 from . import test_bad_input
 from . import test_crm_lead
 from . import test_crm_stage

@@ -4,7 +4,7 @@ from odoo.tools import SQL
 
 
 def migrate(cr, version):
-    """Give conditions an author, and go on with the automations that were being applied to existing documents."""
+    """Give conditions an author, and go on applying automations to existing documents."""
     env = api.Environment(cr, SUPERUSER_ID, {})
     # Who wrote the automation last had the right to set its condition; the delivered ones are the system's.
     cr.execute(
