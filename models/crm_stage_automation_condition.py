@@ -289,16 +289,19 @@ class CrmStageAutomation(models.Model):
         self.ensure_one()
         try:
             domain = self._parse_domain()
-            if domain.is_true() or not self.model_name:
-                return ""
             conditions = list(domain.iter_conditions())
-            if len(conditions) == 1 and (text := self._get_term_text(conditions[0])):
-                return text
-        except (ValueError, KeyError, RecursionError):
+        except (ValueError, RecursionError):
+            return self.env._("its condition, which is not valid, is met")
+        if domain.is_true() or not self.model_name:
+            return ""
+        try:
+            text = self._get_term_text(conditions[0]) if len(conditions) == 1 else None
+        except KeyError:  # of a field that is gone
             return self.env._("its condition, which is not valid, is met")
         except Exception:  # a record whose name cannot be told must not hide the whole list
             _logger.warning("The condition of stage automation %s cannot be told", self.id, exc_info=True)
-        return self.env._("the document meets %s condition(s)", len(conditions))
+            text = None
+        return text or self.env._("the document meets %s condition(s)", len(conditions))
 
     def _get_term_text(self, condition):
         """:return: one condition in words, or None when it is none of the simple ones"""

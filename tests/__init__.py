@@ -1,4 +1,6 @@
+from . import test_automation_author
 from . import test_automation_protection
+from . import test_automation_setup
 from . import test_bad_input
 from . import test_crm_lead
 from . import test_crm_stage

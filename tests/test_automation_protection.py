@@ -236,6 +236,25 @@ class TestNothingLost(ProtectionCase):
         self.assertNotIn("Moved by", tracked[0])
         self.assertEqual(tracked[1], self.salesman.partner_id)
 
+    def test_context_of_the_business_action(self):
+        """Its default values, and its wish not to be tracked, are not for what the move brings about."""
+        made = []
+
+        def make(leads):
+            made.append(leads.env["crm.lead"].create({"name": "Follow-up", "type": "opportunity"}))
+
+        context = {
+            "default_description": "of the business action",
+            "tracking_disable": True,
+            "mail_notrack": True,
+            "mail_create_nolog": True,
+        }
+        with self.other_addon(after=make):
+            self.order.with_context(**context).action_quotation_sent()
+        self.assertEqual(self.lead.stage_id, self.quotation)
+        self.assertFalse(made[0].description)
+        self.assertIn("Moved by an automation", self.get_tracking_message(self.lead).body)
+
     def test_savepoint_of_others(self):
         """The message names the automation, though Odoo posts it before the move is done."""
         portal = self.env.ref("base.public_user")

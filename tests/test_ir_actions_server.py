@@ -1,5 +1,6 @@
+from odoo import Command
 from odoo.exceptions import AccessError, ValidationError
-from odoo.tests import Form, tagged
+from odoo.tests import Form, new_test_user, tagged
 
 from .common_automation import AutomationCase
 
@@ -194,3 +195,104 @@ class TestMoveAction(AutomationCase):
         with self.assertRaises(AccessError):
             self.run_action(self.create_action("sale.order"), order, self.salesman)
         self.assertEqual(others.stage_id, self.new)
+
+    def test_portal_user(self):
+        """Whatever other addons let resellers write, moving opportunities by our actions is not for them."""
+        reseller = new_test_user(self.env, login="reseller", groups="base.group_portal")
+        self.env["ir.model.access"].create(
+            {
+                "name": "Resellers",
+                "model_id": self.env["ir.model"]._get_id("crm.lead"),
+                "group_id": self.env.ref("base.group_portal").id,
+                "perm_read": True,
+                "perm_write": True,
+            }
+        )
+        lead = self.create_lead()
+        with self.assertRaises(AccessError):
+            self.run_action(self.create_action(), lead, reseller)
+        self.assertEqual(lead.stage_id, self.new)
+        action = self.create_action("sale.order")
+        order = self.create_order(lead)
+        lead.stage_id = self.new
+        order.with_user(reseller).sudo().action_quotation_sent()
+        self.assertEqual(lead.stage_id, self.quotation, "what they do in the portal moves the card")
+        lead.stage_id = self.new
+        self.run_action(action.sudo(), order)
+        self.assertEqual(lead.stage_id, self.visit)
+
+    def test_team(self):
+        """No opportunity comes to a stage of a team that it is not in, whoever runs the action."""
+        self.visit.team_ids = self.env["crm.team"].create({"name": "Windows"})
+        lead = self.create_lead()
+        for context in ({}, {"crm_stage_moving": True}, {"crm_stage_origins": {}}):
+            with self.subTest(context):
+                self.run_action(self.create_action(crm_stage_policy="always").with_context(**context), lead)
+                self.assertEqual(lead.stage_id, self.new)
+
+
+@tagged("post_install", "-at_install")
+class TestNestedMoves(AutomationCase):
+    """Moves that another addon makes when an opportunity moves: their own direction counts."""
+
+    def run_within_moves(self, action, leads_of=lambda leads: leads):
+        """Let the action run on opportunities whenever some are moved by an action."""
+        Lead = type(self.env["crm.lead"])
+        write = Lead.write
+        running = []
+
+        def override(leads, vals):
+            res = write(leads, vals)
+            if vals.get("stage_id") and leads.env.context.get("crm_stage_moving") and not running:
+                running.append(action)
+                others = leads_of(leads)
+                action.with_env(leads.env).with_context(
+                    active_model="crm.lead", active_ids=others.ids, active_id=others.ids[0]
+                ).run()
+                running.pop()
+            return res
+
+        self.patch(Lead, "write", override)
+
+    def create_action(self, stage, **values):
+        return self.env["ir.actions.server"].create(
+            {
+                "name": "Nested",
+                "model_id": self.env["ir.model"]._get_id("crm.lead"),
+                "state": "crm_stage",
+                "crm_stage_id": stage.id,
+                **values,
+            }
+        )
+
+    def test_never_back(self):
+        lead = self.create_lead()
+        self.run_within_moves(self.create_action(self.new))
+        self.create_order(lead)
+        self.assertEqual(lead.stage_id, self.estimate)
+
+    def test_never_reopens(self):
+        lead = self.create_lead()
+        order = self.create_order(lead)
+        self.run_within_moves(self.create_action(self.visit, crm_stage_policy="always"))
+        order.action_confirm()
+        self.assertEqual((lead.stage_id, lead.won_status), (self.closed, "won"))
+
+    def test_forward(self):
+        lead = self.create_lead()
+        self.run_within_moves(self.create_action(self.visit))
+        self.create_order(lead)
+        self.assertEqual(lead.stage_id, self.visit)
+
+    def test_the_same_action_on_others(self):
+        """That an automation takes opportunities back from a stage is no permission for the action itself."""
+        automation = self.create_line(
+            self.estimate, "quotation_cancelled", from_stage_ids=[Command.set(self.quotation.ids)]
+        )
+        other = self.create_lead(stage_id=self.quotation.id)
+        lead = self.create_lead(stage_id=self.quotation.id)
+        order = self.create_order(lead)
+        self.run_within_moves(automation.action_server_id, lambda leads: other)
+        order._action_cancel()
+        self.assertEqual(lead.stage_id, self.estimate)
+        self.assertEqual(other.stage_id, self.quotation)
