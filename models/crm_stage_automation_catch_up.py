@@ -3,6 +3,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
+from odoo.tools import split_every
 
 from ..tools import undo_on_failure
 
@@ -207,17 +208,21 @@ class CrmStageAutomation(models.Model):
 
     @api.model
     def _cron_catch_up(self):
-        """Make the moves that were left to this job, batch by batch; it goes on where it was interrupted."""
+        """Make the moves that were left to this job, batch by batch; it goes on where it was interrupted.
+
+        What meets a conflict is postponed once more, to the next run.
+        """
         pending = self.env["crm.stage.automation.pending"]
-        # What meets a conflict is postponed once more, to the next run.
-        last_id = pending.search([], order="id desc", limit=1).id
-        while moves := pending.search([("id", "<=", last_id)], limit=CATCH_UP_BATCH):
-            automation = moves[0].automation_id
-            moves = moves.filtered(lambda move, automation=automation: move.automation_id == automation)
-            processed = len(moves)
-            automation._make_moves(moves)
-            if not self.env["ir.cron"]._commit_progress(processed, remaining=pending.search_count([])):
-                return
+        for automation, moves in pending.search([]).grouped("automation_id").items():
+            for ids in split_every(CATCH_UP_BATCH, moves.ids):
+                moves = pending.browse(
+                    ids
+                ).exists()  # an automation that gave up, or is gone, took them along
+                if moves:
+                    automation._make_moves(moves)
+                remaining = pending.search_count([])
+                if not self.env["ir.cron"]._commit_progress(len(moves), remaining=remaining):
+                    return
 
     def _make_moves(self, moves):
         """Make the pending ``moves``; an idle or faulty automation says so, and gives up all of its moves."""
