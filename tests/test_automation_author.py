@@ -123,6 +123,24 @@ class TestAuthor(AutomationCase):
                     (self.secret + theirs).stage_id = self.new
                     automation.active = False
 
+    def test_existing_documents_that_the_user_may_not_read(self):
+        """A preview tells nothing of a hidden quotation, though its reader sees the opportunity."""
+        self.create_order(self.lead, company_id=self.company_a.id)
+        self.lead.stage_id = self.new
+        self.order.unlink()
+        automation = self.create_by(self.manager_a, "quotation_created", [("amount_total", ">=", 0)])
+        self.assertIn(self.lead, self.as_user(automation, self.manager_a)._search_leads_to_move())
+        self.assertIn(self.lead, self.as_user(self.lead, self.manager_b).search([]))
+        self.assertNotIn(self.lead, self.as_user(automation, self.manager_b)._search_leads_to_move())
+
+    def test_document_of_several_opportunities(self):
+        """Only those that the user may see are moved on their behalf."""
+        automation = self.create_by(self.manager_a, "quotation_created", [("amount_total", ">=", 0)])
+        both = self.lead + self.secret
+        with patch.object(type(self.order), "_get_crm_stage_leads", lambda orders: [(orders[:1], both)]):
+            pairs = automation.sudo()._get_pairs_to_move(self.lead)
+        self.assertEqual([leads for _document, leads in pairs], [self.lead])
+
     def test_whoever_sets_the_condition_is_its_author(self):
         automation = self.create_by(self.manager_a, "quotation_sent", [("amount_total", ">", 1)])
         by_b = self.as_user(automation, self.manager_b)

@@ -224,6 +224,18 @@ class TestNothingLost(ProtectionCase):
         self.assertEqual(self.get_tracked(other), expected)
         self.assertFalse(self.env["crm.lead"].search([("name", "=", "Ghost")]))
 
+    def test_notifications(self):
+        def fail(leads):
+            leads.env["bus.bus"]._sendone("channel", "ghost", {})
+            raise UserError("Not on Mondays")
+
+        self.env["bus.bus"]._sendone("channel", "before", {})
+        with self.other_addon(after=fail):
+            self.send()
+        values = str(self.env.cr.precommit.data["bus.bus.values"])
+        self.assertIn("before", values)
+        self.assertNotIn("ghost", values)
+
     def test_trackings_of_the_opportunity(self):
         """What the request changed on the opportunity itself is told once, and without the move."""
         self.lead.with_user(self.salesman).priority = "2"
