@@ -5,7 +5,7 @@ from odoo.fields import Domain
 class CrmStageTriggerMixin(models.AbstractModel):
     """Documents that announce what happened to them, so that their opportunities move.
 
-    Joining takes an inherit, a declaration and one call where the thing happens::
+    Joining takes an inherit, two declarations and one call where the thing happens::
 
         class ServiceVisit(models.Model):
             _name = "service.visit"
@@ -16,11 +16,19 @@ class CrmStageTriggerMixin(models.AbstractModel):
             def _get_crm_stage_triggers(self):
                 return {**super()._get_crm_stage_triggers(), "visit_done": self.env._("a visit is done")}
 
+            @api.model
+            def _get_crm_stage_trigger_domain(self, trigger):
+                if trigger == "visit_done":
+                    return Domain("state", "=", "done")
+                return super()._get_crm_stage_trigger_domain(trigger)
+
             def action_done(self):
                 self.state = "done"
                 self._trigger_crm_stage("visit_done")
 
-    The trigger can be chosen in Stage Automations at once. Announcing costs no query while no line listens.
+    The trigger can be chosen in Stage Automations at once. Announcing costs no query while no automation
+    listens. The domain tells to which documents the trigger has happened by what they are now, so that the
+    automation can be applied to those that exist already; without it, it has happened to none of them.
     """
 
     _name = "crm.stage.trigger.mixin"
@@ -28,6 +36,9 @@ class CrmStageTriggerMixin(models.AbstractModel):
 
     # Fields that lead from the document to its opportunities
     _crm_stage_lead_path = "opportunity_id"
+    # Field that is set on duplicates, by the model's own `copy`, until they are saved with what the user made
+    # of them. Until then they are no documents of their opportunities.
+    _crm_stage_copy_field = None
 
     @api.model
     def _get_crm_stage_triggers(self):
@@ -38,9 +49,10 @@ class CrmStageTriggerMixin(models.AbstractModel):
     def _get_crm_stage_trigger_domain(self, trigger):
         """:return: ``Domain`` of the documents to which ``trigger`` has happened by what they are now
 
-        For documents linked to an opportunity afterwards, and to apply a new line to existing documents.
+        For documents linked to an opportunity afterwards, and to apply an automation to existing documents.
+        A trigger of which a model says nothing here has happened to none of them.
         """
-        return Domain.TRUE
+        return Domain.FALSE
 
     # ------------------------------------------------------------------
     # Announcing
@@ -74,14 +86,19 @@ class CrmStageTriggerMixin(models.AbstractModel):
     def _get_crm_stage_leads(self):
         """:return: the documents' opportunities, as [(document, crm.lead), ...]"""
         return [
-            (document, leads) for document in self if (leads := document.mapped(self._crm_stage_lead_path))
+            (document, leads)
+            for document in self
+            if (leads := document.mapped(self._crm_stage_lead_path)) and not document._is_crm_stage_copy()
         ]
 
     @api.model
     def _get_crm_stage_lead_domain(self, leads=None):
         """:return: ``Domain`` of the documents of ``leads``, by default of any opportunity"""
         path = self._crm_stage_lead_path
-        return Domain(path, "!=", False) if leads is None else Domain(path, "in", leads.ids)
+        domain = Domain(path, "!=", False) if leads is None else Domain(path, "in", leads.ids)
+        if self._crm_stage_copy_field:
+            domain &= Domain(self._crm_stage_copy_field, "=", False)
+        return domain
 
     @api.model
     def _search_crm_stage_lead_ids(self, domain):
@@ -91,3 +108,17 @@ class CrmStageTriggerMixin(models.AbstractModel):
             return self.search(domain).mapped(path).ids
         query = self._search(domain)
         return query.subselect(self._field_to_sql(query.table, path, query))
+
+    # ------------------------------------------------------------------
+    # Duplicates
+    # ------------------------------------------------------------------
+
+    def _is_crm_stage_copy(self):
+        """:return: whether this is a duplicate that moves no opportunity yet"""
+        return bool(self._crm_stage_copy_field and self[self._crm_stage_copy_field])
+
+    def _get_crm_stage_copies(self):
+        """:return: those of these documents that are duplicates, while they are saved by somebody"""
+        if self.env.context.get("crm_stage_keep_copies"):
+            return self.browse()  # what duplicating and merging write is not what somebody made of them
+        return self.filtered(lambda document: document._is_crm_stage_copy())

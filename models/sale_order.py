@@ -1,4 +1,4 @@
-from odoo import api, models
+from odoo import api, fields, models
 from odoo.fields import Domain
 
 # What the order's state says has happened; a quotation created counts until it is cancelled.
@@ -12,6 +12,17 @@ STATE_TRIGGERS = {
 class SaleOrder(models.Model):
     _name = "sale.order"
     _inherit = ["sale.order", "crm.stage.trigger.mixin"]
+    _crm_stage_copy_field = "crm_stage_copied_partner_id"
+
+    crm_stage_copied_partner_id = fields.Many2one(
+        "res.partner",
+        string="Duplicated For",
+        copy=False,
+        readonly=True,
+        index="btree_not_null",
+        help="Customer of the quotation that this one was duplicated from, as long as it is not saved for "
+        "the same customer, nor its opportunity chosen anew: until then it moves no opportunity.",
+    )
 
     @api.model
     def _get_crm_stage_triggers(self):
@@ -40,14 +51,44 @@ class SaleOrder(models.Model):
 
     def write(self, vals):
         """Announce at the level of the ORM: portal signature, online payment, import and API come by here."""
-        if not {"state", "opportunity_id"} & vals.keys() or not self._get_heard_crm_stage_triggers():
+        copies = self._get_crm_stage_copies()
+        heard = {"state", "opportunity_id"} & vals.keys() and self._get_heard_crm_stage_triggers()
+        if not copies and not heard:
             return super().write(vals)
         before = {order: (order.opportunity_id, order.state) for order in self}
         res = super().write(vals)
         linked = self.filtered(lambda order: order.opportunity_id != before[order][0])
-        linked._trigger_crm_stage_current()
-        changed = (self - linked).filtered(lambda order: order.state != before[order][1])
+        saved = copies.filtered(lambda order: order in linked or order._is_copy_for_same_customer())
+        if saved:
+            super(SaleOrder, saved).write({"crm_stage_copied_partner_id": False})
+        (linked | saved)._trigger_crm_stage_current()
+        changed = (self - linked - saved).filtered(lambda order: order.state != before[order][1])
         for state, orders in changed.grouped("state").items():
             if state in STATE_TRIGGERS:
                 orders._trigger_crm_stage(STATE_TRIGGERS[state])
         return res
+
+    # ------------------------------------------------------------------
+    # Duplicates
+    # ------------------------------------------------------------------
+
+    def copy(self, default=None):
+        """A duplicate announces nothing before it is saved: it may be the start of another customer's."""
+        copying = self.with_context(crm_stage_copying=True, crm_stage_keep_copies=True)
+        return super(SaleOrder, copying).copy(default).with_env(self.env)
+
+    def copy_data(self, default=None):
+        vals_list = super().copy_data(default)
+        if self.env.context.get("crm_stage_copying") and "opportunity_id" not in (default or {}):
+            for order, vals in zip(self, vals_list, strict=True):
+                if order.opportunity_id:
+                    # A duplicate of a duplicate is the first customer's still.
+                    partner = order.crm_stage_copied_partner_id or order.partner_id
+                    vals["crm_stage_copied_partner_id"] = partner.id
+        return vals_list
+
+    def _is_copy_for_same_customer(self):
+        self.ensure_one()
+        order = self.sudo()  # sudo: customers are only compared, also those of other companies
+        copied_partner = order.crm_stage_copied_partner_id
+        return order.partner_id.commercial_partner_id == copied_partner.commercial_partner_id
