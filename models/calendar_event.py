@@ -5,13 +5,12 @@ from odoo.fields import Domain
 class CalendarEvent(models.Model):
     _name = "calendar.event"
     _inherit = ["calendar.event", "crm.stage.trigger.mixin"]
-    _crm_stage_copy_field = "crm_stage_is_copy"
 
     crm_stage_is_copy = fields.Boolean(
         "Duplicate",
         copy=False,
         readonly=True,
-        help="Whether this meeting was duplicated and not saved since: until then it moves no opportunity.",
+        help="Whether this meeting was duplicated and not saved since: it counts as scheduled then.",
     )
 
     @api.model
@@ -35,9 +34,10 @@ class CalendarEvent(models.Model):
 
     def write(self, vals):
         """A meeting linked to an opportunity, tagged, or brought back afterwards counts as scheduled then."""
-        copies = self._get_crm_stage_copies()
-        names = {"opportunity_id", "categ_ids", "active"}
-        if not copies and not (names & vals.keys() and self._get_heard_crm_stage_triggers()):
+        if not self._get_heard_crm_stage_triggers() or self.env.context.get("crm_stage_copying"):
+            return super().write(vals)
+        copies = self.filtered("crm_stage_is_copy")
+        if not copies and not {"opportunity_id", "categ_ids", "active"} & vals.keys():
             return super().write(vals)
         before = {event: (event.opportunity_id, event.categ_ids, event.active) for event in self}
         res = super().write({**vals, "crm_stage_is_copy": False} if copies else vals)
@@ -58,10 +58,13 @@ class CalendarEvent(models.Model):
     def _announce_scheduled(self):
         """Those that an import or a synchronisation brings as cancelled are not scheduled."""
         if self._get_heard_crm_stage_triggers():
-            self.filtered("active")._trigger_crm_stage("meeting_scheduled")
+            events = self.filtered(lambda event: event.active and not event.crm_stage_is_copy)
+            events._trigger_crm_stage("meeting_scheduled")
 
     def copy(self, default=None):
         """A duplicate announces nothing before it is saved with what the user made of it."""
-        default = {"crm_stage_is_copy": "opportunity_id" not in (default or {}), **(default or {})}
-        copying = self.with_context(crm_stage_keep_copies=True)
+        default = dict(default or {})
+        if self._get_heard_crm_stage_triggers() and "opportunity_id" not in default:
+            default["crm_stage_is_copy"] = True
+        copying = self.with_context(crm_stage_copying=True)
         return super(CalendarEvent, copying).copy(default).with_env(self.env)

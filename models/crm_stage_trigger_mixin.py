@@ -36,9 +36,6 @@ class CrmStageTriggerMixin(models.AbstractModel):
 
     # Fields that lead from the document to its opportunities
     _crm_stage_lead_path = "opportunity_id"
-    # Field that is set on duplicates, by the model's own `copy`, until they are saved with what the user made
-    # of them. Until then they are no documents of their opportunities.
-    _crm_stage_copy_field = None
 
     @api.model
     def _get_crm_stage_triggers(self):
@@ -86,19 +83,14 @@ class CrmStageTriggerMixin(models.AbstractModel):
     def _get_crm_stage_leads(self):
         """:return: the documents' opportunities, as [(document, crm.lead), ...]"""
         return [
-            (document, leads)
-            for document in self
-            if (leads := document.mapped(self._crm_stage_lead_path)) and not document._is_crm_stage_copy()
+            (document, leads) for document in self if (leads := document.mapped(self._crm_stage_lead_path))
         ]
 
     @api.model
     def _get_crm_stage_lead_domain(self, leads=None):
         """:return: ``Domain`` of the documents of ``leads``, by default of any opportunity"""
         path = self._crm_stage_lead_path
-        domain = Domain(path, "!=", False) if leads is None else Domain(path, "in", leads.ids)
-        if self._crm_stage_copy_field:
-            domain &= Domain(self._crm_stage_copy_field, "=", False)
-        return domain
+        return Domain(path, "!=", False) if leads is None else Domain(path, "in", leads.ids)
 
     @api.model
     def _search_crm_stage_lead_ids(self, domain):
@@ -108,17 +100,3 @@ class CrmStageTriggerMixin(models.AbstractModel):
             return self.search(domain).mapped(path).ids
         query = self._search(domain)
         return query.subselect(self._field_to_sql(query.table, path, query))
-
-    # ------------------------------------------------------------------
-    # Duplicates
-    # ------------------------------------------------------------------
-
-    def _is_crm_stage_copy(self):
-        """:return: whether this is a duplicate that moves no opportunity yet"""
-        return bool(self._crm_stage_copy_field and self[self._crm_stage_copy_field])
-
-    def _get_crm_stage_copies(self):
-        """:return: those of these documents that are duplicates, while they are saved by somebody"""
-        if self.env.context.get("crm_stage_keep_copies"):
-            return self.browse()  # what duplicating and merging write is not what somebody made of them
-        return self.filtered(lambda document: document._is_crm_stage_copy())

@@ -31,53 +31,61 @@ class MailMessage(models.Model):
         :param addresses: normalized e-mail addresses
         :return: set of those that are none of ours
         """
-        return set(addresses) - self._get_our_addresses(addresses) if addresses else set()
+        if not addresses:
+            return set()
+        rows = self.env.execute_query(
+            SQL(
+                "SELECT address FROM unnest(%s) AS address WHERE address NOT IN (%s)",
+                list(addresses),
+                self._get_our_addresses_sql(),
+            )
+        )
+        return {address for (address,) in rows}
 
     @api.model
     def _get_outside_domain(self, name):
         """:return: ``Domain`` of records with an address in the field ``name`` that is none of ours"""
-        ours = list(self._get_our_addresses())
 
         def to_sql(model, alias, query):
-            found = self._split_addresses_sql(model._field_to_sql(alias, name, query))
-            return SQL("EXISTS (SELECT FROM %s AS found WHERE found[1] != ALL(%s::text[]))", found, ours)
+            return SQL(
+                "EXISTS (SELECT FROM %s AS found WHERE found[1] NOT IN (%s))",
+                self._split_addresses_sql(model._field_to_sql(alias, name, query)),
+                self._get_our_addresses_sql(),
+            )
 
         return Domain.custom(to_sql=to_sql)
 
     @api.model
-    def _get_our_addresses(self, among=None):
-        """
-        :param among: normalized e-mail addresses to look for; default: all
-        :return: set of the addresses of internal users, companies and aliases
-        """
-        # sudo: everybody's addresses are needed to know which are nobody's
-        names = ["name", "bounce_alias", "catchall_alias", "default_from"]
-        domains = self.env["mail.alias.domain"].sudo().search_fetch([], names)
+    def _get_our_addresses_sql(self):
+        """:return: query of the addresses of internal users, companies and aliases"""
         texts = [
             *self._select_texts("res.users", [("share", "=", False)], "email", "login"),
             *self._select_texts("res.company", [], "email"),
             *self._select_texts("mail.alias", [("alias_full_name", "!=", False)], "alias_full_name"),
-            *(
-                SQL("SELECT %s", address)
-                for domain in domains
-                for address in (domain.bounce_email, domain.catchall_email, domain.default_from_email)
+            *self._select_texts(
+                "mail.alias.domain", [], "bounce_alias", "catchall_alias", "default_from", suffix="name"
             ),
+            *self._select_texts("mail.alias.domain", [], "default_from"),  # may be a whole address
         ]
-        query = SQL(
-            "SELECT DISTINCT found[1] FROM (%s) AS ours (text), %s AS found",
+        return SQL(
+            "SELECT found[1] FROM (%s) AS ours (text), %s AS found",
             SQL(" UNION ALL ").join(texts),
             self._split_addresses_sql(SQL("ours.text")),
         )
-        if among is not None:
-            query = SQL("%s WHERE found[1] = ANY(%s)", query, list(among))
-        return {address for (address,) in self.env.execute_query(query)}
 
     @api.model
-    def _select_texts(self, model_name, domain, *names):
-        """:return: one query for each of the fields ``names`` of matching records"""
-        model = self.env[model_name].sudo()  # sudo: see above
+    def _select_texts(self, model_name, domain, *names, suffix=None):
+        """
+        :param suffix: field with what follows after "@"
+        :return: one query for each of the fields ``names`` of matching records
+        """
+        model = self.env[model_name].sudo()  # sudo: all addresses are needed to know which are nobody's
         query = model._search(domain)
-        return [query.select(model._field_to_sql(query.table, name, query)) for name in names]
+        texts = [model._field_to_sql(query.table, name, query) for name in names]
+        if suffix:
+            suffix = model._field_to_sql(query.table, suffix, query)
+            texts = [SQL("%s || '@' || %s", text, suffix) for text in texts]
+        return [query.select(text) for text in texts]
 
     @api.model
     def _split_addresses_sql(self, text):
@@ -138,27 +146,47 @@ class MailMessage(models.Model):
     @api.model
     def _get_email_sent_domain(self):
         """:return: ``Domain`` of the messages that ``_is_email_sent``, or that were sent without a post"""
-        outside_partner = Domain("partner_share", "=", True) & self._get_outside_domain("email")
-        notified = (
-            Domain("notification_type", "=", "email")
-            & Domain("notification_status", "not in", ("exception", "canceled"))
-            & (
-                Domain("res_partner_id", "any", outside_partner)
-                | (Domain("res_partner_id", "=", False) & self._get_outside_domain("mail_email_address"))
-            )
-        )
-        went_out = Domain("notification_ids", "any", notified) | Domain(
-            "mail_ids", "any", self.env["mail.mail"]._get_sent_outside_domain()
-        )
-        written_elsewhere = Domain("message_type", "=", "email") & (
-            self._get_outside_domain("incoming_email_to") | self._get_outside_domain("incoming_email_cc")
-        )
         return (
             Domain("is_auto_submitted", "!=", True)
             & Domain("message_type", "in", POSTED_TYPES + UNPOSTED_TYPES)
             & (Domain("message_type", "not in", WRITTEN_TYPES) | ~self._get_from_outside_domain())
-            & (went_out | written_elsewhere)
+            & (self._get_notified_domain() | self._get_mailed_domain() | self._get_mailing_domain())
         )
+
+    @api.model
+    def _get_notified_domain(self):
+        """:return: ``Domain`` of the messages that Odoo notified somebody outside of by e-mail"""
+        outside_partner = Domain("partner_share", "=", True) & self._get_outside_domain("email")
+        outside_address = self._get_outside_domain("mail_email_address")
+        return Domain(
+            "notification_ids",
+            "any",
+            Domain("notification_type", "=", "email")
+            & Domain("notification_status", "not in", ("exception", "canceled"))
+            & (
+                Domain("res_partner_id", "any", outside_partner)
+                | (Domain("res_partner_id", "=", False) & outside_address)
+            ),
+        )
+
+    @api.model
+    def _get_mailed_domain(self):
+        """:return: ``Domain`` of the messages of e-mails to somebody outside, from Odoo or a mail program"""
+        written_elsewhere = Domain("message_type", "=", "email") & (
+            self._get_outside_domain("incoming_email_to") | self._get_outside_domain("incoming_email_cc")
+        )
+        return written_elsewhere | Domain("mail_ids", "any", self.env["mail.mail"]._get_sent_outside_domain())
+
+    @api.model
+    def _get_mailing_domain(self):
+        """:return: ``Domain`` of the messages of mailings that were sent: they leave nothing but a trace"""
+        if "mailing.trace" not in self.env:
+            return Domain.FALSE
+        traces = self.env["mailing.trace"].sudo()  # sudo: only whether there is one
+        sent = ("sent", "open", "reply")
+        query = traces._search([("model", "=", "crm.lead"), ("trace_status", "in", sent)])
+        message_id = traces._field_to_sql(query.table, "message_id", query)
+        return Domain("message_id", "in", query.subselect(message_id))
 
     @api.model
     def _get_from_outside_domain(self):

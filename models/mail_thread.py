@@ -50,7 +50,6 @@ class MailThread(models.AbstractModel):
                 for value in get_values("X-Auto-Response-Suppress")
             )
             or get_values("Return-Path") & {"<>"}  # nobody is to answer it, nor to be told that it is lost
-            or message.get_content_type() == "multipart/report"
         )
 
     def _get_message_create_valid_field_names(self):
