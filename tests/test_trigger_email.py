@@ -37,7 +37,7 @@ class TestEmailSent(EmailCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.env.company.email = "info@dealer.example"
+        cls.env.company.email = "office@dealer.example"
         cls.env["mail.alias.domain"].create(
             {"name": "dealer.example", "bounce_alias": "bounces", "catchall_alias": "catchall"}
         )
@@ -77,7 +77,7 @@ class TestEmailSent(EmailCase):
             "sam.private@example.net",
             "sam.login@dealer.example",
             '"customer@example.com" <SAM@dealer.example>',
-            "info@dealer.example",
+            "office@dealer.example",
             "stoves@dealer.example",
             "catchall@dealer.example",
             "bounces@dealer.example",
@@ -107,7 +107,8 @@ class TestEmailSent(EmailCase):
     def test_partners(self):
         addressless = self.env["res.partner"].create({"name": "Nowhere"})
         double = self.env["res.partner"].create({"name": "Sam at Home", "email": "sam@dealer.example"})
-        for partner in (self.salesman.partner_id, addressless, double):
+        robot = self.env.ref("base.partner_root")
+        for partner in (self.salesman.partner_id, addressless, double, robot):
             with self.subTest(partner.name):
                 self.assert_not_sent(self.send(partner_to=str(partner.id)))
         self.assert_sent(self.send(partner_to=str(self.partner.id)))
@@ -271,13 +272,15 @@ class TestEmailSent(EmailCase):
 
     def test_sent_once(self):
         """An e-mail that went to the queue at once does not count again when the queue sends it."""
-        lead = self.create_lead()
-        mail = self.create_mail(lead)
-        self.assert_sent(lead)
-        lead.stage_id = self.new
-        with self.mail_server():
-            mail.send()
-        self.assertEqual((mail.state, lead.stage_id), ("sent", self.new))
+        now = fields.Datetime.now()
+        for scheduled_date in (False, fields.Datetime.subtract(now, hours=1)):
+            lead = self.create_lead()
+            mail = self.create_mail(lead, scheduled_date=scheduled_date)
+            self.assert_sent(lead)
+            lead.stage_id = self.new
+            with self.mail_server():
+                mail.send()
+            self.assertEqual((mail.state, lead.stage_id), ("sent", self.new))
 
     def test_scheduled_and_failed(self):
         lead = self.create_lead()
