@@ -165,6 +165,8 @@ class TestDuplicatedQuotation(AutomationCase):
         company = self.env["res.company"].create({"name": "Elsewhere"})
         hidden = self.env["res.partner"].create({"name": "Hidden", "company_id": company.id})
         copy.crm_stage_copied_partner_id = hidden
+        self.env.flush_all()
+        self.env.invalidate_all()
         copy.with_user(user).partner_id = self.other_partner
         self.env.flush_all()
         self.assertEqual(self.lead.stage_id, self.new)
