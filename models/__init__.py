@@ -14,4 +14,6 @@ from . import ir_module_module
 from . import ir_ui_view
 from . import mail_activity
 from . import mail_mail
+from . import mail_message
+from . import mail_thread
 from . import sale_order

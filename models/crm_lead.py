@@ -12,12 +12,6 @@ WEIGHTED_REVENUES = {
     "recurring_revenue_prorated": "recurring_revenue",
 }
 
-# Messages that came in by the mail gateway, and notifications that went out to somebody outside
-EMAIL = Domain("message_type", "=", "email")
-EXTERNAL_EMAIL_NOTIFICATION = Domain("notification_type", "=", "email") & (
-    Domain("res_partner_id", "=", False) | Domain("res_partner_id.partner_share", "=", True)
-)
-
 
 class CrmLead(models.Model):
     _name = "crm.lead"
@@ -216,19 +210,15 @@ class CrmLead(models.Model):
 
     @api.model
     def _get_crm_stage_trigger_domain(self, trigger):
-        if trigger == "email_received":
-            return Domain("message_ids", "any", EMAIL & ~Domain("author_id.partner_share", "=", False))
-        if trigger == "email_sent":
-            return Domain(
-                "message_ids",
-                "any",
-                Domain("message_type", "=", "email_outgoing")
-                | (
-                    Domain("message_type", "in", ("comment", "email"))
-                    & Domain("notification_ids", "any", EXTERNAL_EMAIL_NOTIFICATION)
-                ),
-            )
-        return super()._get_crm_stage_trigger_domain(trigger)
+        messages = self.env["mail.message"].sudo()  # sudo: only whether there is one; nothing of it is told
+        domains = {
+            "email_received": messages._get_email_received_domain,
+            "email_sent": messages._get_email_sent_domain,
+        }
+        if trigger not in domains:
+            return super()._get_crm_stage_trigger_domain(trigger)
+        query = messages._search(Domain("model", "=", self._name) & domains[trigger]())
+        return Domain("id", "in", query.subselect(messages._field_to_sql(query.table, "res_id", query)))
 
     def _get_crm_stage_leads(self):
         return [(lead, lead) for lead in self]
@@ -244,33 +234,21 @@ class CrmLead(models.Model):
     def _notify_thread(self, message, msg_vals=False, **kwargs):
         """Who gets a message, and how, is known here: an internal note is no e-mail to the customer."""
         recipients = super()._notify_thread(message, msg_vals=msg_vals, **kwargs)
-        if self._get_heard_crm_stage_triggers() and (
-            trigger := self._get_email_trigger(message, recipients, kwargs)
-        ):
-            self._trigger_crm_stage(trigger)
+        heard = self._get_heard_crm_stage_triggers()
+        if "email_received" in heard or "email_sent" in heard:
+            message = message.sudo()  # sudo: only to see where it comes from
+            if message._is_email_received():
+                self._trigger_crm_stage("email_received")
+            elif not self._is_notification_scheduled(kwargs.get("scheduled_date")) and message._is_email_sent(
+                recipients
+            ):
+                self._trigger_crm_stage("email_sent")
         return recipients
 
-    def _get_email_trigger(self, message, recipients, notify_kwargs):
-        """:return: which of this model's triggers a posted message is, if any
-
-        In: through the mail gateway from somebody outside. Out: written by one of us, to somebody outside.
-        """
-        message = message.sudo()  # sudo: only to see where it comes from
-        is_external = message.message_type == "email" and (
-            not message.author_id or message.author_id.partner_share
-        )
-        if is_external:
-            return "email_received"
-        if (
-            message.message_type not in ("comment", "email", "email_outgoing")
-            or message.author_id.partner_share
-            or self._is_notification_scheduled(notify_kwargs.get("scheduled_date"))
-        ):
-            return None
-        if any(recipient["share"] and recipient["notif"] == "email" for recipient in recipients):
-            return "email_sent"
-        # Somebody of ours wrote from their own mail program: Odoo sends it to nobody who has it already.
-        return "email_sent" if message.message_type == "email" and message.incoming_email_to else None
+    def _merge_opportunity(self, *args, **kwargs):
+        """Nobody chooses an opportunity anew for the quotations that follow theirs into another one."""
+        merging = self.with_context(crm_stage_keep_copies=True)
+        return super(CrmLead, merging)._merge_opportunity(*args, **kwargs).with_env(self.env)
 
     # ------------------------------------------------------------------
     # Stage automations: moving

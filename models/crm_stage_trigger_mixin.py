@@ -5,7 +5,7 @@ from odoo.fields import Domain
 class CrmStageTriggerMixin(models.AbstractModel):
     """Documents that announce what happened to them, so that their opportunities move.
 
-    Joining takes an inherit, a declaration and one call where the thing happens::
+    Joining takes an inherit, two declarations and one call where the thing happens::
 
         class ServiceVisit(models.Model):
             _name = "service.visit"
@@ -16,11 +16,19 @@ class CrmStageTriggerMixin(models.AbstractModel):
             def _get_crm_stage_triggers(self):
                 return {**super()._get_crm_stage_triggers(), "visit_done": self.env._("a visit is done")}
 
+            @api.model
+            def _get_crm_stage_trigger_domain(self, trigger):
+                if trigger == "visit_done":
+                    return Domain("state", "=", "done")
+                return super()._get_crm_stage_trigger_domain(trigger)
+
             def action_done(self):
                 self.state = "done"
                 self._trigger_crm_stage("visit_done")
 
-    The trigger can be chosen in Stage Automations at once. Announcing costs no query while no line listens.
+    The trigger can be chosen in Stage Automations at once. Announcing costs no query while no automation
+    listens. The domain tells to which documents the trigger has happened by what they are now, so that the
+    automation can be applied to those that exist already; without it, it has happened to none of them.
     """
 
     _name = "crm.stage.trigger.mixin"
@@ -38,9 +46,10 @@ class CrmStageTriggerMixin(models.AbstractModel):
     def _get_crm_stage_trigger_domain(self, trigger):
         """:return: ``Domain`` of the documents to which ``trigger`` has happened by what they are now
 
-        For documents linked to an opportunity afterwards, and to apply a new line to existing documents.
+        For documents linked to an opportunity afterwards, and to apply an automation to existing documents.
+        A trigger of which a model says nothing here has happened to none of them.
         """
-        return Domain.TRUE
+        return Domain.FALSE
 
     # ------------------------------------------------------------------
     # Announcing

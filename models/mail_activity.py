@@ -23,21 +23,25 @@ class MailActivity(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         activities = super().create(vals_list)
-        activities._trigger_crm_stage("activity_planned")
+        activities._announce_planned()
         return activities
 
     def write(self, vals):
-        """An activity given to an opportunity, or another type, afterwards counts as planned then."""
-        if not {"res_id", "activity_type_id"} & vals.keys() or not self._get_heard_crm_stage_triggers():
+        """An activity given to an opportunity, another type, or brought back afterwards is planned then."""
+        names = ("res_id", "activity_type_id", "active")
+        if vals.keys().isdisjoint(names) or not self._get_heard_crm_stage_triggers():
             return super().write(vals)
-        before = {activity: (activity.res_id, activity.activity_type_id) for activity in self}
+        before = {activity: [activity[name] for name in names] for activity in self}
         res = super().write(vals)
         self.filtered(
-            lambda activity: (
-                activity.active and (activity.res_id, activity.activity_type_id) != before[activity]
-            )
-        )._trigger_crm_stage("activity_planned")
+            lambda activity: [activity[name] for name in names] != before[activity]
+        )._announce_planned()
         return res
+
+    def _announce_planned(self):
+        """Those that an import brings as done are not planned."""
+        if self._get_heard_crm_stage_triggers():
+            self.filtered("active")._trigger_crm_stage("activity_planned")
 
     def _action_done(self, feedback=False, attachment_ids=None):
         res = super()._action_done(feedback=feedback, attachment_ids=attachment_ids)

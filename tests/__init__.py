@@ -16,6 +16,8 @@ from . import test_ir_actions_server
 from . import test_rights_matrix
 from . import test_security_automation
 from . import test_translations
+from . import test_trigger_documents
+from . import test_trigger_email
 from . import test_ui_automation
 from . import test_ui_pipeline
 from . import test_ui_pipeline_stages

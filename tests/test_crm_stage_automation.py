@@ -154,7 +154,9 @@ class TestSeededLines(AutomationCase):
         lead.stage_id = self.new
         copy = order.copy()
         self.assertEqual(copy.opportunity_id, lead)
-        self.assertEqual(lead.stage_id, self.estimate, "a duplicate is a quotation created")
+        self.assertEqual(lead.stage_id, self.new, "nobody has saved the duplicate yet")
+        copy.client_order_ref = "Second floor"
+        self.assertEqual(lead.stage_id, self.estimate, "a duplicate that is saved is a quotation created")
 
     def test_duplicate_of_order_of_won_opportunity(self):
         lead = self.create_lead()

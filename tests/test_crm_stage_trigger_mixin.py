@@ -20,11 +20,17 @@ class ServiceVisit(models.Model):
 
     @api.model
     def _get_crm_stage_triggers(self):
-        return {**super()._get_crm_stage_triggers(), "service_visit_done": "a service visit is done"}
+        return {
+            **super()._get_crm_stage_triggers(),
+            "service_visit_done": "a service visit is done",
+            "service_visit_late": "a service visit is late",
+        }
 
     @api.model
     def _get_crm_stage_trigger_domain(self, trigger):
-        return fields.Domain("state", "=", "done")
+        if trigger == "service_visit_done":
+            return fields.Domain("state", "=", "done")
+        return super()._get_crm_stage_trigger_domain(trigger)
 
     def action_done(self):
         self.write({"state": "done"})
@@ -83,6 +89,24 @@ class TestTriggerMixin(AutomationCase):
         self.line.action_catch_up()
         self.assertEqual(visits.job_id.opportunity_id.mapped("stage_id"), self.visit + self.new)
         self.assertEqual(visits[2].job_id.opportunity_id.stage_id, self.new)
+
+    def test_nothing_said_of_existing_documents(self):
+        """Then it has happened to none of them."""
+        late = self.create_line(self.quotation, "service_visit_late")
+        visits = self.create_visits("Measured", "Nobody home")
+        visits.state = "done"
+        late.action_catch_up()
+        visits._trigger_crm_stage_current()
+        self.assertEqual(visits.job_id.opportunity_id.mapped("stage_id"), self.visit + self.new)
+        visits._trigger_crm_stage("service_visit_late")
+        self.assertEqual(visits.job_id.opportunity_id.stage_id, self.quotation)
+
+    def test_every_trigger_of_ours_says_something(self):
+        for model, triggers in self.automations._get_trigger_models():
+            for trigger in triggers:
+                if trigger != "service_visit_late":
+                    domain = model._get_crm_stage_trigger_domain(trigger)
+                    self.assertFalse(domain.is_false() or domain.is_true(), trigger)
 
     def test_costs_nothing(self):
         visits = self.create_visits("Measured")

@@ -35,6 +35,8 @@ EXTENDED = {
     "ir.ui.view",
     "mail.activity",
     "mail.mail",
+    "mail.message",
+    "mail.thread",
     "sale.order",
 }
 # By the rights above, or closed to RPC
