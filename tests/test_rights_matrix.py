@@ -17,6 +17,7 @@ MODELS = {
     #                              public   portal   own  all  manager admin
     "crm.stage": (NOTHING, NOTHING, "r", "r", ALL, ALL),
     "crm.stage.automation": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
+    "crm.stage.automation.pending": (NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, "r"),
     "crm.stage.delete.wizard": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
     "crm.stage.report": (NOTHING, NOTHING, "r", "r", "r", "r"),
     "crm.stage.setup.wizard": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
@@ -50,6 +51,7 @@ METHODS = {
     ("crm.stage", "action_open_stays"): "own",
     ("crm.stage.automation", "action_preview"): "manager",
     ("crm.stage.automation", "action_catch_up"): "manager",
+    ("crm.stage.automation", "action_take_over_condition"): "manager",
     ("crm.stage.delete.wizard", "action_show_opportunities"): "manager",
     ("crm.stage.delete.wizard", "action_archive"): "manager",
     ("crm.stage.delete.wizard", "action_delete"): "manager",
@@ -101,12 +103,17 @@ class TestRightsMatrix(SalesStageCase):
             delete, setup = delete.with_user(user), setup.with_user(user)
         setup = setup.create({"line_ids": [(0, 0, {"stage_id": stage.id})]})
         lead = self.create_opportunities(user_id=not user.share and user.id)
+        automation = self.env["crm.stage.automation"].create(
+            {"stage_id": stage.id, "trigger": "quotation_created"}
+        )
+        pending = self.env["crm.stage.automation.pending"].create(
+            {"automation_id": automation.id, "lead_id": lead.id, "document_id": 1}
+        )
         self.env.flush_all()
         return {
             "crm.stage": stage,
-            "crm.stage.automation": self.env["crm.stage.automation"].create(
-                {"stage_id": stage.id, "trigger": "quotation_created"}
-            ),
+            "crm.stage.automation": automation,
+            "crm.stage.automation.pending": pending,
             "crm.stage.delete.wizard": delete.create({"stage_ids": stage.ids}),
             "crm.stage.report": self.env["crm.stage.report"].search([("lead_id", "=", lead.id)]),
             "crm.stage.setup.wizard": setup,
