@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import RedirectWarning, UserError, ValidationError
 from odoo.fields import Domain
-from odoo.tools import frozendict, ormcache
+from odoo.tools import SQL, frozendict, ormcache
 
 # The stages this addon delivers, in the order of a sale: external id and English name, as in the data
 DEFAULT_STAGES = {
@@ -10,6 +10,17 @@ DEFAULT_STAGES = {
     "stage_technical_visit": "Technical Visit",
     "stage_quotation": "Quotation",
     "stage_closed": "Won / Lost",
+}
+
+# Of open stages that are created by SQL, or while only Odoo CRM is loaded
+DATABASE_PROBABILITY = 50
+
+# What an empty cell of an import does not change, and the values that it comes as
+EMPTY_VALUES = {
+    "probability": (False, None),
+    "probability_mode": (False, None),
+    "active": (None,),
+    "ask_outcome": (None,),
 }
 
 # Won or lost opportunities that a suggested probability must rest on
@@ -102,6 +113,25 @@ class CrmStage(models.Model):
         "The probability of a stage must be between 0% and 100%.",
     )
 
+    def init(self):
+        """Let the database fill our columns where our code is not there to do it.
+
+        An update of Odoo CRM, or of an addon that depends on it alone, creates stages before this addon is
+        loaded.
+        """
+        self.env.cr.execute(
+            SQL(
+                """
+                ALTER TABLE crm_stage
+                    ALTER COLUMN active SET DEFAULT true,
+                    ALTER COLUMN probability SET DEFAULT %s,
+                    ALTER COLUMN probability_mode SET DEFAULT %s
+                """,
+                DATABASE_PROBABILITY,
+                self._default_probability_mode(),
+            )
+        )
+
     @api.model
     def _default_probability_mode(self):
         """A new stage does as the others: in a pipeline left to Odoo's scoring it is predictive too."""
@@ -133,6 +163,10 @@ class CrmStage(models.Model):
     def _onchange_is_won(self):
         if self.is_won:
             self.probability = 100
+        elif self._origin and not self._origin.is_won:
+            self.probability = self._origin.probability
+        else:
+            self.probability = self._origin._get_probability_between(self.sequence)
         return super()._onchange_is_won()
 
     @api.model_create_multi
@@ -146,8 +180,11 @@ class CrmStage(models.Model):
 
         :raise UserError: when archiving would leave somebody without an open or a won stage
         """
+        vals = self._drop_empty_values(vals)
         if not vals.get("active", True):
             self._check_not_last()
+        if not vals.get("is_won", True) and "probability" not in vals and any(self.mapped("is_won")):
+            return self._reopen(vals)
         vals = self._complete_won_values(vals)
         if not {"probability", "probability_mode", "is_won"} & vals.keys():
             res = super().write(vals)
@@ -159,6 +196,22 @@ class CrmStage(models.Model):
         changed = self.filtered(lambda stage: (stage.probability_mode, stage.probability) != before[stage])
         changed._apply_probability_to_opportunities()
         return res
+
+    def _reopen(self, vals):
+        """Write ``vals``, which make won stages open ones and tell no probability, on each of these stages.
+
+        100% was the probability of a won stage: each gets one between its neighbours', and its opportunities
+        follow.
+        """
+        reopened = self.filtered("is_won")
+        for stage in reopened:
+            probability = stage._get_probability_between(vals.get("sequence", stage.sequence))
+            stage.write({**vals, "probability": probability})
+        # Odoo has done so for the active opportunities that the user may see.
+        # sudo: a stage is shared by all companies
+        leads = self.env["crm.lead"].sudo().with_context(active_test=False)
+        leads.search([("stage_id", "in", reopened.ids), ("won_status", "=", "won")])._leave_won()
+        return (self - reopened).write(vals)
 
     def unlink(self):
         """Archive automations whose origins are all gone: they would take opportunities from anywhere."""
@@ -208,6 +261,15 @@ class CrmStage(models.Model):
         self._check_not_last()
 
     @api.model
+    def _drop_empty_values(self, vals):
+        """:return: ``vals`` without those of our fields that are empty, as cells of an imported file may be"""
+        return {
+            name: value
+            for name, value in vals.items()
+            if not any(value is empty for empty in EMPTY_VALUES.get(name, ()))
+        }
+
+    @api.model
     def _complete_won_values(self, vals):
         """:return: ``vals``, with the probability a won stage has when they do not tell one"""
         return {"probability": 100, **vals} if vals.get("is_won") else vals
@@ -215,7 +277,7 @@ class CrmStage(models.Model):
     @api.model
     def _complete_values(self, vals):
         """:return: ``vals`` of a new stage, with a probability between its neighbours' when they tell none"""
-        vals = self._complete_won_values(vals)
+        vals = self._complete_won_values(self._drop_empty_values(vals))
         if "probability" in vals or "sequence" not in vals:
             return vals
         return {"probability": self._get_probability_between(vals["sequence"]), **vals}
@@ -230,13 +292,23 @@ class CrmStage(models.Model):
         """:return: whether opportunities in this stage get their probability from it, not from scoring"""
         return self.is_won or self.probability_mode == "fixed"
 
+    def _is_fixed(self):
+        """:return: whether open opportunities get the stage's own probability on entering it"""
+        return self.probability_mode == "fixed" and not self.is_won
+
+    def _get_probability(self):
+        """:return: percentage that this stage gives, when it gives one: a won stage means 100, whatever was
+            written by SQL
+        """
+        return 100 if self.is_won else self.probability
+
     def _apply_probability_to_opportunities(self):
         """Bring the open opportunities of these stages to what their stage says now.
 
         Fixed stages: in two SQL statements, however many opportunities there are. Predictive ones: by
         Odoo's own scoring. A probability set by hand stays.
         """
-        fixed = self.filtered(lambda stage: stage.probability_mode == "fixed" and not stage.is_won)
+        fixed = self.filtered(lambda stage: stage._is_fixed())
         if fixed:
             self.env["crm.lead"]._update_probabilities_of_stages(fixed)
         predictive = self.filtered(lambda stage: stage.probability_mode == "predictive" and not stage.is_won)
@@ -372,13 +444,12 @@ class CrmStage(models.Model):
         neighbour = before.filtered(lambda stage: stage.active and stage._gives_probability())[-1:]
         return {"sequence": sequence, "probability": self._get_middle_probability(neighbour.probability)}
 
-    @api.model
     def _get_probability_between(self, sequence):
-        """:return: percentage between those of the pipeline's stages before and after this place"""
-        stages = self.search([("active", "=", True)]).filtered(lambda stage: stage._gives_probability())
+        """:return: percentage between those of the pipeline's other stages before and after this place"""
+        stages = self.search([("active", "=", True)]).filtered(lambda stage: stage._gives_probability()) - self
         before = stages.filtered(lambda stage: stage.sequence <= sequence and not stage.is_won)[-1:]
         after = stages.filtered(lambda stage: stage.sequence > sequence)[:1]
-        return self._get_middle_probability(before.probability, after.probability if after else 100)
+        return self._get_middle_probability(before.probability, after._get_probability() if after else 100)
 
     @api.model
     def _get_middle_probability(self, lower, upper=100):

@@ -1,5 +1,6 @@
 from . import test_bad_input
 from . import test_crm_lead
+from . import test_crm_lead_entry
 from . import test_crm_stage
 from . import test_crm_stage_automation
 from . import test_crm_stage_delete
