@@ -33,6 +33,9 @@ class CrmLead(models.Model):
     _name = "crm.lead"
     _inherit = ["crm.lead", "crm.stage.trigger.mixin"]
 
+    # Without the default of OCA's crm_stage_probability, which is the first stage's whatever the stage is.
+    probability = fields.Float(default=None)
+
     probability_source = fields.Selection(
         [("stage", "From the stage"), ("scoring", "Predictive scoring"), ("manual", "Set by hand")],
         compute="_compute_probability_source",
@@ -84,7 +87,8 @@ class CrmLead(models.Model):
 
         One that is told an archived stage comes to the first stage of its team, as one that is told none.
         """
-        vals_list = [self._drop_unusable_values(vals) for vals in vals_list]
+        given_by_default = self.default_get(["probability"])
+        vals_list = [{**given_by_default, **self._drop_unusable_values(vals)} for vals in vals_list]
         if not any("probability" in vals for vals in vals_list):
             return super().create(vals_list)
         with_given = super(CrmLead, self.with_context(keep_probability=True)).create(vals_list)
@@ -146,6 +150,8 @@ class CrmLead(models.Model):
             (by_hand & entering)._set_automated_probability()
         if following:
             super(CrmLead, following.with_context(crm_stage_entered_ids=taking.ids)).write(following_vals)
+            # Another addon may have written the probability along, as OCA's crm_stage_probability does.
+            taking.filtered(lambda lead: not lead.is_automated_probability)._take_stage_probability()
         return True
 
     def _write_probability_along(self, vals):
@@ -174,7 +180,7 @@ class CrmLead(models.Model):
 
     def _can_take_probability(self, stage, active):
         """:return: whether an opportunity keeps its outcome at the probability of ``stage``: archived at 0%
-            means lost
+        means lost
         """
         return bool(active or (self.probability and stage.probability))
 
@@ -198,7 +204,7 @@ class CrmLead(models.Model):
             self.probability = self._origin.probability
 
     def _take_stage_probability(self):
-        """Let those in a fixed stage have its probability now, instead of one set by hand. Lost ones stay lost.
+        """Let those in a fixed stage have its probability now, not one set by hand; lost ones stay lost.
 
         It is part of the computation of their stage: nothing is written by itself, nobody's rights matter.
         """
@@ -225,6 +231,12 @@ class CrmLead(models.Model):
         for lead in by_hand:
             lead.probability = lead.automated_probability
         by_hand.modified(["probability"])
+
+    def _compute_is_automated_probability(self):
+        """A stage's own is automated, too, though OCA's crm_stage_probability takes it for set by hand."""
+        super()._compute_is_automated_probability()
+        for lead in self.filtered(lambda lead: lead.stage_id._is_fixed()):
+            lead.is_automated_probability = is_same(lead.probability, lead.automated_probability)
 
     def _set_automated_probability(self):
         """Have the probability that the stage gives beside the one just set by hand, in the same UPDATE."""

@@ -28,10 +28,12 @@ MIN_SUGGESTION_BASIS = 20
 
 
 class CrmStage(models.Model):
-    _inherit = "crm.stage"
+    _name = "crm.stage"
+    _inherit = ["crm.stage", "crm.stage.condition.value"]
 
     probability = fields.Float(
         digits=(5, 2),
+        default=None,  # OCA's crm_stage_probability has one
         aggregator="avg",
         help="Chance of winning, in percent (0 to 100), that an opportunity gets on entering this stage. "
         "A won stage is always at 100%.",
@@ -213,6 +215,29 @@ class CrmStage(models.Model):
         leads.search([("stage_id", "in", reopened.ids), ("won_status", "=", "won")])._leave_won()
         return (self - reopened).write(vals)
 
+    def _load_records(self, data_list, update=False):
+        """Heed what the data of OCA's crm_stage_probability, when it is installed later, tell of stages.
+
+        To other addons "crm.stage_lead2" is Odoo's Qualified, while Estimate bears this external id, too: the
+        default stages keep their probability. Elsewhere "on_change" means that a stage gives its own.
+        """
+        if self.env.context.get("install_module") not in (None, "crm_sales_stage"):
+            default_ids = self._get_default_stages().ids
+            for data in data_list:
+                xml_id = data.get("xml_id")
+                stage_id = xml_id and self.env["ir.model.data"]._xmlid_to_res_id(xml_id)
+                data["values"] = self._heed_foreign_values(data["values"], stage_id in default_ids)
+        return super()._load_records(data_list, update)
+
+    @api.model
+    def _heed_foreign_values(self, values, is_default):
+        """:return: ``values`` of another addon's data, for one of the default stages or another one"""
+        if is_default:
+            return {name: value for name, value in values.items() if name not in ("probability", "on_change")}
+        if "on_change" in values:
+            return {"probability_mode": "fixed" if values["on_change"] else "predictive", **values}
+        return values
+
     def unlink(self):
         """Archive automations whose origins are all gone: they would take opportunities from anywhere."""
         # sudo: deleting a stage takes rights on stages, not on automations
@@ -253,16 +278,17 @@ class CrmStage(models.Model):
         """Nothing is lost by deleting a stage: no opportunity, and no stage that a pipeline has to have.
 
         :raise RedirectWarning: its button shows the opportunities in there, inactive ones included
-        :raise UserError: for the last open or the last won stage
+        :raise UserError: for the last open or the last won stage, and for one that scheduled actions move to
         """
         if message := self._get_holding_message():
             action = self._get_opportunities_action()
             raise RedirectWarning(message, action, self.env._("Show the Opportunities"))
         self._check_not_last()
+        self._check_not_scheduled()
 
     @api.model
     def _drop_empty_values(self, vals):
-        """:return: ``vals`` without those of our fields that are empty, as cells of an imported file may be"""
+        """:return: ``vals`` without those that are empty, as cells of an imported file may be"""
         return {
             name: value
             for name, value in vals.items()
@@ -298,7 +324,7 @@ class CrmStage(models.Model):
 
     def _get_probability(self):
         """:return: percentage that this stage gives, when it gives one: a won stage means 100, whatever was
-            written by SQL
+        written by SQL
         """
         return 100 if self.is_won else self.probability
 
@@ -317,6 +343,17 @@ class CrmStage(models.Model):
                 Domain("stage_id", "in", predictive.ids) & Domain("won_status", "=", "pending")
             )
             open_leads.modified(["stage_id"])
+
+    @api.model
+    def _get_view(self, view_id=None, view_type="form", **options):
+        """Show one probability where OCA's crm_stage_probability adds its own fields beside ours."""
+        arch, view = super()._get_view(view_id, view_type, **options)
+        if "on_change" in self._fields:
+            for node in arch.xpath("//*[@*[contains(., 'on_change')]]"):
+                node.getparent().remove(node)
+            for node in arch.xpath("//field[@name='probability']")[:-1]:
+                node.getparent().remove(node)
+        return arch, view
 
     # ------------------------------------------------------------------
     # Deleting and archiving
@@ -394,18 +431,38 @@ class CrmStage(models.Model):
             if teams or not left:
                 raise UserError(stages._get_last_stage_message(is_won, teams))
 
+    def _check_not_scheduled(self):
+        """:raise UserError: while scheduled actions move to these stages: each holds its server action"""
+        # sudo: stages are their managers', scheduled actions the administrators', who need to know which
+        jobs = self.env["ir.cron"].sudo().with_context(active_test=False)
+        if jobs := jobs.search([("crm_stage_id", "in", self.ids)]):
+            raise UserError(
+                self.env._(
+                    'Scheduled actions move opportunities to "%(stages)s": %(jobs)s. '
+                    "Have an administrator give them another stage, or delete them, first.",
+                    stages=", ".join(jobs.crm_stage_id.mapped("name")),
+                    jobs=", ".join(jobs.mapped("name")),
+                )
+            )
+
+    def _get_naming_automations(self):
+        """Automations that go along with their stage do not hold it."""
+        return super()._get_naming_automations().filtered(lambda automation: automation.stage_id not in self)
+
     def _get_teams_left_out(self, left):
-        """:return: sales teams that use these stages and none of the stages ``left``"""
-        if not all(stage.team_ids for stage in left):
-            return self.env["crm.team"]
-        if all(stage.team_ids for stage in self):
-            return self.team_ids - left.team_ids
+        """:return: sales teams that use these stages and none of the stages ``left``, in sudo"""
         # sudo: stages are shared by all companies' teams
-        return self.env["crm.team"].sudo().search([("active", "=", True)]) - left.team_ids
+        stages, left = self.sudo(), left.sudo()
+        if not all(stage.team_ids for stage in left):
+            return stages.team_ids.browse()
+        if all(stage.team_ids for stage in stages):
+            return stages.team_ids - left.team_ids
+        return stages.team_ids.search([("active", "=", True)]) - left.team_ids
 
     def _get_last_stage_message(self, is_won, teams):
-        """:return: why these stages have to stay, and what to do"""
-        names = {"stages": ", ".join(self.mapped("name")), "teams": ", ".join(teams.mapped("name"))}
+        """:return: why these stages have to stay, and what to do; only teams the user may see are named"""
+        visible = teams.sudo(False)._filtered_access("read")
+        names = {"stages": ", ".join(self.mapped("name")), "teams": ", ".join(visible.mapped("name"))}
         if is_won:
             message = self.env._(
                 'A pipeline needs a won stage: "%(stages)s" is the last one. '
@@ -418,8 +475,10 @@ class CrmStage(models.Model):
                 "Add another stage first.",
                 **names,
             )
-        if teams:
+        if visible:
             message += "\n" + self.env._("Sales teams without another one: %(teams)s", **names)
+        if hidden := len(teams) - len(visible):
+            message += "\n" + self.env._("Sales teams of other companies without another one: %s", hidden)
         return message
 
     # ------------------------------------------------------------------
@@ -446,7 +505,9 @@ class CrmStage(models.Model):
 
     def _get_probability_between(self, sequence):
         """:return: percentage between those of the pipeline's other stages before and after this place"""
-        stages = self.search([("active", "=", True)]).filtered(lambda stage: stage._gives_probability()) - self
+        stages = (
+            self.search([("active", "=", True)]).filtered(lambda stage: stage._gives_probability()) - self
+        )
         before = stages.filtered(lambda stage: stage.sequence <= sequence and not stage.is_won)[-1:]
         after = stages.filtered(lambda stage: stage.sequence > sequence)[:1]
         return self._get_middle_probability(before.probability, after._get_probability() if after else 100)
@@ -512,10 +573,15 @@ class CrmStage(models.Model):
             )
         self.probability = self.suggested_probability
 
+    def _check_figures_access(self):
+        """:raise AccessError: for those who may see stages alone, as other addons let portal users do"""
+        self.check_access("read")
+        self.env["crm.stage.report"].check_access("read")
+
     def action_open_lost_here(self):
         """:return: action that shows the opportunities lost here in the last 12 months"""
         self.ensure_one()
-        self.check_access("read")
+        self._check_figures_access()
         return self.env["crm.stage.report"].action_open_leads(
             [("stage_id", "=", self.id), ("outcome", "=", "lost"), ("date_left", ">=", "-1y")],
             self.env._("Lost in %s", self.name),
@@ -524,7 +590,7 @@ class CrmStage(models.Model):
     def action_open_stays(self):
         """:return: action that shows the report of this stage"""
         self.ensure_one()
-        self.check_access("read")
+        self._check_figures_access()
         action = self.env["ir.actions.act_window"]._for_xml_id("crm_sales_stage.crm_stage_report_action")
         return {
             **action,

@@ -188,7 +188,15 @@ class TestEnterStage(SalesStageCase):
     # A probability that comes along
 
     def test_form_that_sends_the_old_probability_back(self):
-        for value, expected in ((33, 25), (33.0, 25), (33.001, 25), (False, 25), (None, 25), (34, 34), (0, 0)):
+        for value, expected in (
+            (33, 25),
+            (33.0, 25),
+            (33.001, 25),
+            (False, 25),
+            (None, 25),
+            (34, 34),
+            (0, 0),
+        ):
             with self.subTest(value=value):
                 lead = self.create_own()
                 lead.write({"stage_id": self.stage_estimate.id, "probability": value})
@@ -255,6 +263,20 @@ class TestEnterStage(SalesStageCase):
         self.assertEqual((lost.won_status, lost.probability), ("lost", 0))
         won = self.create_opportunities(stage_id=self.stage_closed.id, probability=100)
         self.assertEqual((won.won_status, won.is_automated_probability), ("won", False))
+
+    def test_created_with_a_default_probability(self):
+        leads = self.env["crm.lead"].with_context(default_type="opportunity", default_probability=64)
+        self.env["ir.default"].set("crm.lead", "probability", 41)
+        for model, values, expected in (
+            (leads, {}, 64),
+            (leads, {"stage_id": self.stage_new.id}, 64),
+            (leads, {"probability": 5}, 5),
+            (leads, {"probability": False}, 64),
+            (self.env["crm.lead"], {}, 41),
+        ):
+            with self.subTest(values=values, expected=expected):
+                lead = model.create({"name": "Stove", **values})
+                self.assertEqual((lead.probability, lead.automated_probability), (expected, 10))
 
     def test_created_together(self):
         leads = self.env["crm.lead"].create(
@@ -418,7 +440,11 @@ class TestEnterStage(SalesStageCase):
 
     def test_closing_dates(self):
         lead = self.create_own()
-        for stage, probability in ((self.stage_estimate, 0), (self.stage_quotation, 100), (self.stage_visit, 50)):
+        for stage, probability in (
+            (self.stage_estimate, 0),
+            (self.stage_quotation, 100),
+            (self.stage_visit, 50),
+        ):
             stage.probability = probability
             for values in ({}, {"probability": 33}, {"probability": probability}):
                 with self.subTest(probability=probability, values=values):
@@ -478,7 +504,9 @@ class TestEnterStage(SalesStageCase):
     def test_creating_costs_no_query_more(self):
         """Neither with a stage nor without one."""
         lead_class = type(self.env["crm.lead"])
-        ours = next(c for c in lead_class.__mro__ if "crm_sales_stage" in c.__module__ and "create" in vars(c))
+        ours = next(
+            c for c in lead_class.__mro__ if "crm_sales_stage" in c.__module__ and "create" in vars(c)
+        )
 
         def count(values):
             self.env.flush_all()
@@ -491,5 +519,7 @@ class TestEnterStage(SalesStageCase):
         for values in ({}, {"stage_id": self.stage_visit.id}):
             count(values)
             with_hook = count(values)
-            with patch.object(ours, "create", lambda records, vals_list: super(ours, records).create(vals_list)):
+            with patch.object(
+                ours, "create", lambda records, vals_list: super(ours, records).create(vals_list)
+            ):
                 self.assertEqual(count(values), with_hook)
