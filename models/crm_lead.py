@@ -151,7 +151,8 @@ class CrmLead(models.Model):
         if following:
             super(CrmLead, following.with_context(crm_stage_entered_ids=taking.ids)).write(following_vals)
             # Another addon may have written the probability along, as OCA's crm_stage_probability does.
-            taking.filtered(lambda lead: not lead.is_automated_probability)._take_stage_probability()
+            # sudo: the same write may have taken the opportunities out of the writer's sight
+            taking.sudo().filtered(lambda lead: not lead.is_automated_probability)._take_stage_probability()
         return True
 
     def _write_probability_along(self, vals):

@@ -167,7 +167,7 @@ class CrmStage(models.Model):
             self.probability = 100
         elif self._origin and not self._origin.is_won:
             self.probability = self._origin.probability
-        else:
+        elif self.probability == 100:
             self.probability = self._origin._get_probability_between(self.sequence)
         return super()._onchange_is_won()
 

@@ -160,6 +160,12 @@ class TestStageValues(SalesStageCase):
             form.is_won = True
             form.is_won = False
             self.assertEqual(form.probability, 50)
+        with Form(self.env["crm.stage"].with_context(default_probability=30)) as form:
+            form.name = "Called"
+            self.assertEqual(form.probability, 30)
+            form.is_won = True
+            form.is_won = False
+            self.assertTrue(0 < form.probability < 100)
 
     # Another addon's data and views
 
