@@ -191,10 +191,12 @@ stage_probability() {
     step life_oca_after check_beside_stage_probability
     begin life_oca_before template
     install life_oca_before -i crm_stage_probability
-    copy_database life_oca_before life_oca_live
     install life_oca_before -i "$ADDON"
     step life_oca_before check_beside_stage_probability
-    step life_oca_live make_live look_before
+    begin life_oca_live template
+    step life_oca_live make_live
+    install life_oca_live -i crm_stage_probability
+    step life_oca_live look_before
     install life_oca_live -i "$ADDON"
     step life_oca_live check_stage_probability_taken_over
 }
