@@ -118,62 +118,55 @@ class CrmLead(models.Model):
 
         With ``keep_probability`` in the context, one set by hand before stays.
         """
-        if self.env.context.get("keep_probability") or "automated_probability" in vals:
+        stage = self.env["crm.stage"].browse(vals.get("stage_id") or [])
+        may_be_moved = "probability" in vals and not {"team_id", "user_id", "type"}.isdisjoint(vals)
+        if (
+            self.env.context.get("keep_probability")
+            or "automated_probability" in vals
+            or not (stage._is_fixed() or (may_be_moved and not stage))
+        ):
             return super().write(vals)
-        if vals.get("stage_id"):
-            stage = self.env["crm.stage"].browse(vals["stage_id"])
-            if stage._is_fixed():
-                return self._write_stage(vals, stage)
-        elif "probability" in vals and {"team_id", "user_id", "type"} & vals.keys():
-            return self._write_probability_along(vals)
-        return super().write(vals)
-
-    def _write_stage(self, vals, stage):
-        """Write ``vals``, which name a fixed and open stage: those that enter it take its probability.
-
-        A probability in ``vals`` is set by hand, unless it is the present one or the stage's.
-        """
-        entering = self.filtered(lambda lead: lead.stage_id != stage)
-        following, following_vals = self, vals
-        if "probability" in vals:
-            probability = vals["probability"]
-            following = entering.filtered(
-                lambda lead: lead._is_sent_back(probability) or is_same(probability, stage.probability)
-            )
-            following_vals = {name: value for name, value in vals.items() if name != "probability"}
-        by_hand = self - following
-        taking = (entering - by_hand).filtered(
-            lambda lead: lead._can_take_probability(stage, vals.get("active", lead.active))
-        )
-        if by_hand:
-            super(CrmLead, by_hand).write(vals)
-            (by_hand & entering)._set_automated_probability()
+        # sudo: the write may take the opportunities out of the writer's sight
+        stages_before = {lead: lead.stage_id for lead in self.sudo()}
+        following = self._filter_following(vals, stage)
+        taking = following._filter_taking(vals, stage)
+        if by_hand := self - following:
+            super(CrmLead, by_hand.with_context(keep_probability=True)).write(vals)
+            entered = by_hand.sudo().filtered(lambda lead: lead.stage_id != stages_before[lead])
+            entered._set_automated_probability()
         if following:
-            super(CrmLead, following.with_context(crm_stage_entered_ids=taking.ids)).write(following_vals)
+            others = {name: value for name, value in vals.items() if name != "probability"}
+            super(CrmLead, following.with_context(crm_stage_entered_ids=taking.ids)).write(others)
             # Another addon may have written the probability along, as OCA's crm_stage_probability does.
-            # sudo: the same write may have taken the opportunities out of the writer's sight
             taking.sudo().filtered(lambda lead: not lead.is_automated_probability)._take_stage_probability()
         return True
 
-    def _write_probability_along(self, vals):
-        """Write ``vals``: a probability, and what may let Odoo compute another stage.
+    def _filter_following(self, vals, stage):
+        """:return: those that ``vals`` set no probability of by hand: they tell none, or what a form sends back
 
-        A probability that is the present one does not stand in the way of the new stage's.
+        :param stage: fixed one that ``vals`` name; none where Odoo may compute another one
         """
-        sent_back = self.filtered(
-            lambda lead: lead.stage_id._is_fixed() and lead._is_sent_back(vals["probability"])
+        if "probability" not in vals:
+            return self
+        probability = vals["probability"]
+        if not stage:
+            return self.filtered(lambda lead: lead.stage_id._is_fixed() and lead._is_sent_back(probability))
+        return self.filtered(
+            lambda lead: (
+                lead.stage_id != stage
+                and (lead._is_sent_back(probability) or is_same(probability, stage.probability))
+            )
         )
-        by_hand = self - sent_back
-        # sudo: a new salesperson or team may take the opportunities out of the writer's sight
-        stages = {lead: lead.stage_id for lead in by_hand.sudo()}
-        if sent_back:
-            others = {name: value for name, value in vals.items() if name != "probability"}
-            super(CrmLead, sent_back).write(others)
-        if by_hand:
-            super(CrmLead, by_hand.with_context(keep_probability=True)).write(vals)
-        entered = by_hand.sudo().filtered(lambda lead: lead.stage_id != stages[lead])
-        entered._set_automated_probability()
-        return True
+
+    def _filter_taking(self, vals, stage):
+        """:return: those that enter ``stage``, if any, by ``vals``, and take its probability"""
+        return self.filtered(
+            lambda lead: (
+                stage
+                and lead.stage_id != stage
+                and lead._can_take_probability(stage, vals.get("active", lead.active))
+            )
+        )
 
     def _is_sent_back(self, probability):
         """:return: whether ``probability`` is what it is already, or an empty cell"""
@@ -188,10 +181,11 @@ class CrmLead(models.Model):
     def _compute_stage_id(self):
         """Those that enter a fixed stage this way (salesperson, team, stage) take its probability, too."""
         stages = {lead: lead.stage_id for lead in self}
-        super()._compute_stage_id()
+        res = super()._compute_stage_id()
         if not self.env.context.get("keep_probability"):
             entered = self.filtered(lambda lead: lead.stage_id != stages[lead] and (lead.id or stages[lead]))
             entered._take_stage_probability()
+        return res
 
     @api.onchange("stage_id")
     def _onchange_stage_id_probability(self):
@@ -226,18 +220,20 @@ class CrmLead(models.Model):
 
     def _compute_probabilities(self):
         """On entering a stage, one set by hand before follows the automated one again."""
-        super()._compute_probabilities()
+        res = super()._compute_probabilities()
         entered_ids = self.env.context.get("crm_stage_entered_ids", ())
         by_hand = self.filtered(lambda lead: lead.id in entered_ids and not lead.is_automated_probability)
         for lead in by_hand:
             lead.probability = lead.automated_probability
         by_hand.modified(["probability"])
+        return res
 
     def _compute_is_automated_probability(self):
         """A stage's own is automated, too, though OCA's crm_stage_probability takes it for set by hand."""
-        super()._compute_is_automated_probability()
+        res = super()._compute_is_automated_probability()
         for lead in self.filtered(lambda lead: lead.stage_id._is_fixed()):
             lead.is_automated_probability = is_same(lead.probability, lead.automated_probability)
+        return res
 
     def _set_automated_probability(self):
         """Have the probability that the stage gives beside the one just set by hand, in the same UPDATE."""
