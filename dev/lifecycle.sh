@@ -227,6 +227,7 @@ check_web() {
 }
 
 prepare
+rm -rf -- "$OTHERS"
 start_cluster
 provide_template
 provide_bare

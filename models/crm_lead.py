@@ -142,7 +142,7 @@ class CrmLead(models.Model):
         return True
 
     def _filter_following(self, vals, stage):
-        """:return: those that ``vals`` set no probability of by hand: they tell none, or what a form sends back
+        """:return: those that ``vals`` set no probability of by hand: none is told, or what a form sends back
 
         :param stage: fixed one that ``vals`` name; none where Odoo may compute another one
         """
