@@ -1,6 +1,12 @@
 """Installing into a new database adopts Odoo's default stages; a live one is left as it is."""
 
-from odoo.tools import SQL
+from lxml import etree
+
+from odoo.modules.module import Manifest
+from odoo.tools import SQL, file_open
+from odoo.tools.sql import column_exists
+
+from odoo.addons.base.models.ir_model import MODULE_UNINSTALL_FLAG
 
 # Odoo's untouched defaults, and the stage of ours that takes each of them over.
 # "Proposition" is Odoo's word for the customer having a quotation in hand.
@@ -11,12 +17,21 @@ ADOPTED_STAGES = {
     "stage_lead4": ("Won", "stage_closed"),
 }
 
+# Odoo's addons that have opportunities in their demo data
+DEMO_MODULES = ("crm", "website_crm_partner_assign")
+
 
 def pre_init_hook(env):
     """Keep existing stages on Odoo's scoring, and hand over its defaults when nothing lives in them."""
     # Created here, not by the ORM: its default ("fixed") is for stages to come, not for the customer's.
     env.cr.execute(SQL("ALTER TABLE crm_stage ADD COLUMN IF NOT EXISTS probability_mode varchar"))
-    env.cr.execute(SQL("UPDATE crm_stage SET probability_mode = 'predictive' WHERE probability_mode IS NULL"))
+    # With OCA's crm_stage_probability, stages have a probability, which those with "on_change" give.
+    mode = (
+        SQL("CASE WHEN on_change THEN 'fixed' ELSE 'predictive' END")
+        if column_exists(env.cr, "crm_stage", "on_change")
+        else SQL("'predictive'")
+    )
+    env.cr.execute(SQL("UPDATE crm_stage SET probability_mode = %s WHERE probability_mode IS NULL", mode))
     env.cr.execute(SQL("ALTER TABLE crm_stage ALTER COLUMN probability_mode SET NOT NULL"))
     if _is_untouched(env):
         _adopt_odoo_stages(env)
@@ -31,8 +46,9 @@ def post_init_hook(env):
         stages.invalidate_recordset(["active"])
         _suggest_probabilities(env)
         env.ref("crm_sales_stage.crm_stage_setup_todo").state = "open"
-        return
-    env["crm.lead"]._place_demo_opportunities()
+    else:
+        env["crm.lead"]._place_demo_opportunities()
+    env["crm.stage"].init()  # the defaults of the database, for the pipeline as it is now
 
 
 def uninstall_hook(env):
@@ -43,7 +59,9 @@ def uninstall_hook(env):
     unused = stages._get_default_stages().filtered(lambda stage: not stage.active)
     leads = env["crm.lead"].with_context(active_test=False)
     unused -= leads.search([("stage_id", "in", unused.ids)]).stage_id
-    unused.unlink()
+    env["ir.actions.server"].search([("crm_stage_id", "in", unused.ids)])._remove_with_scheduled()
+    # Conditions go with the addon: they do not hold stages any more.
+    unused.with_context(**{MODULE_UNINSTALL_FLAG: True}).unlink()
     # Without our external ids the other stages are the customer's own records, which uninstalling keeps.
     # So are the tag and the type of technical visits, which meetings and activities bear.
     kept = ("crm.stage", "calendar.event.type", "mail.activity.type")
@@ -66,11 +84,12 @@ def _is_untouched(env):
                  WHERE NOT EXISTS (
                     SELECT 1
                       FROM ir_model_data data
-                      JOIN ir_module_module module ON module.name = data.module
                      WHERE data.model = 'crm.lead' AND data.res_id = lead.id
+                       AND data.module || '.' || data.name = ANY(%s)
                  )
             )
-            """
+            """,
+            _get_demo_external_ids(),
         )
     )
     if env.cr.fetchone()[0]:
@@ -85,6 +104,18 @@ def _is_untouched(env):
         stage.name == delivered.get(stage.id) and stage.write_uid.id == env.uid and not stage.team_ids
         for stage in stages
     )
+
+
+def _get_demo_external_ids():
+    """:return: complete external ids of the opportunities in Odoo's own demo data, as its files tell them"""
+    external_ids = []
+    for module in DEMO_MODULES:
+        manifest = Manifest.for_addon(module, display_warning=False)
+        for path in manifest["demo"] if manifest else ():
+            with file_open(f"{module}/{path}", "rb") as file:
+                names = etree.parse(file).xpath("//record[@model='crm.lead']/@id")
+            external_ids += [f"{module}.{name}" for name in names]
+    return external_ids
 
 
 def _is_adopted(env):

@@ -6,6 +6,8 @@ Each step takes the environment and the path of a file that hands what was found
 import json
 from pathlib import Path
 
+from lxml import etree
+
 from odoo import Command
 from odoo.tools import SQL, float_compare
 
@@ -297,6 +299,80 @@ def check_five(env, state):
         expect_equal(lead.probability, lead.stage_id.probability, f"probability of {lead.name}")
     expect_equal(env.ref("crm_sales_stage.crm_stage_setup_todo").state, "done", "no set-up is offered")
     check_automations(env)
+
+
+def check_stages_of_others(env, state):
+    """Stages that came while only Odoo CRM was loaded are as usable as others."""
+    stages = env["crm.stage"].search([("name", "in", ["survey", "measuring", "signed", "called"])])
+    expect_equal(
+        set(stages.mapped("name")), {"survey", "measuring", "called", "signed"}, "columns of another addon"
+    )
+    for stage in stages:
+        expect(stage.probability and stage.probability_mode == "fixed", f"{stage.name} has values")
+        lead = env["crm.lead"].create({"name": "Theirs", "type": "opportunity", "stage_id": stage.id})
+        expect_equal(
+            lead.probability, 100 if stage.is_won else stage.probability, f"probability in {stage.name}"
+        )
+    defaults = dict(
+        env.execute_query(
+            SQL(
+                "SELECT column_name::text, column_default::text FROM information_schema.columns"
+                " WHERE table_name = 'crm_stage' AND column_default IS NOT NULL"
+            )
+        )
+    )
+    expect({"active", "probability", "probability_mode"} <= defaults.keys(), f"defaults are kept: {defaults}")
+    env.cr.rollback()
+
+
+def check_beside_stage_probability(env, state):
+    """OCA's addon, which came before or after, leaves the five what they are; there is one probability."""
+    stages = env["crm.stage"]._get_default_stages()
+    expect_equal(
+        [
+            (stage.name, stage.probability, stage.probability_mode)
+            for stage in stages.with_context(lang="en_US")
+        ],
+        [(name, probability, "fixed") for name, _french, probability in STAGES.values()],
+        "stages",
+    )
+    check_one_probability(env)
+    lead = env["crm.lead"].create({"name": "x", "type": "opportunity", "stage_id": stages[2].id})
+    expect_equal((lead.probability, lead.probability_source), (50, "stage"), "created in a column")
+    lead.probability = 33
+    lead.stage_id = stages[1]
+    expect_equal((lead.probability, lead.probability_source), (25, "stage"), "moved")
+    lead.write({"stage_id": stages[3].id, "probability": 61})
+    expect_equal((lead.probability, lead.automated_probability), (61, 75), "moved and set by hand")
+    expect_equal(env["crm.stage"].create({"name": "New one"}).probability > 10, True, "another stage")
+    env.cr.rollback()
+
+
+def check_one_probability(env):
+    for view_type in ("form", "list", "search"):
+        arch = etree.fromstring(env["crm.stage"].get_view(view_type=view_type)["arch"])
+        expect_equal(len(arch.xpath("//field[@name='probability']")), 1, f"probabilities in the {view_type}")
+        expect_equal(len(arch.xpath("//field[@name='on_change']")), 0, f"switches in the {view_type}")
+
+
+def check_stage_probability_taken_over(env, state):
+    """Stages that OCA's addon gave a probability keep it; nothing of the customer's has changed."""
+    compare_rows({"crm_lead": load(state)["live"]["crm_lead"]}, get_rows(env, ["crm_lead"]))
+    for number, probability in enumerate((10, 30, 70, 100), 1):
+        stage = env.ref(f"crm.stage_lead{number}")
+        expect_equal((stage.probability, stage.probability_mode), (probability, "fixed"), stage.name)
+    measured = env["crm.stage"].search([("name", "=", "Measured")])
+    expect_equal(measured.probability_mode, "predictive", "mode of a stage without")
+    check_one_probability(env)
+
+
+def remove_dates(env, state):
+    """An opportunity made by SQL may have no date at all."""
+    env.cr.execute(
+        "UPDATE crm_lead SET create_date = NULL, date_last_stage_update = NULL"
+        " WHERE id = (SELECT res_id FROM ir_model_data WHERE module = 'delivered' AND model = 'crm.lead')"
+    )
+    env.cr.commit()
 
 
 def check_automations(env):

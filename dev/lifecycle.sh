@@ -3,11 +3,20 @@
 # shellcheck source=lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
+OTHERS=$STATE/lifecycle_addons
+
+# Usage: configure <database>; with the addons of others that this check writes
+configure() {
+    write_config "$1" 0
+    mkdir -p -- "$OTHERS"
+    sed -i "s|^addons_path = .*|&,$RUNTIME/state/lifecycle_addons|" "$CONFIG"
+}
+
 # Usage: step <database> <function of lifecycle.py>...
 step() {
     local database=$1 name
     shift
-    write_config "$database" 0
+    configure "$database"
     for name in "$@"; do
         echo "    $database: $name"
         echo "import sys; sys.path.insert(0, '$RUNTIME/addons/$ADDON/dev'); import lifecycle;" \
@@ -20,7 +29,7 @@ step() {
 install() {
     local database=$1
     shift
-    write_config "$database" 0
+    configure "$database"
     odoo_task -c "$CONFIG" "$@" >/dev/null
 }
 
@@ -67,6 +76,144 @@ live_database() {
     step life_live check_again
 }
 
+# Usage: write_addon <name> <manifest's entries> [<file> <content>]...
+write_addon() {
+    local folder=$OTHERS/$1 file
+    mkdir -p -- "$folder"
+    echo "{'name': '$1', 'version': '19.0.1.0.0', 'depends': ['crm'], 'license': 'LGPL-3', $2}" >"$folder/__manifest__.py"
+    touch -- "$folder/__init__.py"
+    shift 2
+    while (($#)); do
+        file=$folder/$1
+        mkdir -p -- "$(dirname -- "$file")"
+        printf '%s\n' "$2" >"$file"
+        shift 2
+    done
+}
+
+# Usage: write_stage_pack <record>...
+write_stage_pack() {
+    write_addon stage_pack "'author': 'Somebody', 'data': ['stages.xml']" stages.xml "<odoo noupdate=\"1\">$*</odoo>"
+}
+
+stage_record() {
+    echo "<record id=\"$1\" model=\"crm.stage\"><field name=\"name\">$1</field><field name=\"sequence\">$2</field>${3:-}</record>"
+}
+
+# Another addon that depends on Odoo CRM alone brings stages in its data, while only Odoo CRM is loaded.
+stages_of_others() {
+    local first second third
+    first=$(stage_record survey 6)
+    second="$(stage_record measuring 6)$(stage_record signed 80 '<field name="is_won" eval="True"/>')"
+    third=$(stage_record called 7)
+    begin life_stages template
+    install life_stages -i "$ADDON"
+    write_stage_pack "$first"
+    install life_stages -i stage_pack
+    write_stage_pack "$first$second"
+    install life_stages -u stage_pack
+    write_stage_pack "$first$second$third"
+    install life_stages -u crm
+    step life_stages check_stages_of_others
+    install life_stages -u "$ADDON"
+    step life_stages check_stages_of_others
+}
+
+# What OCA's addon of this name brings, as far as it meets ours
+write_stage_probability() {
+    local number data="" probabilities=(10 30 70 100)
+    for number in 1 2 3 4; do
+        data+="<record id=\"crm.stage_lead$number\" model=\"crm.stage\" forcecreate=\"False\">"
+        data+="<field name=\"on_change\" eval=\"True\"/>"
+        data+="<field name=\"probability\">${probabilities[number - 1]}</field></record>"
+    done
+    write_addon crm_stage_probability "'author': 'OCA', 'data': ['views.xml', 'stages.xml']" \
+        __init__.py "from . import models" \
+        stages.xml "<odoo noupdate=\"1\">$data</odoo>" \
+        views.xml '<odoo>
+    <record id="search" model="ir.ui.view">
+        <field name="name">search</field><field name="model">crm.stage</field>
+        <field name="inherit_id" ref="crm.crm_lead_stage_search"/>
+        <field name="arch" type="xml"><field name="sequence" position="after"><field name="probability"/></field></field>
+    </record>
+    <record id="list" model="ir.ui.view">
+        <field name="name">list</field><field name="model">crm.stage</field>
+        <field name="inherit_id" ref="crm.crm_stage_tree"/>
+        <field name="arch" type="xml"><field name="name" position="after"><field name="probability"/></field></field>
+    </record>
+    <record id="form" model="ir.ui.view">
+        <field name="name">form</field><field name="model">crm.stage</field>
+        <field name="inherit_id" ref="crm.crm_stage_form"/>
+        <field name="arch" type="xml">
+            <field name="team_count" position="after">
+                <group name="probability">
+                    <field name="on_change"/><field name="probability" invisible="not on_change"/>
+                </group>
+            </field>
+        </field>
+    </record>
+</odoo>' \
+        models.py 'from odoo import api, fields, models
+
+
+class CrmStage(models.Model):
+    _inherit = "crm.stage"
+
+    probability = fields.Float(required=True, default=10.0)
+    on_change = fields.Boolean("Change Probability Automatically")
+
+
+class CrmLead(models.Model):
+    _inherit = "crm.lead"
+
+    probability = fields.Float(default=lambda self: self._stage_find().probability)
+
+    @api.depends("probability", "automated_probability")
+    def _compute_is_automated_probability(self):
+        own = self.filtered(lambda lead: lead.probability == lead.stage_id.probability)
+        own.is_automated_probability = False
+        super(CrmLead, self - own)._compute_is_automated_probability()
+
+    def write(self, vals):
+        stage = self.env["crm.stage"].browse(vals.get("stage_id") or [])
+        if stage.on_change and "probability" not in vals:
+            vals["probability"] = stage.probability
+        return super().write(vals)'
+}
+
+stage_probability() {
+    write_stage_probability
+    begin life_oca_after template
+    install life_oca_after -i "$ADDON"
+    install life_oca_after -i crm_stage_probability
+    step life_oca_after check_beside_stage_probability
+    install life_oca_after -u "crm_stage_probability,$ADDON"
+    step life_oca_after check_beside_stage_probability
+    begin life_oca_before template
+    install life_oca_before -i crm_stage_probability
+    install life_oca_before -i "$ADDON"
+    step life_oca_before check_beside_stage_probability
+    begin life_oca_live template
+    step life_oca_live make_live
+    install life_oca_live -i crm_stage_probability
+    step life_oca_live look_before
+    install life_oca_live -i "$ADDON"
+    step life_oca_live check_stage_probability_taken_over
+}
+
+# Opportunities that a customer's own module delivers are no demo.
+delivered_database() {
+    write_addon delivered "'data': ['leads.xml'], 'author': ''" leads.xml "<odoo><record id=\"lead\" model=\"crm.lead\">
+        <field name=\"name\">Delivered</field><field name=\"type\">opportunity</field>
+        <field name=\"stage_id\" ref=\"crm.stage_lead2\"/><field name=\"probability\">42</field></record></odoo>"
+    begin life_delivered template
+    configure life_delivered
+    odoo -c "$CONFIG" -i delivered --stop-after-init --no-http --log-level=critical
+    step life_delivered remove_dates look_before
+    install life_delivered -i "$ADDON"
+    step life_delivered check_untouched
+}
+
 # The pipeline's page, after the addon is gone
 check_web() {
     local port
@@ -80,6 +227,7 @@ check_web() {
 }
 
 prepare
+rm -rf -- "$OTHERS"
 start_cluster
 provide_template
 provide_bare
@@ -87,4 +235,7 @@ new_database life_demo template
 new_database life_bare bare
 live_database
 check_web
+stages_of_others
+stage_probability
+delivered_database
 say "Installed, updated, uninstalled and installed again: nothing is lost, nothing is left"

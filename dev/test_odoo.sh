@@ -57,9 +57,25 @@ run_pytest() {
     return "$status"
 }
 
+# As Odoo runs them: after loading the addon that they belong to, when ours is in the database, but not loaded yet
+run_at_install() {
+    local log=$RUNTIME/state/odoo_at_install.log tags
+    say "Odoo's at_install tests with the addon in the database (log: $STATE/odoo_at_install.log)"
+    copy_database odoo_fixed odoo_at_install
+    write_config odoo_at_install "$(free_port 8369)"
+    tags=$(printf ',at_install/%s' "${suites[@]}")
+    odoo -c "$CONFIG" -u crm --test-tags "${tags#,}" --stop-after-init >"$log" 2>&1 || die "Odoo failed; see the log"
+    grep -oE '[0-9]+ failed, [0-9]+ error\(s\) of [0-9]+ tests' "$log"
+    grep -qE ' 0 failed, 0 error\(s\) of [1-9][0-9]* tests' "$log" || {
+        grep -E ' (FAIL|ERROR): ' "$log"
+        die "at_install tests of Odoo fail"
+    }
+}
+
 prepare
 start_cluster
 provide_databases
+run_at_install
 for database in odoo_plain odoo_predictive odoo_fixed; do
     run_suites "$database"
 done

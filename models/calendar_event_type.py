@@ -2,7 +2,8 @@ from odoo import api, models
 
 
 class CalendarEventType(models.Model):
-    _inherit = "calendar.event.type"
+    _name = "calendar.event.type"
+    _inherit = ["calendar.event.type", "crm.stage.condition.value"]
 
     @api.model
     def _provide_technical_visit(self):

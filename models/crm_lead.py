@@ -3,7 +3,7 @@ from markupsafe import Markup
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
-from odoo.tools import SQL
+from odoo.tools import SQL, float_compare
 
 # Stored fields that `_update_probabilities_of_stages` computes in SQL, and what they weigh
 WEIGHTED_REVENUES = {
@@ -13,9 +13,22 @@ WEIGHTED_REVENUES = {
 }
 
 
+def is_empty(value):
+    """:return: whether ``value`` is what an empty cell of an imported file comes as, unlike 0"""
+    return value is False or value is None
+
+
+def is_same(probability, other):
+    """:return: whether two percentages are the same one for Odoo, which looks at two decimals"""
+    return not float_compare(probability or 0, other or 0, 2)
+
+
 class CrmLead(models.Model):
     _name = "crm.lead"
     _inherit = ["crm.lead", "crm.stage.trigger.mixin"]
+
+    # Without the default of OCA's crm_stage_probability, which is the first stage's whatever the stage is.
+    probability = fields.Float(default=None)
 
     probability_source = fields.Selection(
         [("stage", "From the stage"), ("scoring", "Predictive scoring"), ("manual", "Set by hand")],
@@ -50,41 +63,189 @@ class CrmLead(models.Model):
             else:
                 lead.probability_source = "stage" if lead.stage_gives_probability else "scoring"
 
+    # ------------------------------------------------------------------
+    # Entering a stage
+    # ------------------------------------------------------------------
+
+    @api.model
+    def default_get(self, fields):
+        """Nothing starts in an archived stage, by a default of the user's or of a column's neither."""
+        values = super().default_get(fields)
+        if self._is_archived_stage(values.get("stage_id")):
+            del values["stage_id"]
+        return values
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Opportunities start in a stage of the pipeline, with its probability unless another one is given.
+
+        One that is told an archived stage comes to the first stage of its team, as one that is told none.
+        """
+        given_by_default = self.default_get(["probability"])
+        vals_list = [{**given_by_default, **self._drop_unusable_values(vals)} for vals in vals_list]
+        if not any("probability" in vals for vals in vals_list):
+            return super().create(vals_list)
+        with_given = super(CrmLead, self.with_context(keep_probability=True)).create(vals_list)
+        leads = with_given.with_env(self.env)
+        given_ids = [lead.id for lead, vals in zip(leads, vals_list, strict=True) if "probability" in vals]
+        leads.browse(given_ids)._set_automated_probability()
+        return leads
+
+    @api.model
+    def _drop_unusable_values(self, vals):
+        """:return: ``vals`` without an archived stage, and without a probability that is an empty cell"""
+        unusable = {"stage_id"} if self._is_archived_stage(vals.get("stage_id")) else set()
+        if is_empty(vals.get("probability", 0)):
+            unusable.add("probability")
+        return {name: value for name, value in vals.items() if name not in unusable} if unusable else vals
+
+    @api.model
+    def _is_archived_stage(self, stage_id):
+        return bool(stage_id) and not self.env["crm.stage"].browse(stage_id).active
+
     def write(self, vals):
         """Opportunities that enter a fixed stage take its probability, one set by hand before included.
 
+        They do so in the same write when it names the stage, and with the stage when Odoo computes it (see
+        ``_compute_stage_id``). A probability that is written along is set by hand, unless it is the present
+        one, which a form sends back.
+
         With ``keep_probability`` in the context, one set by hand before stays.
         """
-        if not {"stage_id", "team_id", "type"} & vals.keys() or self.env.context.get("keep_probability"):
+        stage = self.env["crm.stage"].browse(vals.get("stage_id") or [])
+        may_be_moved = "probability" in vals and not {"team_id", "user_id", "type"}.isdisjoint(vals)
+        if (
+            self.env.context.get("keep_probability")
+            or "automated_probability" in vals
+            or not (stage._is_fixed() or (may_be_moved and not stage))
+        ):
             return super().write(vals)
-        stages_before = {lead: lead.stage_id for lead in self}
-        res = super().write(vals)
-        entered = self.filtered(lambda lead: lead.stage_id != stages_before[lead])
-        entered._take_stage_probability(keep_probability="probability" in vals)
+        # sudo: the write may take the opportunities out of the writer's sight
+        stages_before = {lead: lead.stage_id for lead in self.sudo()}
+        following = self._filter_following(vals, stage)
+        taking = following._filter_taking(vals, stage)
+        if by_hand := self - following:
+            super(CrmLead, by_hand.with_context(keep_probability=True)).write(vals)
+            entered = by_hand.sudo().filtered(lambda lead: lead.stage_id != stages_before[lead])
+            entered._set_automated_probability()
+        if following:
+            others = {name: value for name, value in vals.items() if name != "probability"}
+            super(CrmLead, following.with_context(crm_stage_entered_ids=taking.ids)).write(others)
+            # Another addon may have written the probability along, as OCA's crm_stage_probability does.
+            taking.sudo().filtered(lambda lead: not lead.is_automated_probability)._take_stage_probability()
+        return True
+
+    def _filter_following(self, vals, stage):
+        """:return: those that ``vals`` set no probability of by hand: none is told, or what a form sends back
+
+        :param stage: fixed one that ``vals`` name; none where Odoo may compute another one
+        """
+        if "probability" not in vals:
+            return self
+        probability = vals["probability"]
+        if not stage:
+            return self.filtered(lambda lead: lead.stage_id._is_fixed() and lead._is_sent_back(probability))
+        return self.filtered(
+            lambda lead: (
+                lead.stage_id != stage
+                and (lead._is_sent_back(probability) or is_same(probability, stage.probability))
+            )
+        )
+
+    def _filter_taking(self, vals, stage):
+        """:return: those that enter ``stage``, if any, by ``vals``, and take its probability"""
+        return self.filtered(
+            lambda lead: (
+                stage
+                and lead.stage_id != stage
+                and lead._can_take_probability(stage, vals.get("active", lead.active))
+            )
+        )
+
+    def _is_sent_back(self, probability):
+        """:return: whether ``probability`` is what it is already, or an empty cell"""
+        return is_empty(probability) or is_same(probability, self.probability)
+
+    def _can_take_probability(self, stage, active):
+        """:return: whether an opportunity keeps its outcome at the probability of ``stage``: archived at 0%
+        means lost
+        """
+        return bool(active or (self.probability and stage.probability))
+
+    def _compute_stage_id(self):
+        """Those that enter a fixed stage this way (salesperson, team, stage) take its probability, too."""
+        stages = {lead: lead.stage_id for lead in self}
+        res = super()._compute_stage_id()
+        if not self.env.context.get("keep_probability"):
+            entered = self.filtered(lambda lead: lead.stage_id != stages[lead] and (lead.id or stages[lead]))
+            entered._take_stage_probability()
         return res
 
-    def _take_stage_probability(self, keep_probability=False):
-        """Set the probability of the fixed stage that these opportunities entered, where Odoo did not.
+    @api.onchange("stage_id")
+    def _onchange_stage_id_probability(self):
+        """Show what saving will give: the probability of the stage, or the present one back in its own."""
+        if not self._origin:
+            return
+        if self.stage_id != self._origin.stage_id:
+            self._take_stage_probability()
+        else:
+            self.automated_probability = self._origin.automated_probability
+            self.probability = self._origin.probability
 
-        Odoo's own computation did it for those that followed their previous stage. Lost ones stay lost.
+    def _take_stage_probability(self):
+        """Let those in a fixed stage have its probability now, not one set by hand; lost ones stay lost.
 
-        :param bool keep_probability: leave the probability itself, which was written along with the stage
+        It is part of the computation of their stage: nothing is written by itself, nobody's rights matter.
         """
-        by_stage = self.filtered(
-            lambda lead: (
-                lead.stage_id.probability_mode == "fixed"
-                and not lead.stage_id.is_won
-                and lead.won_status == "pending"
-                # archived at 0% would mean lost
-                and (lead.active or lead.stage_id.probability)
-            )
-        ).grouped("stage_id")
-        names = ["automated_probability"] if keep_probability else ["automated_probability", "probability"]
-        for stage, leads in by_stage.items():
-            values = dict.fromkeys(names, stage.probability)
-            leads = leads.filtered_domain(Domain.OR([(name, "!=", value)] for name, value in values.items()))
-            if leads:
-                leads.write(values)
+        leads = self.filtered(
+            lambda lead: lead.stage_id._is_fixed() and lead._can_take_probability(lead.stage_id, lead.active)
+        )
+        names = ["automated_probability", "probability"]
+        # In a form, or asked for by the computation of the probability itself: that goes on with this one.
+        computing = leads & self.env.protected(self._fields["probability"])
+        unsaved = leads.filtered(lambda lead: not lead.id)
+        for lead in computing | unsaved:
+            lead.update(dict.fromkeys(names, lead.stage_id.probability))
+        leads.modified(names)
+        leads -= computing | unsaved
+        for name in names:
+            self.env.add_to_compute(leads._fields[name], leads)
+        leads.with_context(crm_stage_entered_ids=frozenset(leads.ids))._recompute_recordset(names)
+
+    def _compute_probabilities(self):
+        """On entering a stage, one set by hand before follows the automated one again."""
+        res = super()._compute_probabilities()
+        entered_ids = self.env.context.get("crm_stage_entered_ids", ())
+        by_hand = self.filtered(lambda lead: lead.id in entered_ids and not lead.is_automated_probability)
+        for lead in by_hand:
+            lead.probability = lead.automated_probability
+        by_hand.modified(["probability"])
+        return res
+
+    def _compute_is_automated_probability(self):
+        """A stage's own is automated, too, though OCA's crm_stage_probability takes it for set by hand."""
+        res = super()._compute_is_automated_probability()
+        for lead in self.filtered(lambda lead: lead.stage_id._is_fixed()):
+            lead.is_automated_probability = is_same(lead.probability, lead.automated_probability)
+        return res
+
+    def _set_automated_probability(self):
+        """Have the probability that the stage gives beside the one just set by hand, in the same UPDATE."""
+        # sudo: the write that this is part of may have taken the opportunities out of the writer's sight
+        leads = self.sudo().filtered(lambda lead: lead.stage_id._is_fixed() and lead.won_status == "pending")
+        field = self._fields["automated_probability"]
+        with self.env.protecting([field], leads):
+            for stage, in_stage in leads.grouped("stage_id").items():
+                in_stage.automated_probability = stage.probability
+        leads.modified([field.name])
+
+    def _leave_won(self):
+        """Open won opportunities whose stage is won no longer."""
+        active = self.filtered("active")
+        active._compute_probabilities()
+        archived = self - active
+        archived.modified(["stage_id"])
+        archived._take_stage_probability()
 
     @api.model
     def _place_demo_opportunities(self):
@@ -329,7 +490,11 @@ class CrmLead(models.Model):
         :return: percentage by opportunity id, for those whose stage gives its own
         """
         if not batch_mode:
-            return {lead.id: lead.stage_id.probability for lead in self if lead.stage_id._gives_probability()}
+            return {
+                lead.id: lead.stage_id._get_probability()
+                for lead in self
+                if lead.stage_id._gives_probability()
+            }
         groups = self._read_group(
             [
                 ("id", "in", self.ids),
@@ -340,7 +505,7 @@ class CrmLead(models.Model):
             ["stage_id"],
             ["id:array_agg"],
         )
-        return {lead_id: stage.probability for stage, lead_ids in groups for lead_id in lead_ids}
+        return {lead_id: stage._get_probability() for stage, lead_ids in groups for lead_id in lead_ids}
 
     def _update_automated_probabilities(self):
         """Odoo's nightly job leaves weighted revenues stale: set those of fixed stages right after it."""

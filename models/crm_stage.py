@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import RedirectWarning, UserError, ValidationError
 from odoo.fields import Domain
+from odoo.tools import SQL
 
 # The stages this addon delivers, in the order of a sale: external id and English name, as in the data
 DEFAULT_STAGES = {
@@ -11,15 +12,28 @@ DEFAULT_STAGES = {
     "stage_closed": "Won / Lost",
 }
 
+# Of open stages that are created by SQL, or while only Odoo CRM is loaded
+DATABASE_PROBABILITY = 50
+
+# What an empty cell of an import does not change, and the values that it comes as
+EMPTY_VALUES = {
+    "probability": (False, None),
+    "probability_mode": (False, None),
+    "active": (None,),
+    "ask_outcome": (None,),
+}
+
 # Won or lost opportunities that a suggested probability must rest on
 MIN_SUGGESTION_BASIS = 20
 
 
 class CrmStage(models.Model):
-    _inherit = "crm.stage"
+    _name = "crm.stage"
+    _inherit = ["crm.stage", "crm.stage.condition.value"]
 
     probability = fields.Float(
         digits=(5, 2),
+        default=None,  # OCA's crm_stage_probability has one
         aggregator="avg",
         help="Chance of winning, in percent (0 to 100), that an opportunity gets on entering this stage. "
         "A won stage is always at 100%.",
@@ -101,6 +115,25 @@ class CrmStage(models.Model):
         "The probability of a stage must be between 0% and 100%.",
     )
 
+    def init(self):
+        """Let the database fill our columns where our code is not there to do it.
+
+        An update of Odoo CRM, or of an addon that depends on it alone, creates stages before this addon is
+        loaded.
+        """
+        self.env.cr.execute(
+            SQL(
+                """
+                ALTER TABLE crm_stage
+                    ALTER COLUMN active SET DEFAULT true,
+                    ALTER COLUMN probability SET DEFAULT %s,
+                    ALTER COLUMN probability_mode SET DEFAULT %s
+                """,
+                DATABASE_PROBABILITY,
+                self._default_probability_mode(),
+            )
+        )
+
     @api.model
     def _default_probability_mode(self):
         """A new stage does as the others: in a pipeline left to Odoo's scoring it is predictive too."""
@@ -132,6 +165,10 @@ class CrmStage(models.Model):
     def _onchange_is_won(self):
         if self.is_won:
             self.probability = 100
+        elif self._origin and not self._origin.is_won:
+            self.probability = self._origin.probability
+        elif self.probability == 100:
+            self.probability = self._origin._get_probability_between(self.sequence)
         return super()._onchange_is_won()
 
     @api.model_create_multi
@@ -145,8 +182,11 @@ class CrmStage(models.Model):
 
         :raise UserError: when archiving would leave somebody without an open or a won stage
         """
+        vals = self._drop_empty_values(vals)
         if not vals.get("active", True):
             self._check_not_last()
+        if not vals.get("is_won", True) and "probability" not in vals and any(self.mapped("is_won")):
+            return self._reopen(vals)
         vals = self._complete_won_values(vals)
         if not {"probability", "probability_mode", "is_won"} & vals.keys():
             res = super().write(vals)
@@ -158,6 +198,45 @@ class CrmStage(models.Model):
         changed = self.filtered(lambda stage: (stage.probability_mode, stage.probability) != before[stage])
         changed._apply_probability_to_opportunities()
         return res
+
+    def _reopen(self, vals):
+        """Write ``vals``, which make won stages open ones and tell no probability, on each of these stages.
+
+        100% was the probability of a won stage: each gets one between its neighbours', and its opportunities
+        follow.
+        """
+        reopened = self.filtered("is_won")
+        for stage in reopened:
+            probability = stage._get_probability_between(vals.get("sequence", stage.sequence))
+            stage.write({**vals, "probability": probability})
+        # Odoo has done so for the active opportunities that the user may see.
+        # sudo: a stage is shared by all companies
+        leads = self.env["crm.lead"].sudo().with_context(active_test=False)
+        leads.search([("stage_id", "in", reopened.ids), ("won_status", "=", "won")])._leave_won()
+        return (self - reopened).write(vals)
+
+    def _load_records(self, data_list, update=False):
+        """Heed what the data of OCA's crm_stage_probability, when it is installed later, tell of stages.
+
+        To other addons "crm.stage_lead2" is Odoo's Qualified, while Estimate bears this external id, too: the
+        default stages keep their probability. Elsewhere "on_change" means that a stage gives its own.
+        """
+        if self.env.context.get("install_module") not in (None, "crm_sales_stage"):
+            default_ids = self._get_default_stages().ids
+            for data in data_list:
+                xml_id = data.get("xml_id")
+                stage_id = xml_id and self.env["ir.model.data"]._xmlid_to_res_id(xml_id)
+                data["values"] = self._heed_foreign_values(data["values"], stage_id in default_ids)
+        return super()._load_records(data_list, update)
+
+    @api.model
+    def _heed_foreign_values(self, values, is_default):
+        """:return: ``values`` of another addon's data, for one of the default stages or another one"""
+        if is_default:
+            return {name: value for name, value in values.items() if name not in ("probability", "on_change")}
+        if "on_change" in values:
+            return {"probability_mode": "fixed" if values["on_change"] else "predictive", **values}
+        return values
 
     def unlink(self):
         """Archive automations whose origins are all gone: they would take opportunities from anywhere."""
@@ -190,12 +269,22 @@ class CrmStage(models.Model):
         """Nothing is lost by deleting a stage: no opportunity, and no stage that a pipeline has to have.
 
         :raise RedirectWarning: its button shows the opportunities in there, inactive ones included
-        :raise UserError: for the last open or the last won stage
+        :raise UserError: for the last open or the last won stage, and for one that scheduled actions move to
         """
         if message := self._get_holding_message():
             action = self._get_opportunities_action()
             raise RedirectWarning(message, action, self.env._("Show the Opportunities"))
         self._check_not_last()
+        self._check_not_scheduled()
+
+    @api.model
+    def _drop_empty_values(self, vals):
+        """:return: ``vals`` without those that are empty, as cells of an imported file may be"""
+        return {
+            name: value
+            for name, value in vals.items()
+            if not any(value is empty for empty in EMPTY_VALUES.get(name, ()))
+        }
 
     @api.model
     def _complete_won_values(self, vals):
@@ -205,7 +294,7 @@ class CrmStage(models.Model):
     @api.model
     def _complete_values(self, vals):
         """:return: ``vals`` of a new stage, with a probability between its neighbours' when they tell none"""
-        vals = self._complete_won_values(vals)
+        vals = self._complete_won_values(self._drop_empty_values(vals))
         if "probability" in vals or "sequence" not in vals:
             return vals
         return {"probability": self._get_probability_between(vals["sequence"]), **vals}
@@ -220,13 +309,23 @@ class CrmStage(models.Model):
         """:return: whether opportunities in this stage get their probability from it, not from scoring"""
         return self.is_won or self.probability_mode == "fixed"
 
+    def _is_fixed(self):
+        """:return: whether open opportunities get the stage's own probability on entering it"""
+        return self.probability_mode == "fixed" and not self.is_won
+
+    def _get_probability(self):
+        """:return: percentage that this stage gives, when it gives one: a won stage means 100, whatever was
+        written by SQL
+        """
+        return 100 if self.is_won else self.probability
+
     def _apply_probability_to_opportunities(self):
         """Bring the open opportunities of these stages to what their stage says now.
 
         Fixed stages: in two SQL statements, however many opportunities there are. Predictive ones: by
         Odoo's own scoring. A probability set by hand stays.
         """
-        fixed = self.filtered(lambda stage: stage.probability_mode == "fixed" and not stage.is_won)
+        fixed = self.filtered(lambda stage: stage._is_fixed())
         if fixed:
             self.env["crm.lead"]._update_probabilities_of_stages(fixed)
         predictive = self.filtered(lambda stage: stage.probability_mode == "predictive" and not stage.is_won)
@@ -235,6 +334,17 @@ class CrmStage(models.Model):
                 Domain("stage_id", "in", predictive.ids) & Domain("won_status", "=", "pending")
             )
             open_leads.modified(["stage_id"])
+
+    @api.model
+    def _get_view(self, view_id=None, view_type="form", **options):
+        """Show one probability where OCA's crm_stage_probability adds its own fields beside ours."""
+        arch, view = super()._get_view(view_id, view_type, **options)
+        if "on_change" in self._fields:
+            for node in arch.xpath("//*[@*[contains(., 'on_change')]]"):
+                node.getparent().remove(node)
+            for node in arch.xpath("//field[@name='probability']")[:-1]:
+                node.getparent().remove(node)
+        return arch, view
 
     # ------------------------------------------------------------------
     # Deleting and archiving
@@ -312,18 +422,38 @@ class CrmStage(models.Model):
             if teams or not left:
                 raise UserError(stages._get_last_stage_message(is_won, teams))
 
+    def _check_not_scheduled(self):
+        """:raise UserError: while scheduled actions move to these stages: each holds its server action"""
+        # sudo: stages are their managers', scheduled actions the administrators', who need to know which
+        jobs = self.env["ir.cron"].sudo().with_context(active_test=False)
+        if jobs := jobs.search([("crm_stage_id", "in", self.ids)]):
+            raise UserError(
+                self.env._(
+                    'Scheduled actions move opportunities to "%(stages)s": %(jobs)s. '
+                    "Have an administrator give them another stage, or delete them, first.",
+                    stages=", ".join(jobs.crm_stage_id.mapped("name")),
+                    jobs=", ".join(jobs.mapped("name")),
+                )
+            )
+
+    def _get_naming_automations(self):
+        """Automations that go along with their stage do not hold it."""
+        return super()._get_naming_automations().filtered(lambda automation: automation.stage_id not in self)
+
     def _get_teams_left_out(self, left):
-        """:return: sales teams that use these stages and none of the stages ``left``"""
-        if not all(stage.team_ids for stage in left):
-            return self.env["crm.team"]
-        if all(stage.team_ids for stage in self):
-            return self.team_ids - left.team_ids
+        """:return: sales teams that use these stages and none of the stages ``left``, in sudo"""
         # sudo: stages are shared by all companies' teams
-        return self.env["crm.team"].sudo().search([("active", "=", True)]) - left.team_ids
+        stages, left = self.sudo(), left.sudo()
+        if not all(stage.team_ids for stage in left):
+            return stages.team_ids.browse()
+        if all(stage.team_ids for stage in stages):
+            return stages.team_ids - left.team_ids
+        return stages.team_ids.search([("active", "=", True)]) - left.team_ids
 
     def _get_last_stage_message(self, is_won, teams):
-        """:return: why these stages have to stay, and what to do"""
-        names = {"stages": ", ".join(self.mapped("name")), "teams": ", ".join(teams.mapped("name"))}
+        """:return: why these stages have to stay, and what to do; only teams the user may see are named"""
+        visible = teams.sudo(False)._filtered_access("read")
+        names = {"stages": ", ".join(self.mapped("name")), "teams": ", ".join(visible.mapped("name"))}
         if is_won:
             message = self.env._(
                 'A pipeline needs a won stage: "%(stages)s" is the last one. '
@@ -336,8 +466,10 @@ class CrmStage(models.Model):
                 "Add another stage first.",
                 **names,
             )
-        if teams:
+        if visible:
             message += "\n" + self.env._("Sales teams without another one: %(teams)s", **names)
+        if hidden := len(teams) - len(visible):
+            message += "\n" + self.env._("Sales teams of other companies without another one: %s", hidden)
         return message
 
     # ------------------------------------------------------------------
@@ -362,13 +494,14 @@ class CrmStage(models.Model):
         neighbour = before.filtered(lambda stage: stage.active and stage._gives_probability())[-1:]
         return {"sequence": sequence, "probability": self._get_middle_probability(neighbour.probability)}
 
-    @api.model
     def _get_probability_between(self, sequence):
-        """:return: percentage between those of the pipeline's stages before and after this place"""
-        stages = self.search([("active", "=", True)]).filtered(lambda stage: stage._gives_probability())
+        """:return: percentage between those of the pipeline's other stages before and after this place"""
+        stages = (
+            self.search([("active", "=", True)]).filtered(lambda stage: stage._gives_probability()) - self
+        )
         before = stages.filtered(lambda stage: stage.sequence <= sequence and not stage.is_won)[-1:]
         after = stages.filtered(lambda stage: stage.sequence > sequence)[:1]
-        return self._get_middle_probability(before.probability, after.probability if after else 100)
+        return self._get_middle_probability(before.probability, after._get_probability() if after else 100)
 
     @api.model
     def _get_middle_probability(self, lower, upper=100):
@@ -431,10 +564,15 @@ class CrmStage(models.Model):
             )
         self.probability = self.suggested_probability
 
+    def _check_figures_access(self):
+        """:raise AccessError: for those who may see stages alone, as other addons let portal users do"""
+        self.check_access("read")
+        self.env["crm.stage.report"].check_access("read")
+
     def action_open_lost_here(self):
         """:return: action that shows the opportunities lost here in the last 12 months"""
         self.ensure_one()
-        self.check_access("read")
+        self._check_figures_access()
         return self.env["crm.stage.report"].action_open_leads(
             [("stage_id", "=", self.id), ("outcome", "=", "lost"), ("date_left", ">=", "-1y")],
             self.env._("Lost in %s", self.name),
@@ -443,7 +581,7 @@ class CrmStage(models.Model):
     def action_open_stays(self):
         """:return: action that shows the report of this stage"""
         self.ensure_one()
-        self.check_access("read")
+        self._check_figures_access()
         action = self.env["ir.actions.act_window"]._for_xml_id("crm_sales_stage.crm_stage_report_action")
         return {
             **action,

@@ -19,7 +19,13 @@ event AS (
     SELECT lead.id AS lead_id,
            0 AS message_id,
            lead.id * 4::bigint AS id,
-           GREATEST(lead.create_date, lead.date_conversion) AS date,
+           -- Made by SQL, it may have no date at all.
+           COALESCE(
+               GREATEST(lead.create_date, lead.date_conversion),
+               lead.date_last_stage_update,
+               lead.write_date,
+               NOW() AT TIME ZONE 'UTC'
+           ) AS date,
            'created' AS moved_by,
            FALSE AS is_stage, NULL::int AS old_stage_id, NULL::int AS new_stage_id,
            NULL::varchar AS old_stage_name, NULL::varchar AS new_stage_name,

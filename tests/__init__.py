@@ -3,14 +3,17 @@ from . import test_automation_protection
 from . import test_automation_setup
 from . import test_bad_input
 from . import test_crm_lead
+from . import test_crm_lead_entry
 from . import test_crm_stage
 from . import test_crm_stage_automation
+from . import test_crm_stage_condition_value
 from . import test_crm_stage_delete
 from . import test_crm_stage_pipeline
 from . import test_crm_stage_report
 from . import test_crm_stage_rights
 from . import test_crm_stage_setup
 from . import test_crm_stage_trigger_mixin
+from . import test_crm_stage_values
 from . import test_install
 from . import test_ir_actions_server
 from . import test_rights_matrix

@@ -661,6 +661,7 @@ class TestLine(AutomationCase):
         """In the company's language, as names of tags are not translated; one that is there is taken."""
         xml_id = "crm_sales_stage.calendar_event_type_technical_visit"
         self.env["res.lang"]._activate_lang("fr_FR")
+        self.env["crm.stage.automation"].search([("trigger", "=", "meeting_scheduled")]).unlink()
         self.visit_tag.unlink()
         self.env.company.partner_id.lang = "fr_FR"
         self.env["calendar.event.type"]._provide_technical_visit()

@@ -1,7 +1,7 @@
 from odoo.tests import tagged
 from odoo.tools import convert_file
 
-from ..hooks import post_init_hook, pre_init_hook, uninstall_hook
+from ..hooks import _get_demo_external_ids, post_init_hook, pre_init_hook, uninstall_hook
 from .common import SalesStageCase
 
 
@@ -101,6 +101,77 @@ class TestInstall(SalesStageCase):
         )
         self.env.flush_all()
         self.assertFalse(any(self.install().mapped("active")))
+
+    def test_delivered_opportunity_is_live(self):
+        """Only what Odoo's own demo files name is demo, not what other modules or imports call theirs."""
+        lead = self.create_live_opportunity()
+        lead.probability = 42
+        data = self.env["ir.model.data"].create(
+            {"module": "sale", "name": "lead_1", "model": "crm.lead", "res_id": lead.id}
+        )
+        for module in ("sale", "crm", "crm_sales_stage", "__export__", "base"):
+            with self.subTest(module=module), self.env.cr.savepoint() as savepoint:
+                data.module = module
+                self.env.flush_all()
+                self.assertFalse(any(self.install().mapped("active")))
+                self.assertEqual((lead.stage_id, lead.probability), (self.odoo_stages[1], 42))
+                self.assertEqual(self.odoo_stages[1].name, "Qualified")
+                savepoint.rollback()
+                self.env.invalidate_all()
+
+    def test_demo_opportunities_are_known_by_their_files(self):
+        external_ids = _get_demo_external_ids()
+        self.assertIn("crm.crm_case_1", external_ids)
+        self.assertTrue(all(self.env.ref(name, False) for name in external_ids if name.startswith("crm.")))
+
+    def test_opportunity_without_dates(self):
+        lead = self.create_live_opportunity()
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE crm_lead SET create_date = NULL, date_last_stage_update = NULL WHERE id = %s", [lead.id]
+        )
+        self.env.invalidate_all()
+        self.assertFalse(any(self.install().mapped("active")))
+
+    def test_defaults_of_the_database(self):
+        self.create_live_opportunity()
+        self.env.flush_all()
+        self.install()
+        self.assertEqual(self.get_database_mode(), "'predictive'::character varying")
+        self.odoo_stages.probability_mode = "fixed"
+        post_init_hook(self.env)
+        self.assertEqual(self.get_database_mode(), "'fixed'::character varying")
+
+    def get_database_mode(self):
+        self.env.cr.execute(
+            "SELECT column_default FROM information_schema.columns"
+            " WHERE table_name = 'crm_stage' AND column_name = 'probability_mode'"
+        )
+        return self.env.cr.fetchone()[0]
+
+    def test_uninstall_with_jobs_and_conditions_on_unused_stages(self):
+        self.create_live_opportunity()
+        self.env.flush_all()
+        stages = self.install()
+        self.env["ir.cron"].create(
+            {
+                "name": "Tidy",
+                "model_id": self.env["ir.model"]._get_id("crm.lead"),
+                "state": "crm_stage",
+                "crm_stage_id": stages[1].id,
+                "crm_stage_domain": "[]",
+                "interval_type": "days",
+            }
+        )
+        self.env["crm.stage.automation"].create(
+            {
+                "stage_id": self.odoo_stages[1].id,
+                "trigger": "email_sent",
+                "filter_domain": f"[('stage_id', '=', {stages[2].id})]",
+            }
+        )
+        uninstall_hook(self.env)
+        self.assertFalse(stages.exists())
 
     def test_stages_that_a_user_changed(self):
         for change in ({"name": "Prospect"}, {"fold": True}, {"sequence": 2}):

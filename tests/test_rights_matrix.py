@@ -28,13 +28,18 @@ EXTENDED = {
     "calendar.event",
     "calendar.event.type",
     "crm.lead",
+    "crm.lost.reason",
+    "crm.stage.condition.value",  # abstract
     "crm.stage.trigger.mixin",  # abstract
+    "crm.tag",
+    "crm.team",
     "ir.actions.act_window.view",
     "ir.actions.server",
     "ir.model.fields",
     "ir.module.module",
     "ir.ui.view",
     "mail.activity",
+    "mail.activity.type",
     "mail.mail",
     "mail.message",
     "mail.thread",

@@ -134,6 +134,8 @@ class CrmStageDeleteWizard(models.TransientModel):
         """:raise UserError: unless all opportunities of the stages can go to the chosen stage"""
         self.stage_ids.check_access("unlink")
         self.stage_ids._check_not_last()
+        self.stage_ids._check_not_scheduled()
+        self.stage_ids._check_not_in_condition()
         if self.obstacle:
             raise UserError(self.obstacle)
         if self.opportunity_count and self.target_stage_id not in self.target_stage_ids:

@@ -252,7 +252,7 @@ class CrmStageSetupWizardLine(models.TransientModel):
     def _count_changing_probabilities(self, leads):
         """:return: how many of ``leads`` follow their stage or the scoring, and get another probability"""
         destination = self._get_destination()
-        if destination.probability_mode != "fixed" or destination.is_won:
+        if not destination._is_fixed():
             return 0
         return len(
             leads.filtered(

@@ -1,0 +1,523 @@
+from unittest.mock import patch
+
+from odoo import Command
+from odoo.tests import Form, new_test_user, tagged
+
+from .common import SalesStageCase
+
+
+@tagged("post_install", "-at_install")
+class TestEnterStage(SalesStageCase):
+    """Entering a stage gives its probability, whoever causes it."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.own, cls.other = (
+            new_test_user(cls.env, login, "sales_team.group_sale_salesman", name=login)
+            for login in ("entry_own", "entry_other")
+        )
+        cls.own_team, cls.other_team = cls.env["crm.team"].create(
+            [
+                {"name": "Stoves", "member_ids": [Command.set(cls.own.ids)]},
+                {"name": "Windows", "member_ids": [Command.set(cls.other.ids)]},
+            ]
+        )
+        cls.stage_own, cls.stage_other = cls.env["crm.stage"].create(
+            [
+                {"name": "Own", "sequence": 3, "probability": 60, "team_ids": cls.own_team.ids},
+                {"name": "Other", "sequence": 0, "probability": 35, "team_ids": cls.other_team.ids},
+            ]
+        )
+
+    def create_own(self, number=1, probability=33, **values):
+        """:return: opportunities in a stage of one team only, with a probability set by hand"""
+        leads = self.create_opportunities(
+            number,
+            **{
+                "user_id": self.own.id,
+                "team_id": self.own_team.id,
+                "stage_id": self.stage_own.id,
+                "email_from": "customer@example.org",
+                "contact_name": "Customer",
+                **values,
+            },
+        )
+        if probability is not None:
+            leads.probability = probability
+        self.env.flush_all()
+        return leads
+
+    def assertFollows(self, leads, stage, probability=None):
+        probability = stage.probability if probability is None else probability
+        for lead in leads:
+            self.assertEqual(
+                (lead.stage_id, lead.probability, lead.automated_probability),
+                (stage, probability, probability),
+            )
+            self.assertEqual(lead.prorated_revenue, lead.expected_revenue * probability / 100)
+            self.assertTrue(lead.is_automated_probability)
+
+    # What takes the opportunity out of its writer's sight
+
+    def test_convert_for_a_colleague(self):
+        lead = self.create_own(type="lead")
+        wizard = self.env["crm.lead2opportunity.partner"].with_user(self.own)
+        wizard.with_context(active_model="crm.lead", active_id=lead.id, active_ids=lead.ids).create(
+            {
+                "name": "convert",
+                "action": "create",
+                "user_id": self.other.id,
+                "team_id": self.other_team.id,
+            }
+        ).action_apply()
+        self.assertEqual(lead.user_id, self.other)
+        self.assertFollows(lead, self.stage_other)
+
+    def test_convert_many_for_a_colleague(self):
+        leads = self.create_own(2, type="lead")
+        wizard = self.env["crm.lead2opportunity.partner.mass"].with_user(self.own)
+        wizard.with_context(active_model="crm.lead", active_ids=leads.ids, active_id=leads.ids[0]).create(
+            {
+                "deduplicate": False,
+                "action": "create",
+                "user_ids": [Command.set(self.other.ids)],
+                "team_id": self.other_team.id,
+                "force_assignment": True,
+            }
+        ).action_mass_convert()
+        self.assertFollows(leads, self.stage_other)
+
+    def test_merge_for_a_colleague(self):
+        leads = self.create_own(2)
+        merged = leads.with_user(self.own).merge_opportunity(self.other.id, self.other_team.id)
+        self.assertFollows(merged.sudo(), merged.sudo().stage_id)
+        self.assertEqual(merged.sudo().user_id, self.other)
+
+    def test_reassign_with_and_without_the_stage(self):
+        lead = self.create_own()
+        lead.with_user(self.own).write({"user_id": self.other.id, "stage_id": self.stage_estimate.id})
+        self.assertFollows(lead, self.stage_estimate)
+        lead = self.create_own()
+        lead.with_user(self.own).user_id = self.other
+        self.assertFollows(lead, self.stage_other)
+        lead = self.create_own()
+        lead.with_user(self.own).write({"user_id": self.other.id, "probability": 64})
+        self.assertEqual(
+            (lead.stage_id, lead.probability, lead.automated_probability), (self.stage_other, 64, 35)
+        )
+        lead = self.create_own()
+        lead.with_user(self.own).write(
+            {"user_id": self.other.id, "stage_id": self.stage_estimate.id, "probability": 64}
+        )
+        self.assertEqual((lead.probability, lead.automated_probability), (64, 25))
+
+    # What Odoo computes the stage for
+
+    def test_computed_stage(self):
+        for change in (
+            {"team_id": self.other_team.id},
+            {"user_id": self.other.id},
+            {"user_id": self.other.id, "type": "opportunity"},
+            {"team_id": self.other_team.id, "probability": 33},
+            {"team_id": self.other_team.id, "probability": False},
+        ):
+            for probability in (33, 60, None):
+                with self.subTest(change=change, probability=probability):
+                    lead = self.create_own(probability=probability)
+                    lead.write(change)
+                    expected = 35
+                    if change.get("probability") and probability != 33:
+                        expected = 33
+                    self.assertEqual(
+                        (lead.stage_id, lead.probability, lead.automated_probability),
+                        (self.stage_other, expected, 35),
+                    )
+
+    def test_computed_on_flush(self):
+        """Whatever is computed first: nothing has asked for the stage before."""
+        for name in ("probability", "prorated_revenue", "won_status", "is_automated_probability", None):
+            with self.subTest(name=name):
+                lead = self.create_own()
+                self.env.invalidate_all()
+                lead.team_id = self.other_team
+                if name:
+                    lead.mapped(name)
+                self.env.flush_all()
+                self.env.invalidate_all()
+                self.assertFollows(lead, self.stage_other)
+
+    def test_several_stages_at_once(self):
+        predictive = self.env["crm.stage"].create(
+            {
+                "name": "Scored",
+                "sequence": 0,
+                "probability_mode": "predictive",
+                "team_ids": self.env["crm.team"].create({"name": "Doors"}).ids,
+            }
+        )
+        leads = self.create_own(4)
+        leads[0].with_context(skip=True).team_id = self.other_team
+        leads[1].team_id = predictive.team_ids
+        leads[2].user_id = self.other
+        leads[3].team_id = self.env["crm.team"].create({"name": "Roofs"})
+        self.assertFollows(leads[0] + leads[2], self.stage_other)
+        self.assertEqual((leads[1].stage_id, leads[1].probability), (predictive, 33))
+        self.assertFollows(leads[3], self.stage_new)
+
+    def test_assignment(self):
+        leads = self.create_own(4)
+        leads._handle_salesmen_assignment(user_ids=self.other.ids)
+        self.assertFollows(leads, self.stage_other)
+        leads = self.create_own(4)
+        leads._handle_salesmen_assignment(team_id=self.other_team.id)
+        self.assertFollows(leads, self.stage_other)
+
+    def test_computed_for_lost_and_archived_ones(self):
+        lost, archived = self.create_own(), self.create_own()
+        lost.action_set_lost()
+        archived.action_archive()
+        (lost + archived).team_id = self.other_team
+        self.assertEqual((lost.stage_id, lost.probability, lost.won_status), (self.stage_other, 0, "lost"))
+        self.assertEqual((archived.probability, archived.won_status), (35, "pending"))
+        self.stage_own.probability = 0
+        (lost + archived).team_id = self.own_team
+        archived.stage_id = self.stage_own
+        self.assertEqual(archived.won_status, "pending", "At 0% it would be lost")
+
+    # A probability that comes along
+
+    def test_form_that_sends_the_old_probability_back(self):
+        for value, expected in (
+            (33, 25),
+            (33.0, 25),
+            (33.001, 25),
+            (False, 25),
+            (None, 25),
+            (34, 34),
+            (0, 0),
+        ):
+            with self.subTest(value=value):
+                lead = self.create_own()
+                lead.write({"stage_id": self.stage_estimate.id, "probability": value})
+                self.assertEqual((lead.probability, lead.automated_probability), (expected, 25))
+
+    def test_old_probability_sent_back_for_many(self):
+        leads = self.create_own(5)
+        leads[1].probability = 40
+        leads[2].stage_id = self.stage_estimate
+        leads[2].probability = 33
+        leads[3].action_set_lost()
+        leads[4].action_archive()
+        leads.write({"stage_id": self.stage_estimate.id, "probability": 33})
+        self.assertFollows(leads[0] + leads[4], self.stage_estimate)
+        self.assertEqual(leads[1].probability, 33, "Set by hand along with the stage")
+        self.assertEqual(leads[2].probability, 33, "It was in that stage already")
+        self.assertEqual(leads[3].probability, 33, "Not what a lost one had")
+
+    def test_portal_page_of_a_reseller(self):
+        """It writes with the system's rights, and sends back whatever it showed."""
+        lead = self.create_own()
+        lead.sudo().write(
+            {"expected_revenue": 500, "probability": 33, "stage_id": self.stage_quotation.id, "priority": "2"}
+        )
+        self.assertFollows(lead, self.stage_quotation)
+
+    def test_sent_back_to_a_won_stage_and_from_it(self):
+        lead = self.create_own()
+        lead.write({"stage_id": self.stage_closed.id, "probability": 33})
+        self.assertEqual((lead.won_status, lead.probability), ("won", 100))
+        lead.write({"stage_id": self.stage_estimate.id, "probability": 100})
+        self.assertFollows(lead, self.stage_estimate)
+        self.assertEqual((lead.won_status, lead.date_closed), ("pending", False))
+        lead.stage_id = self.stage_closed
+        lead.write({"stage_id": self.stage_estimate.id, "probability": 64})
+        self.assertEqual(
+            (lead.won_status, lead.probability, lead.automated_probability, lead.date_closed),
+            ("pending", 64, 25, False),
+        )
+
+    def test_created_with_a_probability(self):
+        for values, stage, expected in (
+            ({}, self.stage_new, 10),
+            ({"probability": False}, self.stage_new, 10),
+            ({"probability": None, "stage_id": self.stage_visit.id}, self.stage_visit, 50),
+            ({"probability": 64}, self.stage_new, 64),
+            ({"probability": 0}, self.stage_new, 0),
+            ({"probability": 10}, self.stage_new, 10),
+            ({"probability": 64, "stage_id": self.stage_visit.id}, self.stage_visit, 64),
+            ({"probability": 0, "stage_id": self.stage_visit.id}, self.stage_visit, 0),
+            ({"probability": 64, "team_id": self.other_team.id, "user_id": False}, self.stage_other, 64),
+            ({"type": "lead", "probability": 64}, self.stage_new, 64),
+            ({"type": "lead"}, self.stage_new, 10),
+        ):
+            with self.subTest(values=values):
+                lead = self.create_opportunities(**values)
+                self.env.flush_all()
+                self.env.invalidate_all()
+                self.assertEqual(
+                    (lead.stage_id, lead.probability, lead.automated_probability),
+                    (stage, expected, stage.probability),
+                )
+        lost = self.create_opportunities(active=False, probability=0)
+        self.assertEqual((lost.won_status, lost.probability), ("lost", 0))
+        won = self.create_opportunities(stage_id=self.stage_closed.id, probability=100)
+        self.assertEqual((won.won_status, won.is_automated_probability), ("won", False))
+
+    def test_created_with_a_default_probability(self):
+        leads = self.env["crm.lead"].with_context(default_type="opportunity", default_probability=64)
+        self.env["ir.default"].set("crm.lead", "probability", 41)
+        for model, values, expected in (
+            (leads, {}, 64),
+            (leads, {"stage_id": self.stage_new.id}, 64),
+            (leads, {"probability": 5}, 5),
+            (leads, {"probability": False}, 64),
+            (self.env["crm.lead"], {}, 41),
+        ):
+            with self.subTest(values=values, expected=expected):
+                lead = model.create({"name": "Stove", **values})
+                self.assertEqual((lead.probability, lead.automated_probability), (expected, 10))
+
+    def test_created_together(self):
+        leads = self.env["crm.lead"].create(
+            [
+                {"name": "by hand", "type": "opportunity", "probability": 64},
+                {"name": "follows", "type": "opportunity", "stage_id": self.stage_visit.id},
+                {"name": "empty", "type": "opportunity", "probability": False},
+            ]
+        )
+        self.assertEqual(leads.mapped("probability"), [64, 50, 10])
+        self.assertEqual(leads.mapped("automated_probability"), [10, 50, 10])
+
+    def test_import_with_an_empty_probability(self):
+        result = self.env["crm.lead"].load(
+            ["name", "type", "stage_id", "probability"],
+            [["Stove", "opportunity", "Technical Visit", ""], ["Window", "opportunity", "", ""]],
+        )
+        self.assertFalse(result["messages"])
+        stove, window = self.env["crm.lead"].browse(result["ids"])
+        self.assertFollows(stove, self.stage_visit)
+        self.assertEqual(window.probability, window.stage_id.probability or 0)
+        stove.probability = 42
+        result = self.env["crm.lead"].load(
+            [".id", "stage_id", "probability"], [[str(stove.id), "Quotation", ""]]
+        )
+        self.assertFalse(result["messages"])
+        self.assertFollows(stove, self.stage_quotation)
+
+    # Forms
+
+    def test_form_shows_the_new_probability(self):
+        for field, value in (
+            ("stage_id", self.stage_estimate),
+            ("team_id", self.other_team),
+            ("user_id", self.other),
+        ):
+            with self.subTest(field=field):
+                lead = self.create_own()
+                with Form(lead) as form:
+                    form[field] = value
+                    stage = form.stage_id
+                    self.assertNotEqual(stage, self.stage_own)
+                    self.assertEqual(form.probability, stage.probability)
+                    form.priority = "2"
+                    self.assertEqual(form.probability, stage.probability)
+                self.assertFollows(lead, stage)
+
+    def test_form_with_a_change_of_mind(self):
+        lead = self.create_own()
+        with Form(lead) as form:
+            form.stage_id = self.stage_estimate
+            form.stage_id = self.stage_own
+            self.assertEqual(form.probability, 33)
+        self.assertEqual((lead.stage_id, lead.probability), (self.stage_own, 33))
+        with Form(lead) as form:
+            form.stage_id = self.stage_estimate
+            form.probability = 64
+            form.priority = "2"
+            self.assertEqual(form.probability, 64)
+        self.assertEqual((lead.probability, lead.automated_probability), (64, 25))
+
+    def test_new_form(self):
+        with Form(self.env["crm.lead"].with_context(default_type="opportunity")) as form:
+            form.name = "Stove"
+            form.stage_id = self.stage_visit
+        self.assertFollows(form.record, self.stage_visit)
+        with Form(self.env["crm.lead"].with_context(default_type="opportunity")) as form:
+            form.name = "Window"
+            form.probability = 64
+        self.assertEqual(form.record.probability, 64)
+        leads = self.env["crm.lead"].with_context(default_type="opportunity", default_probability=64)
+        with Form(leads) as form:
+            form.name = "Door"
+            self.assertEqual((form.stage_id, form.probability), (self.stage_new, 64))
+        self.assertEqual((form.record.probability, form.record.automated_probability), (64, 10))
+
+    def test_scored_stages_are_odoos(self):
+        self.env["crm.stage"].search([("is_won", "=", False)]).probability_mode = "predictive"
+        lead = self.create_opportunities(probability=64)
+        self.assertEqual((lead.probability, lead.automated_probability), (64, 0))
+        lead = self.create_own()
+        automated = lead.automated_probability
+        lead.write({"stage_id": self.stage_estimate.id, "probability": 33})
+        self.assertEqual((lead.probability, lead.automated_probability), (33, automated))
+
+    # One write
+
+    def count(self, call):
+        """:return: number of writes on opportunities, and of UPDATEs of their table"""
+        self.env.flush_all()
+        lead_class = self.env.registry["crm.lead"]
+        write, execute = lead_class.write, type(self.env.cr).execute
+        writes, updates = [], []
+
+        def count_write(records, vals):
+            writes.append(vals)
+            return write(records, vals)
+
+        def count_execute(cursor, query, *args, **kwargs):
+            if "UPDATE" in str(query) and "crm_lead" in str(query):
+                updates.append(query)
+            return execute(cursor, query, *args, **kwargs)
+
+        with (
+            patch.object(lead_class, "write", count_write),
+            patch.object(type(self.env.cr), "execute", count_execute),
+        ):
+            call()
+            self.env.flush_all()
+        return len(writes), len(updates)
+
+    def test_one_write_and_one_update(self):
+        for values in (
+            {"stage_id": self.stage_estimate.id},
+            {"stage_id": self.stage_estimate.id, "probability": 33},
+            {"stage_id": self.stage_estimate.id, "probability": 64},
+            {"team_id": self.other_team.id},
+            {"user_id": self.other.id},
+            {"user_id": self.other.id, "probability": 64},
+        ):
+            for probability in (33, None):
+                with self.subTest(values=values, probability=probability):
+                    lead = self.create_own(probability=probability)
+                    self.assertEqual(self.count(lambda lead=lead, values=values: lead.write(values)), (1, 1))
+
+    def test_rules_of_others_run_as_without_the_addon(self):
+        """Automation Rules hear the stage and its probability, each as often as they hear Odoo's scoring."""
+        if "base.automation" not in self.env:
+            self.skipTest("Automation Rules are not installed")
+        for name in ("stage_id", "probability"):
+            self.env["base.automation"].create(
+                {
+                    "name": name,
+                    "model_id": self.env["ir.model"]._get_id("crm.lead"),
+                    "trigger": "on_write",
+                    "trigger_field_ids": [
+                        Command.set(self.env["ir.model.fields"]._get("crm.lead", name).ids)
+                    ],
+                    "action_server_ids": [
+                        Command.create(
+                            {
+                                "name": name,
+                                "model_id": self.env["ir.model"]._get_id("crm.lead"),
+                                "usage": "base_automation",
+                                "state": "code",
+                                "code": f"record.write({{'referred': (record.referred or '') + ' {name}'}})",
+                            }
+                        )
+                    ],
+                }
+            )
+        for values in ({"stage_id": self.stage_estimate.id}, {"team_id": self.other_team.id}):
+            for probability in (33, None):
+                with self.subTest(values=values, probability=probability):
+                    lead = self.create_own(probability=probability)
+                    lead.referred = ""
+                    lead.write(values)
+                    lead.mapped("probability")  # computed before the stage, which it asks for
+                    self.env.flush_all()
+                    self.assertEqual(sorted(lead.referred.split()), ["probability", "stage_id"])
+
+    def test_closing_dates(self):
+        lead = self.create_own()
+        for stage, probability in (
+            (self.stage_estimate, 0),
+            (self.stage_quotation, 100),
+            (self.stage_visit, 50),
+        ):
+            stage.probability = probability
+            for values in ({}, {"probability": 33}, {"probability": probability}):
+                with self.subTest(probability=probability, values=values):
+                    lead.stage_id = self.stage_own
+                    lead.probability = 33
+                    lead.write({"stage_id": stage.id, **values})
+                    self.assertFalse(lead.date_closed)
+                    self.assertFollows(lead, stage)
+                    lead.stage_id = self.stage_closed
+                    self.assertTrue(lead.date_closed)
+                    lead.stage_id = stage
+                    self.assertFalse(lead.date_closed)
+                    self.assertFollows(lead, stage)
+
+    def test_rolled_back(self):
+        lead = self.create_own()
+        for values in ({"stage_id": self.stage_estimate.id}, {"team_id": self.other_team.id}):
+            with self.env.cr.savepoint() as savepoint:
+                lead.write(values)
+                savepoint.rollback()
+            lead.tag_ids = self.env["crm.tag"].create({"name": str(values)})
+            self.env.flush_all()
+            self.assertEqual((lead.stage_id, lead.probability), (self.stage_own, 33))
+
+    # Archived stages
+
+    def test_nothing_starts_in_an_archived_stage(self):
+        archived = self.env["crm.stage"].create({"name": "Old", "sequence": 5, "active": False})
+        leads = self.env["crm.lead"]
+        in_column = leads.with_context(default_stage_id=archived.id, default_type="opportunity")
+        lead = self.create_own()
+        created = [
+            self.create_opportunities(stage_id=archived.id),
+            in_column.create({"name": "Stove"}),
+            in_column.browse(in_column.name_create("Stove")[0]),
+            lead.copy({"stage_id": archived.id}),
+            leads.message_new(
+                {"subject": "Stove", "from": "customer@example.org"}, custom_values={"stage_id": archived.id}
+            ),
+        ]
+        with Form(in_column) as form:
+            form.name = "Stove"
+        created.append(form.record)
+        self.env["ir.default"].set("crm.lead", "stage_id", archived.id, user_id=self.env.uid)
+        created.append(self.create_opportunities())
+        created.append(self.create_opportunities(stage_id=archived.id))
+        created.append(lead.copy())
+        for index, record in enumerate(created):
+            with self.subTest(index=index):
+                self.assertTrue(record.stage_id.active)
+                self.assertEqual(record.probability, record.stage_id.probability)
+        self.assertEqual(created[0].stage_id, self.stage_new)
+        lead = self.create_opportunities(stage_id=archived.id, team_id=self.other_team.id, user_id=False)
+        self.assertEqual(lead.stage_id, self.stage_other, "The first stage of its team")
+        self.assertEqual(self.create_opportunities(stage_id=self.stage_visit.id).stage_id, self.stage_visit)
+
+    def test_creating_costs_no_query_more(self):
+        """Neither with a stage nor without one."""
+        classes = type(self.env["crm.lead"]).__mro__
+        creating = [cls for cls in classes if "create" in vars(cls)]
+        position = next(i for i, cls in enumerate(creating) if "crm_sales_stage" in cls.__module__)
+        ours, plain = creating[position], creating[position + 1].create
+
+        def count(values):
+            self.env.flush_all()
+            self.env.invalidate_all()
+            before = self.env.cr.sql_log_count
+            self.env["crm.lead"].create([{"name": "Stove", "type": "opportunity", **values}] * 3)
+            self.env.flush_all()
+            return self.env.cr.sql_log_count - before
+
+        for values in ({}, {"stage_id": self.stage_visit.id}):
+            count(values)
+            with_hook = count(values)
+            with patch.object(ours, "create", plain):
+                self.assertEqual(count(values), with_hook)
