@@ -1,3 +1,5 @@
+from unittest.mock import patch
+
 from odoo import Command
 from odoo.fields import Domain
 from odoo.tests import Form, new_test_user, tagged
@@ -36,6 +38,22 @@ class TestDuplicatedQuotation(AutomationCase):
         self.assertNotIn(self.lead, self.get_existing("quotation_created"))
         copy.client_order_ref = "Second floor"
         self.assertIn(self.lead, self.get_existing("quotation_created"))
+
+    def test_written_while_duplicated(self):
+        """As automation rules and other addons do, which have more to say about a new quotation."""
+        orders = type(self.order)
+        create = orders.create
+
+        def create_and_write(self, vals_list):
+            created = create(self, vals_list)
+            created.client_order_ref = "By a rule"
+            return created
+
+        with patch.object(orders, "create", create_and_write):
+            copy = self.order.copy()
+        self.assertEqual((copy.client_order_ref, self.lead.stage_id), ("By a rule", self.new))
+        copy.client_order_ref = "Second floor"
+        self.assertEqual(self.lead.stage_id, self.estimate)
 
     def test_saved_for_same_customer(self):
         for values in (
