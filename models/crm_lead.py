@@ -371,14 +371,20 @@ class CrmLead(models.Model):
 
     @api.model
     def _get_crm_stage_trigger_domain(self, trigger):
-        messages = self.env["mail.message"].sudo()  # sudo: only whether there is one; nothing of it is told
-        domains = {
-            "email_received": messages._get_email_received_domain,
-            "email_sent": messages._get_email_sent_domain,
-        }
-        if trigger not in domains:
-            return super()._get_crm_stage_trigger_domain(trigger)
-        query = messages._search(Domain("model", "=", self._name) & domains[trigger]())
+        # sudo: only whether there is one; nothing of it is told
+        messages, mails = self.env["mail.message"].sudo(), self.env["mail.mail"].sudo()
+        if trigger == "email_received":
+            return self._get_messages_domain(messages._get_email_received_domain())
+        if trigger == "email_sent":
+            posted = self._get_messages_domain(messages._get_email_sent_domain())
+            return posted | Domain("id", "in", mails._get_emailed_opportunity_ids())
+        return super()._get_crm_stage_trigger_domain(trigger)
+
+    @api.model
+    def _get_messages_domain(self, domain):
+        """:return: ``Domain`` of the opportunities of the messages that match ``domain``"""
+        messages = self.env["mail.message"].sudo()  # sudo: see `_get_crm_stage_trigger_domain`
+        query = messages._search(domain)
         return Domain("id", "in", query.subselect(messages._field_to_sql(query.table, "res_id", query)))
 
     def _get_crm_stage_leads(self):

@@ -1,9 +1,7 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
-from odoo.tools import email_normalize_all
 
-# Messages of e-mails that are not posted in the chatter: mailings, templates sent as they are, notifications
-UNPOSTED_TYPES = ("email_outgoing", "user_notification")
+from .mail_message import UNPOSTED_TYPES, get_addresses
 
 
 class MailMail(models.Model):
@@ -15,14 +13,8 @@ class MailMail(models.Model):
     def create(self, vals_list):
         mails = super().create(vals_list)
         if self._is_crm_stage_heard():
-            # Blacklisted and double ones are not outgoing. What is scheduled for later counts then.
-            now = fields.Datetime.now()
-            outgoing = mails.filtered(
-                lambda mail: (
-                    mail.state == "outgoing" and not (mail.scheduled_date and mail.scheduled_date > now)
-                )
-            )
-            outgoing._get_emailed_opportunities()._trigger_crm_stage("email_sent")
+            sent = mails.filtered_domain(self._get_sent_domain())
+            sent._get_emailed_opportunities()._trigger_crm_stage("email_sent")
         return mails
 
     def _postprocess_sent_message(
@@ -50,16 +42,9 @@ class MailMail(models.Model):
     def _get_emailed_opportunities(self):
         """:return: the opportunities that those of these e-mails are about that go to somebody outside"""
         addresses = {
-            mail: {
-                address
-                for text in (
-                    mail.email_to,
-                    mail.email_cc,
-                    *mail.recipient_ids.filtered("partner_share").mapped("email"),
-                )
-                if text
-                for address in email_normalize_all(text)
-            }
+            mail: get_addresses(
+                mail.email_to, mail.email_cc, *mail.recipient_ids.filtered("partner_share").mapped("email")
+            )
             for mail in self
             if mail.message_type in UNPOSTED_TYPES
             and mail.model == "crm.lead"
@@ -75,16 +60,24 @@ class MailMail(models.Model):
         return "mailing_id" in self._fields and bool(self.mailing_id and not self.mailing_trace_ids)
 
     @api.model
-    def _get_sent_outside_domain(self):
-        """:return: ``Domain`` of the e-mails that went out to somebody outside, or are about to"""
-        messages = self.env["mail.message"]
-        outside_partner = Domain("partner_share", "=", True) & messages._get_outside_domain("email")
+    def _get_sent_domain(self):
+        """:return: ``Domain`` of the e-mails that went out, or that are about to"""
+        # Blacklisted and double ones are not outgoing. What is scheduled for later counts then.
         is_due = Domain("scheduled_date", "=", False) | Domain("scheduled_date", "<=", fields.Datetime.now())
-        domain = (Domain("state", "=", "sent") | (Domain("state", "=", "outgoing") & is_due)) & (
-            messages._get_outside_domain("email_to")
-            | messages._get_outside_domain("email_cc")
-            | Domain("recipient_ids", "any", outside_partner)
-        )
-        if "mailing_id" in self._fields:
-            domain &= Domain("mailing_id", "=", False) | Domain("mailing_trace_ids", "!=", False)
-        return domain
+        return Domain("state", "=", "sent") | (Domain("state", "=", "outgoing") & is_due)
+
+    @api.model
+    def _get_emailed_opportunity_ids(self):
+        """:return: ids of the opportunities of the e-mails and mailings that went out and left a record"""
+        is_about_lead = Domain("model", "=", "crm.lead") & Domain("message_type", "in", UNPOSTED_TYPES)
+        lean = self.with_context(prefetch_fields=False)  # The bodies are not needed.
+        lead_ids = lean.search(is_about_lead & self._get_sent_domain())._get_emailed_opportunities().ids
+        if "mailing.trace" in self.env:  # Odoo deletes the e-mails of mailings
+            domain = [
+                ("model", "=", "crm.lead"),
+                ("trace_type", "=", "mail"),
+                ("trace_status", "in", ("sent", "open", "reply")),
+                ("email", "not in", [False, *self.env["mail.message"]._get_our_addresses()]),
+            ]
+            lead_ids += self.env["mailing.trace"].search_fetch(domain, ["res_id"]).mapped("res_id")
+        return lead_ids

@@ -1,13 +1,21 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
-from odoo.tools import SQL, email_normalize_all
-
-from .mail_mail import UNPOSTED_TYPES
+from odoo.tools import email_normalize_all
 
 # Messages that people write, in the chatter or in their own mail program
 WRITTEN_TYPES = ("comment", "email")
 # Those that Odoo may send by e-mail when they are posted; its notes of changes and absences are no e-mails
 POSTED_TYPES = (*WRITTEN_TYPES, "auto_comment")
+# Messages of e-mails that are not posted in the chatter: mailings, templates sent as they are, notifications
+UNPOSTED_TYPES = ("email_outgoing", "user_notification")
+
+# Messages about opportunities, those of machines left out
+MESSAGES = Domain("model", "=", "crm.lead") & Domain("crm_stage_is_automatic", "!=", True)
+
+
+def get_addresses(*texts):
+    """:return: set of the normalized e-mail addresses in ``texts``"""
+    return {address for text in texts for address in email_normalize_all(text or "")}
 
 
 class MailMessage(models.Model):
@@ -15,111 +23,48 @@ class MailMessage(models.Model):
 
     _inherit = "mail.message"
 
-    is_auto_submitted = fields.Boolean(
+    crm_stage_is_automatic = fields.Boolean(
         "Sent by a Machine",
         readonly=True,
         help="Whether this e-mail came in as an automatic reply or a bounce, by its headers.",
     )
 
-    # ------------------------------------------------------------------
-    # Addresses of ours
-    # ------------------------------------------------------------------
+    @api.model
+    def _get_our_addresses(self):
+        """:return: set of the normalized addresses of internal users, companies and aliases"""
+        env = self.env(su=True)  # All addresses are needed to know which are none of ours.
+        rows = [
+            *env["res.users"]._read_group([("share", "=", False)], ["login", "email"]),
+            *env["res.company"]._read_group([], ["email"]),
+            *env["mail.alias"]._read_group([], ["alias_full_name"]),
+        ]
+        for domain in env["mail.alias.domain"].search(Domain.TRUE):
+            rows.append((domain.bounce_email, domain.catchall_email, domain.default_from_email))
+        return get_addresses(*(text for row in rows for text in row))
 
     @api.model
     def _filter_outside(self, addresses):
-        """
-        :param addresses: normalized e-mail addresses
-        :return: set of those that are none of ours
-        """
-        if not addresses:
-            return set()
-        rows = self.env.execute_query(
-            SQL(
-                "SELECT address FROM unnest(%s) AS address WHERE address NOT IN (%s)",
-                list(addresses),
-                self._get_our_addresses_sql(),
-            )
-        )
-        return {address for (address,) in rows}
-
-    @api.model
-    def _get_outside_domain(self, name):
-        """:return: ``Domain`` of records with an address in the field ``name`` that is none of ours"""
-
-        def to_sql(model, alias, query):
-            return SQL(
-                "EXISTS (SELECT FROM %s AS found WHERE found[1] NOT IN (%s))",
-                self._split_addresses_sql(model._field_to_sql(alias, name, query)),
-                self._get_our_addresses_sql(),
-            )
-
-        return Domain.custom(to_sql=to_sql)
-
-    @api.model
-    def _get_our_addresses_sql(self):
-        """:return: query of the addresses of internal users, companies and aliases"""
-        texts = [
-            *self._select_texts("res.users", [("share", "=", False)], "email", "login"),
-            *self._select_texts("res.company", [], "email"),
-            *self._select_texts("mail.alias", [("alias_full_name", "!=", False)], "alias_full_name"),
-            *self._select_texts(
-                "mail.alias.domain", [], "bounce_alias", "catchall_alias", "default_from", suffix="name"
-            ),
-            *self._select_texts("mail.alias.domain", [], "default_from"),  # may be a whole address
-        ]
-        return SQL(
-            "SELECT found[1] FROM (%s) AS ours (text), %s AS found",
-            SQL(" UNION ALL ").join(texts),
-            self._split_addresses_sql(SQL("ours.text")),
-        )
-
-    @api.model
-    def _select_texts(self, model_name, domain, *names, suffix=None):
-        """
-        :param suffix: field with what follows after "@"
-        :return: one query for each of the fields ``names`` of matching records
-        """
-        model = self.env[model_name].sudo()  # sudo: all addresses are needed to know which are nobody's
-        query = model._search(domain)
-        texts = [model._field_to_sql(query.table, name, query) for name in names]
-        if suffix:
-            suffix = model._field_to_sql(query.table, suffix, query)
-            texts = [SQL("%s || '@' || %s", text, suffix) for text in texts]
-        return [query.select(text) for text in texts]
-
-    @api.model
-    def _split_addresses_sql(self, text):
-        """:return: rows with one address each; quoted names may hold something that looks like one"""
-        return SQL(
-            "regexp_matches(regexp_replace(lower(%s), %s, '', 'g'), %s, 'g')",
-            text,
-            '"[^"]*"',
-            r"[^\s<>,;]+@[^\s<>,;]+",
-        )
-
-    # ------------------------------------------------------------------
-    # E-mails of opportunities
-    # ------------------------------------------------------------------
+        """:return: set of those of ``addresses``, a set of normalized ones, that are none of ours"""
+        return addresses - self._get_our_addresses() if addresses else set()
 
     def _is_from_outside(self):
-        """:return: whether a message that somebody wrote is from somebody who is none of ours"""
-        self.ensure_one()
-        if self.author_id:
-            return self.author_id.partner_share
-        return bool(self._filter_outside(email_normalize_all(self.email_from or "")))
+        """:return: whether somebody who is none of ours wrote this message"""
+        if self.message_type not in WRITTEN_TYPES:
+            return False
+        if author := self.author_id:
+            return author.partner_share and author.email_normalized not in self._get_our_addresses()
+        return bool(self._filter_outside(get_addresses(self.email_from)))
 
     def _is_email_received(self):
         """:return: whether this is an e-mail that a person outside wrote"""
-        self.ensure_one()
-        return self.message_type == "email" and not self.is_auto_submitted and self._is_from_outside()
+        return self.message_type == "email" and not self.crm_stage_is_automatic and self._is_from_outside()
 
     def _is_email_sent(self, recipients):
         """
         :param list recipients: of this message, as in Odoo's ``_notify_get_recipients``
         :return: whether this message, just posted, is an e-mail of ours to somebody outside
         """
-        self.ensure_one()
-        if self.message_type not in POSTED_TYPES or self.is_auto_submitted:
+        if self.message_type not in POSTED_TYPES or self.crm_stage_is_automatic or self._is_from_outside():
             return False
         addresses = {
             recipient["email_normalized"]
@@ -128,69 +73,54 @@ class MailMessage(models.Model):
         }
         if self.message_type == "email":
             # Odoo sends what was written in a mail program to nobody who has it already.
-            addresses.update(
-                email_normalize_all(f"{self.incoming_email_to or ''},{self.incoming_email_cc or ''}")
-            )
-        is_ours = self.message_type not in WRITTEN_TYPES or not self._is_from_outside()
-        return is_ours and bool(self._filter_outside(addresses))
+            addresses |= get_addresses(self.incoming_email_to, self.incoming_email_cc)
+        return bool(self._filter_outside(addresses))
+
+    # ------------------------------------------------------------------
+    # Existing messages about opportunities
+    # ------------------------------------------------------------------
 
     @api.model
     def _get_email_received_domain(self):
-        """:return: ``Domain`` of the messages that ``_is_email_received``"""
-        return (
-            Domain("message_type", "=", "email")
-            & Domain("is_auto_submitted", "!=", True)
-            & self._get_from_outside_domain()
-        )
+        """:return: ``Domain`` of those that are ``_is_email_received``"""
+        emails = MESSAGES & Domain("message_type", "=", "email")
+        return emails & self._get_from_outside_domain(emails)
 
     @api.model
     def _get_email_sent_domain(self):
-        """:return: ``Domain`` of the messages that ``_is_email_sent``, or that were sent without a post"""
-        return (
-            Domain("is_auto_submitted", "!=", True)
-            & Domain("message_type", "in", POSTED_TYPES + UNPOSTED_TYPES)
-            & (Domain("message_type", "not in", WRITTEN_TYPES) | ~self._get_from_outside_domain())
-            & (self._get_notified_domain() | self._get_mailed_domain() | self._get_mailing_domain())
-        )
+        """:return: ``Domain`` of those that are ``_is_email_sent``, and of the notifications by e-mail"""
+        messages = MESSAGES & Domain("message_type", "in", POSTED_TYPES + UNPOSTED_TYPES)
+        messages &= ~self._get_from_outside_domain(messages)
+        emails = messages & Domain("message_type", "=", "email")
+        to_outside = self._get_outside_domain(emails, "incoming_email_to")
+        cc_outside = self._get_outside_domain(emails, "incoming_email_cc")
+        return (messages & self._get_notified_domain()) | (emails & (to_outside | cc_outside))
 
     @api.model
     def _get_notified_domain(self):
-        """:return: ``Domain`` of the messages that Odoo notified somebody outside of by e-mail"""
-        outside_partner = Domain("partner_share", "=", True) & self._get_outside_domain("email")
-        outside_address = self._get_outside_domain("mail_email_address")
+        """:return: ``Domain`` of the messages that Odoo sent to somebody outside by e-mail"""
+        ours = [False, *self._get_our_addresses()]
+        partner = Domain("partner_share", "=", True) & Domain("email_normalized", "not in", ours)
         return Domain(
             "notification_ids",
             "any",
             Domain("notification_type", "=", "email")
             & Domain("notification_status", "not in", ("exception", "canceled"))
-            & (
-                Domain("res_partner_id", "any", outside_partner)
-                | (Domain("res_partner_id", "=", False) & outside_address)
-            ),
+            & (Domain("res_partner_id", "any", partner) | Domain("mail_email_address", "not in", ours)),
         )
 
     @api.model
-    def _get_mailed_domain(self):
-        """:return: ``Domain`` of the messages of e-mails to somebody outside, from Odoo or a mail program"""
-        written_elsewhere = Domain("message_type", "=", "email") & (
-            self._get_outside_domain("incoming_email_to") | self._get_outside_domain("incoming_email_cc")
-        )
-        return written_elsewhere | Domain("mail_ids", "any", self.env["mail.mail"]._get_sent_outside_domain())
+    def _get_from_outside_domain(self, messages):
+        """:return: ``Domain`` of those of ``messages``, a domain, that are ``_is_from_outside``"""
+        ours = list(self._get_our_addresses())
+        partner = Domain("partner_share", "=", True) & Domain("email_normalized", "not in", ours)
+        unknown = Domain("author_id", "=", False)
+        unknown &= self._get_outside_domain(messages & unknown, "email_from")
+        return Domain("message_type", "in", WRITTEN_TYPES) & (Domain("author_id", "any", partner) | unknown)
 
     @api.model
-    def _get_mailing_domain(self):
-        """:return: ``Domain`` of the messages of mailings that were sent: they leave nothing but a trace"""
-        if "mailing.trace" not in self.env:
-            return Domain.FALSE
-        traces = self.env["mailing.trace"].sudo()  # sudo: only whether there is one
-        sent = ("sent", "open", "reply")
-        query = traces._search([("model", "=", "crm.lead"), ("trace_status", "in", sent)])
-        message_id = traces._field_to_sql(query.table, "message_id", query)
-        return Domain("message_id", "in", query.subselect(message_id))
-
-    @api.model
-    def _get_from_outside_domain(self):
-        """:return: ``Domain`` of the messages that are ``_is_from_outside``"""
-        return Domain("author_id.partner_share", "=", True) | (
-            Domain("author_id", "=", False) & self._get_outside_domain("email_from")
-        )
+    def _get_outside_domain(self, messages, name):
+        """:return: ``Domain`` of those of ``messages`` whose text ``name`` holds an address outside"""
+        ours = self._get_our_addresses()
+        texts = [text for (text,) in self._read_group(messages, [name])]
+        return Domain(name, "not in", [text for text in texts if get_addresses(text) <= ours])

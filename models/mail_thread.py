@@ -26,7 +26,7 @@ class MailThread(models.AbstractModel):
         """Automatic replies and bounces are told by their headers, which only the mail gateway sees."""
         values = super().message_parse(message, save_original=save_original)
         if values.get("is_bounce") or self._is_auto_submitted(message):
-            values["is_auto_submitted"] = True
+            values["crm_stage_is_automatic"] = True
         return values
 
     @api.model
@@ -53,4 +53,4 @@ class MailThread(models.AbstractModel):
         )
 
     def _get_message_create_valid_field_names(self):
-        return super()._get_message_create_valid_field_names() | {"is_auto_submitted"}
+        return super()._get_message_create_valid_field_names() | {"crm_stage_is_automatic"}

@@ -1,3 +1,5 @@
+from unittest.mock import patch
+
 from odoo import Command
 from odoo.fields import Domain
 from odoo.tests import Form, new_test_user, tagged
@@ -32,6 +34,26 @@ class TestDuplicatedQuotation(AutomationCase):
         self.pass_commit()
         self.assertEqual(copy.opportunity_id, self.lead)
         self.assertEqual(self.lead.stage_id, self.new)
+        self.order.unlink()
+        self.assertNotIn(self.lead, self.get_existing("quotation_created"))
+        copy.client_order_ref = "Second floor"
+        self.assertIn(self.lead, self.get_existing("quotation_created"))
+
+    def test_written_while_duplicated(self):
+        """As automation rules and other addons do, which have more to say about a new quotation."""
+        orders = type(self.order)
+        create = orders.create
+
+        def create_and_write(self, vals_list):
+            created = create(self, vals_list)
+            created.client_order_ref = "By a rule"
+            return created
+
+        with patch.object(orders, "create", create_and_write):
+            copy = self.order.copy()
+        self.assertEqual((copy.client_order_ref, self.lead.stage_id), ("By a rule", self.new))
+        copy.client_order_ref = "Second floor"
+        self.assertEqual(self.lead.stage_id, self.estimate)
 
     def test_saved_for_same_customer(self):
         for values in (
@@ -172,7 +194,7 @@ class TestDuplicatedQuotation(AutomationCase):
         self.assertEqual(self.lead.stage_id, self.new)
 
     def test_nothing_listens(self):
-        """A duplicate that was saved meanwhile is a document like any other."""
+        """A duplicate made meanwhile is a document like any other."""
         automations = self.automations.search([])
         automations.active = False
         copy = self.order.copy()
@@ -274,24 +296,21 @@ class TestMeetings(AutomationCase):
         self.assertEqual(lead.stage_id, self.new)
 
     def test_duplicate(self):
-        """As of quotations: it counts when it is saved with what the user made of it."""
+        """It is another meeting, at the same time until somebody moves it."""
         lead, other = self.create_leads(2)
         meeting = self.create_meeting(lead)
         lead.stage_id = self.new
         copy = meeting.copy()
-        self.assertFalse(copy.env.context.get("crm_stage_keep_copies"))
-        self.assertEqual(lead.stage_id, self.new)
-        copy.start = "2030-02-01 10:00:00"
         self.assertEqual(lead.stage_id, self.visit)
         self.assertTrue(self.is_scheduled(copy))
         lead.stage_id = self.new
         copy.start = "2030-03-01 10:00:00"
         self.assertEqual(lead.stage_id, self.new, "it is scheduled once")
-        meeting.copy().opportunity_id = other
-        self.assertEqual((lead + other).mapped("stage_id"), self.new + self.visit)
-        other.stage_id = self.new
         meeting.copy({"opportunity_id": other.id})
         self.assertEqual((lead + other).mapped("stage_id"), self.new + self.visit)
+        other.stage_id = self.new
+        meeting.copy({"opportunity_id": other.id, "active": False})
+        self.assertEqual(other.stage_id, self.new)
 
     def test_recurring(self):
         lead = self.create_lead()

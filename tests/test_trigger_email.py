@@ -153,6 +153,8 @@ class TestEmailSent(EmailCase):
                     partner_ids=partner.ids,
                 )
                 (self.assert_sent if is_sent else self.assert_not_sent)(lead)
+        self.partner.active = False
+        self.assert_sent(lead, "also when the customer is archived")
 
     def test_chatter_to_address(self):
         for address, is_sent in (("sam@dealer.example", False), ("neighbour@example.org", True)):
@@ -237,6 +239,12 @@ class TestEmailSent(EmailCase):
                 self.create_mail(lead, state=state)
                 self.assert_not_sent(lead)
 
+    def test_archive(self):
+        """E-mails that another system sent, as an import brings them."""
+        lead = self.create_lead()
+        self.create_mail(lead, state="sent")
+        self.assert_sent(lead)
+
     def test_about_something_else(self):
         gone = self.create_lead()
         gone_id = gone.id
@@ -300,24 +308,33 @@ class TestEmailSent(EmailCase):
         if "mailing.mailing" not in self.env:
             self.skipTest("needs Email Marketing")
         self.env["crm.lead"].search([]).unlink()
-        lead = self.create_lead(email_from="customer@example.com")
-        mailing = self.env["mailing.mailing"].create(
-            {
-                "subject": "Offer",
-                "body_html": "<p>Offer</p>",
-                "mailing_model_id": self.env["ir.model"]._get_id("crm.lead"),
-                "mailing_domain": repr([("id", "=", lead.id)]),
-                "keep_archives": True,
-            }
+        lead, kept, colleague = leads = self.create_leads(3)
+        for number, each in enumerate(leads):
+            each.write({"partner_id": False, "email_from": f"customer{number}@example.com"})
+        colleague.email_from = "sam@dealer.example"
+        mailing, archived = self.env["mailing.mailing"].create(
+            [
+                {
+                    "subject": "Offer",
+                    "body_html": "<p>Offer</p>",
+                    "mailing_model_id": self.env["ir.model"]._get_id("crm.lead"),
+                    "mailing_domain": repr([("id", "in", of.ids)]),
+                    "keep_archives": keep_archives,
+                }
+                for of, keep_archives in ((lead + colleague, False), (kept, True))
+            ]
         )
         sample = self.env["mailing.mailing.test"].create(
             {"email_to": "designer@example.org", "mass_mailing_id": mailing.id}
         )
         with self.mail_server():
             sample.send_mail_test()
-            self.assert_not_sent(lead)
-            mailing.action_send_mail()
-            self.assert_sent(lead)
+            for each in leads:
+                self.assert_not_sent(each)
+            (mailing + archived).action_send_mail()
+        self.assert_sent(lead, "Odoo deleted the e-mail")
+        self.assert_sent(kept)
+        self.assert_not_sent(colleague)
 
     def test_many_at_once(self):
         """Queries do not grow with the number of e-mails, and there are none where nobody listens."""
@@ -328,7 +345,8 @@ class TestEmailSent(EmailCase):
             [{**self.get_mail_values(lead), "state": "cancel"} for lead in leads]
         )
         self.env.flush_all()
-        with self.assertQueryCount(3):  # of the addresses, the partners and whether the opportunities exist
+        # Four kinds of addresses of ours, the partners, and whether the opportunities exist
+        with self.assertQueryCount(6):
             found = mails._get_emailed_opportunities()
         self.assertEqual(found, leads)
         self.automations.search([]).active = False
@@ -428,6 +446,13 @@ class TestEmailReceived(EmailCase):
                 self.assert_trigger(self.lead, None)
                 self.reset()
 
+    def test_archived_sender(self):
+        """What somebody wrote stays written when their contact is archived."""
+        self.receive(sender=self.partner.email)
+        self.assertEqual(self.lead.message_ids[0].author_id, self.partner)
+        self.partner.active = False
+        self.assert_trigger(self.lead, "email_received")
+
     def test_unknown_sender(self):
         self.receive(sender="neighbour@example.org")
         self.assert_trigger(self.lead, "email_received")
@@ -438,6 +463,16 @@ class TestEmailReceived(EmailCase):
         self.receive(sender="sam@login.example", to="neighbour@example.org")
         self.assertFalse(self.lead.message_ids[0].author_id)
         self.assert_trigger(self.lead, "email_sent")
+
+    def test_office(self):
+        """The mailbox of a company is ours, although its contact is no user."""
+        self.env.company.email = "office@dealer.example"
+        for to, trigger in (("m@example.com", None), ("neighbour@example.org", "email_sent")):
+            with self.subTest(to):
+                self.receive(sender='"The Office" <office@dealer.example>', to=to)
+                self.assertEqual(self.lead.message_ids[0].author_id, self.env.company.partner_id)
+                self.assert_trigger(self.lead, trigger)
+                self.reset()
 
     def test_colleague(self):
         """An e-mail of a colleague is one sent when somebody outside gets it."""
