@@ -241,14 +241,14 @@ class CrmStage(models.Model):
     def unlink(self):
         """Archive automations whose origins are all gone: they would take opportunities from anywhere."""
         # sudo: deleting a stage takes rights on stages, not on automations
-        lines = self.env["crm.stage.automation"].sudo().search([("from_stage_ids", "in", self.ids)])
+        automations = self.env["crm.stage.automation"].sudo().search([("from_stage_ids", "in", self.ids)])
         res = super().unlink()
-        lines.exists().filtered(lambda line: not line.from_stage_ids).active = False
+        automations.exists().filtered(lambda automation: not automation.from_stage_ids).active = False
         self._clear_automation_cache()
         return res
 
     def _clear_automation_cache(self, vals=None):
-        """Let all workers forget ranks and rules, after ``vals`` were written that they are made of."""
+        """Let all workers forget what the cache knows, after ``vals`` were written that it is made of."""
         if vals is None or {"sequence", "name", "active", "team_ids"} & vals.keys():
             self.env["crm.stage.automation"]._clear_setup()
 
