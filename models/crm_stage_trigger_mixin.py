@@ -56,7 +56,7 @@ class CrmStageTriggerMixin(models.AbstractModel):
     # ------------------------------------------------------------------
 
     def _trigger_crm_stage(self, *triggers):
-        """Move the opportunities of these documents as the lines listening on ``triggers`` say, at once."""
+        """Move the opportunities of these documents as the automations listening on ``triggers`` say."""
         if heard := self._get_heard_crm_stage_triggers().intersection(triggers):
             self.env["crm.stage.automation"]._process(dict.fromkeys(heard, self))
 
@@ -71,7 +71,7 @@ class CrmStageTriggerMixin(models.AbstractModel):
             self.env["crm.stage.automation"]._process(documents_by_trigger)
 
     def _get_heard_crm_stage_triggers(self):
-        """:return: those of this model's triggers that a line listens on; from a cache, without query"""
+        """:return: those of this model's triggers that an automation listens on; without a query"""
         if self.env.context.get("crm_stage_moving"):
             return frozenset()  # no loops: what a move brings about moves nothing
         return self.env["crm.stage.automation"]._get_heard_triggers().get(self._name, frozenset())

@@ -112,16 +112,16 @@ class IrActionsServer(models.Model):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_used_by_automations(self):
-        lines = (
+        automations = (
             self.env["crm.stage.automation"]
             .with_context(active_test=False)
             .search([("action_server_id", "in", self.ids)])
         )
-        if lines:
+        if automations:
             raise UserError(
                 self.env._(
                     "Stage automations run this action: delete them first.\n%s",
-                    "\n".join(lines.mapped("name")),
+                    "\n".join(automations.mapped("name")),
                 )
             )
 
@@ -179,7 +179,7 @@ class IrActionsServer(models.Model):
 
     @api.model
     def _get_plain_move_to(self, stage):
-        """:return: the action that automation lines of ``stage`` share, created when there is none"""
+        """:return: the action that the automations of ``stage`` share, created when there is none"""
         actions = self.search([("state", "=", "crm_stage"), ("crm_stage_id", "=", stage.id)], order="id")
         name = self.env._("Move to %s", stage.name)
         return actions.filtered(lambda action: action._is_plain_move_to(stage))[:1] or self.create(
