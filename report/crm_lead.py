@@ -1,0 +1,42 @@
+from odoo import SUPERUSER_ID, api, models
+
+# Stored fields that tell in which stage an opportunity is, and what became of it
+PLACE_FIELDS = {"active", "stage_id", "type", "won_status"}
+# What somebody writes to move it: the stage follows from the salesperson's team, too
+MOVING_FIELDS = {"active", "stage_id", "team_id", "type", "user_id"}
+
+
+class CrmLead(models.Model):
+    """Opportunities have the history of their stays written: see ``crm.stage.stay``."""
+
+    _inherit = "crm.lead"
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        leads = super().create(vals_list)
+        self.env["crm.stage.stay"]._mark_touched(leads.ids)
+        return leads
+
+    def write(self, vals):
+        """Note what moves the opportunities: where the change is stored, nobody can tell any more."""
+        if not MOVING_FIELDS.isdisjoint(vals):
+            is_automatic = self.env.uid == SUPERUSER_ID or self.env.context.get("crm_stage_moving")
+            self.env["crm.stage.stay"]._note_mover(self.ids, bool(is_automatic))
+        return super().write(vals)
+
+    def _write_multi(self, vals_list):
+        """Whatever is stored comes by here, written or computed."""
+        super()._write_multi(vals_list)
+        self.env["crm.stage.stay"]._mark_touched(
+            [
+                lead_id
+                for lead_id, vals in zip(self._ids, vals_list, strict=True)
+                if not PLACE_FIELDS.isdisjoint(vals)
+            ]
+        )
+
+    def _get_stay_outcome(self):
+        """:return: how the opportunity's last stay ends, or that it goes on, by what the opportunity is now"""
+        if self.won_status in ("won", "lost"):
+            return self.won_status
+        return "open" if self.active else "archived"
