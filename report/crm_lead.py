@@ -2,8 +2,8 @@ from odoo import SUPERUSER_ID, api, models
 
 # Stored fields that tell in which stage an opportunity is, and what became of it
 PLACE_FIELDS = {"active", "stage_id", "type", "won_status"}
-# What somebody writes to move it: the stage follows from the salesperson's team, too
-MOVING_FIELDS = {"active", "stage_id", "team_id", "type", "user_id"}
+# What moves it when it is written: the stage follows from the team, and that from the salesperson
+MOVING_FIELDS = PLACE_FIELDS | {"team_id", "user_id"}
 
 
 class CrmLead(models.Model):
@@ -19,9 +19,9 @@ class CrmLead(models.Model):
 
     def write(self, vals):
         """Note what moves the opportunities: where the change is stored, nobody can tell any more."""
-        if not MOVING_FIELDS.isdisjoint(vals):
-            is_automatic = self.env.uid == SUPERUSER_ID or self.env.context.get("crm_stage_moving")
-            self.env["crm.stage.stay"]._note_mover(self.ids, bool(is_automatic))
+        is_automatic = self.env.uid == SUPERUSER_ID or bool(self.env.context.get("crm_stage_moving"))
+        if not (MOVING_FIELDS if is_automatic else PLACE_FIELDS).isdisjoint(vals):
+            self.env["crm.stage.stay"]._note_mover(self.ids, is_automatic)
         return super().write(vals)
 
     def _write_multi(self, vals_list):
@@ -36,7 +36,7 @@ class CrmLead(models.Model):
         )
 
     def _get_stay_outcome(self):
-        """:return: how the opportunity's last stay ends, or that it goes on, by what the opportunity is now"""
+        """:return: how the last stay of the opportunity ends, or that it goes on, by what it is now"""
         if self.won_status in ("won", "lost"):
             return self.won_status
         return "open" if self.active else "archived"

@@ -27,7 +27,7 @@ EMPTY_FIGURES = {
 
 
 class CrmStageReport(models.Model):
-    """One row per stay of an opportunity in a stage (``crm.stage.stay``), with the opportunity as it is now."""
+    """One row per stay of an opportunity in a stage, with the opportunity as it is now: a plain view."""
 
     _name = "crm.stage.report"
     _description = "Stages Analysis"
@@ -113,8 +113,8 @@ class CrmStageReport(models.Model):
         [("created", "Creation"), ("hand", "By Hand"), ("automation", "By an Automation")],
         "Entered By",
         readonly=True,
-        help="What brought the opportunity into the stage. Empty when nobody saw it: changed outside of Odoo, or "
-        "untracked before this history was kept.",
+        help="What brought the opportunity into the stage. Empty when nobody saw it: it was changed outside of "
+        "Odoo, or untracked before this history was kept.",
     )
     is_first_visit = fields.Boolean(
         "First Visit",

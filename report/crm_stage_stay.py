@@ -3,7 +3,7 @@ import json
 from odoo import api, fields, models
 from odoo.tools import SQL, file_open, sql
 
-# Where a transaction keeps the ids of the opportunities that it touched, and of those that were moved automatically
+# Where a transaction keeps the ids of the opportunities that it touched, and of those not moved by hand
 TOUCHED = "crm_sales_stage.touched"
 AUTOMATIC = "crm_sales_stage.automatic"
 
@@ -24,7 +24,7 @@ STAY_FIELDS = ["lead_id", "stage_id", "date_entered", *CHANGING_FIELDS]
 # Tracked fields of opportunities, by the name of the script's parameter
 TRACKED_FIELDS = {"stage_field": "stage_id", "active_field": "active", "won_field": "won_status"}
 
-# Where Odoo keeps no trackings
+# In place of the table that they are kept in, where there is none
 NO_TRACKINGS = """(
     SELECT NULL::int AS mail_message_id, NULL::int AS field_id, NULL::timestamp AS create_date,
            NULL::int AS old_value_integer, NULL::int AS new_value_integer,
@@ -108,8 +108,8 @@ class CrmStageStay(models.Model):
         [("created", "Creation"), ("hand", "By Hand"), ("automation", "By an Automation")],
         "Entered By",
         readonly=True,
-        help="What brought the opportunity into the stage. Empty when nobody saw it: changed outside of Odoo, or "
-        "before this history was kept.",
+        help="What brought the opportunity into the stage. Empty when nobody saw it: it was changed outside of "
+        "Odoo, or untracked before this history was kept.",
     )
     is_first_visit = fields.Boolean(
         "First Visit",

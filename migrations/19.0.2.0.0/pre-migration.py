@@ -1,4 +1,4 @@
-"""The stays were kept in step by triggers: from now on they are a table of the ORM, written as they happen."""
+"""Stays were kept in step by triggers: now they are a table of the ORM, written as they happen."""
 
 from odoo.tools import sql
 
@@ -53,8 +53,8 @@ def take_stays_over(cr):
     sql.create_model_table(cr, "crm_stage_stay", "Stay in a Stage", COLUMNS)
     cr.execute(
         """
-        INSERT INTO crm_stage_stay (lead_id, stage_id, stage_name, date_entered, date_left, next_stage_id, outcome,
-                                    moved_by, is_first_visit, is_moved_on)
+        INSERT INTO crm_stage_stay (lead_id, stage_id, stage_name, date_entered, date_left, next_stage_id,
+                                    outcome, moved_by, is_first_visit, is_moved_on)
         SELECT stay.lead_id, stay.stage_id,
                COALESCE(stage.name, jsonb_strip_nulls(jsonb_build_object('en_US', stay.stage_name))),
                stay.date_entered, stay.date_left, stay.next_stage_id, stay.outcome,
