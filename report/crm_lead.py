@@ -14,7 +14,7 @@ class CrmLead(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         leads = super().create(vals_list)
-        self.env["crm.stage.stay"]._mark_touched(leads.ids)
+        self.env["crm.stage.stay"]._note_created(leads)
         return leads
 
     def write(self, vals):
@@ -34,9 +34,3 @@ class CrmLead(models.Model):
                 if not PLACE_FIELDS.isdisjoint(vals)
             ]
         )
-
-    def _get_stay_outcome(self):
-        """:return: how the last stay of the opportunity ends, or that it goes on, by what it is now"""
-        if self.won_status in ("won", "lost"):
-            return self.won_status
-        return "open" if self.active else "archived"

@@ -1,25 +1,38 @@
+import itertools
 import json
 
 from odoo import api, fields, models
 from odoo.tools import SQL, file_open, sql
 
-# Where a transaction keeps the ids of the opportunities that it touched, and of those not moved by hand
+# Where a transaction keeps until it is recorded: ids of the opportunities that it touched, the stages that it
+# created opportunities in, ids of those that were not moved by hand
 TOUCHED = "crm_sales_stage.touched"
+CREATED = "crm_sales_stage.created"
 AUTOMATIC = "crm_sales_stage.automatic"
 
 # What is read of opportunities to tell where they are, and of their stays to tell where they were
 LEAD_FIELDS = [
+    "id",
+    "type",
     "active",
+    "stage_id",
+    "won_status",
     "create_date",
-    "date_closed",
     "date_conversion",
     "date_last_stage_update",
-    "stage_id",
-    "type",
-    "won_status",
+    "date_closed",
 ]
-CHANGING_FIELDS = ["date_left", "outcome", "next_stage_id", "is_moved_on"]
-STAY_FIELDS = ["lead_id", "stage_id", "date_entered", *CHANGING_FIELDS]
+STAY_FIELDS = [
+    "id",
+    "stage_id",
+    "date_entered",
+    "date_left",
+    "outcome",
+    "next_stage_id",
+    "moved_by",
+    "is_first_visit",
+    "is_moved_on",
+]
 
 # Tracked fields of opportunities, by the name of the script's parameter
 TRACKED_FIELDS = {"stage_field": "stage_id", "active_field": "active", "won_field": "won_status"}
@@ -157,10 +170,17 @@ class CrmStageStay(models.Model):
         precommit.data[TOUCHED].update(lead_ids)
 
     @api.model
+    def _note_created(self, leads):
+        """Note where opportunities begin: the transaction that creates them may move them on."""
+        self._mark_touched(leads.ids)
+        created = self.env.cr.precommit.data.setdefault(CREATED, {})
+        created.update({lead.id: lead.stage_id.id for lead in leads})
+
+    @api.model
     def _note_mover(self, lead_ids, is_automatic):
-        """Note whether these opportunities, should they move, do so by hand: the last one who moves them counts."""
+        """Note whether opportunities, should they move, do so by hand. Of several movers the last one counts."""
         if is_automatic:
-            # When hooks are running now, this lets the note be used before they are done, and it is gone.
+            # Should hooks be running now, they will use the note before they are done and it is gone.
             self._mark_touched(lead_ids)
             self.env.cr.precommit.data.setdefault(AUTOMATIC, set()).update(lead_ids)
         elif automatic := self.env.cr.precommit.data.get(AUTOMATIC):
@@ -170,184 +190,193 @@ class CrmStageStay(models.Model):
     def _record(self):
         """Bring the stays of all opportunities that were touched since the last time in step.
 
-        It runs before the commit, before each savepoint that flushes, and before somebody reads the report.
+        It runs before the commit, before each savepoint that flushes, and before somebody reads stays.
         """
         self.env["crm.lead"].flush_model(LEAD_FIELDS)  # which marks the rest
         data = self.env.cr.precommit.data
         if lead_ids := data.pop(TOUCHED, None):
-            self._bring_in_step(lead_ids, data.pop(AUTOMATIC, ()))
+            self._bring_in_step(lead_ids, data.pop(CREATED, {}), data.pop(AUTOMATIC, ()))
 
     @api.model
-    def _bring_in_step(self, lead_ids, automatic_ids=(), is_late=False):
+    def _bring_in_step(self, lead_ids, first_stage_ids=None, automatic_ids=(), is_late=False):
         """Bring the stays of opportunities in step with what these are now, all at once.
 
         :param lead_ids: ids; those of records that are gone, or are no opportunities, do no harm
+        :param first_stage_ids: id of the stage that an opportunity was created in, by its own id, where known
         :param automatic_ids: ids of the opportunities that were not moved by hand
         :param is_late: whether what happened to them happened some time ago, and nobody saw it
         """
-        # sudo: whoever moves an opportunity has its history written, which nobody may write
-        leads = self.env["crm.lead"].sudo().with_context(active_test=False)
-        leads = leads.search_fetch([("id", "in", list(lead_ids))], LEAD_FIELDS, order="id")
-        stays = self.sudo().search_fetch(
-            [("lead_id", "in", leads.ids)], STAY_FIELDS, order="date_entered, id"
+        removed_ids, changed, added = [], [], []
+        for lead, stays in self._read_histories(lead_ids):
+            moved_by = None if is_late else "automation" if lead["id"] in automatic_ids else "hand"
+            first_stage_id = (first_stage_ids or {}).get(lead["id"], lead["stage_id"]) or None
+            present = self._get_stays(lead, stays, first_stage_id, moved_by, is_late)
+            known = {stay["id"]: stay for stay in stays}
+            removed_ids += known.keys() - {stay["id"] for stay in present}
+            changed += [stay for stay in present if stay["id"] and stay != known[stay["id"]]]
+            added += [{**stay, "lead_id": lead["id"]} for stay in present if not stay["id"]]
+        self._store(removed_ids, changed, added)
+
+    @api.model
+    def _read_histories(self, lead_ids):
+        """:return: iterator of ``({field of crm.lead: value}, [{field of a stay: value}])``, stays in order"""
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT %s, %s
+                  FROM crm_lead lead
+                  LEFT JOIN crm_stage_stay stay ON stay.lead_id = lead.id
+                 WHERE lead.id = ANY(%s)
+                 ORDER BY lead.id, stay.date_entered, stay.id
+                """,
+                SQL(", ").join(SQL.identifier("lead", name) for name in LEAD_FIELDS),
+                SQL(", ").join(SQL.identifier("stay", name) for name in STAY_FIELDS),
+                list(lead_ids),
+            )
         )
-        by_lead = stays.grouped("lead_id")
-        undone_ids, changes, additions = [], [], []
-        for lead in leads:
-            stays = by_lead.get(lead, self.browse())
-            undone = stays._get_undone(lead)
-            undone_ids += undone.ids
-            if lead.type == "opportunity":
-                moved_by = None if is_late else "automation" if lead.id in automatic_ids else "hand"
-                changed, added = (stays - undone)._get_step(lead, moved_by, undone, is_late)
-                changes += changed
-                additions += added
-        self._store(undone_ids, changes, additions)
+        size = len(LEAD_FIELDS)
+        for values, group in itertools.groupby(rows, lambda row: row[:size]):
+            stays = [dict(zip(STAY_FIELDS, row[size:], strict=True)) for row in group]
+            yield dict(zip(LEAD_FIELDS, values, strict=True)), [stay for stay in stays if stay["id"]]
 
-    def _get_undone(self, lead):
-        """Tell which of these stays, all of ``lead``, are none.
+    @api.model
+    def _get_stays(self, lead, stays, first_stage_id, moved_by, is_late):
+        """Tell what the stays of an opportunity have to be, for what it is now.
 
-        Those are what is no opportunity any more, and the stays that this very transaction opened and that are
-        left by now: what it does several times is one move. One that creates an opportunity and takes it through
-        stages tells the whole way.
+        :param lead: ``{field: value}``
+        :param stays: those so far, as ``{field: value}``, in order
+        :return: the same, in order; new ones have no id
         """
-        if lead.type != "opportunity":
-            return self
-        now = self.env.cr.now()
-        if not self or self[0].date_entered == now or self[-1]._goes_on(lead):
-            return self.browse()
-        return self.filtered(lambda stay: stay.date_entered == now)
-
-    def _goes_on(self, lead):
-        """:return: whether ``lead`` is still where it entered by this stay, its last one"""
-        return not self.date_left and lead.active and self.stage_id == lead.stage_id
-
-    def _get_step(self, lead, moved_by, undone, is_late):
-        """Tell what makes these stays, all of ``lead`` in their order, agree with what it is now.
-
-        :param undone: the stays after these, which are none
-        :return: values of the stays that change, with their ids, and of the new one, if there is one: two lists
-        """
-        if not self:
-            return [], [self._get_first_values(lead)]
-        last = self[-1]
-        now = self.env.cr.now()
-        # What this transaction ended goes on, unless the opportunity began with it.
-        was_there = not last.date_left or last.date_left == now != self[0].date_entered
-        goes_on = was_there and lead.active and last.stage_id == lead.stage_id
-        enters = lead.active and not goes_on
-        date = last._get_date_of_change(lead, is_late)
-        outcome = lead._get_stay_outcome()
-        if goes_on:
-            end = (None, outcome, None)
-        elif was_there and enters:
-            end = (date, "moved", lead.stage_id.id or None)
-        elif was_there:
-            end = (date, outcome, None)
-        elif enters:
-            end = (last.date_left, "restored" if last.outcome in ("lost", "restored") else "archived", None)
+        if lead["type"] != "opportunity":
+            return []
+        stays = self._undo(lead, stays)
+        if not stays:
+            is_late = True
+            stays.append(self._get_new_stay(first_stage_id, self._get_date_begun(lead), "created", True))
+        last = stays[-1]
+        date = self._get_date_of_change(lead, last, is_late)
+        if lead["won_status"] in ("won", "lost"):
+            outcome = lead["won_status"]
         else:
-            end = (last.date_left, outcome, None)
-        moved_on = self._get_moved_on(lead.stage_id if enters else lead.stage_id.browse(), undone)
-        changes = []
-        for stay in self:
-            before = (stay.date_left or None, stay.outcome, stay.next_stage_id.id or None, stay.is_moved_on)
-            after = (*(end if stay == last else before[:3]), stay in moved_on)
-            if after != before:
-                changes.append({"id": stay.id, **dict(zip(CHANGING_FIELDS, after, strict=True))})
-        return changes, [self._get_new_values(lead, date, moved_by=moved_by)] if enters else []
+            outcome = "open" if lead["active"] else "archived"
+        if self._goes_on(lead, last) or last["date_left"] and not lead["active"]:
+            last["outcome"] = outcome
+            return stays
+        if last["date_left"]:
+            last["outcome"] = "restored" if last["outcome"] in ("lost", "restored") else "archived"
+        else:
+            last.update(date_left=date, outcome="moved" if lead["active"] else outcome)
+        if lead["active"]:
+            if last["outcome"] == "moved":
+                last["next_stage_id"] = lead["stage_id"]
+            earlier_ids = self._get_earlier_stage_ids(lead["stage_id"])
+            for stay in stays:
+                stay["is_moved_on"] = stay["is_moved_on"] or stay["stage_id"] in earlier_ids
+            is_first_visit = lead["stage_id"] not in {stay["stage_id"] for stay in stays}
+            stays.append(self._get_new_stay(lead["stage_id"], date, moved_by, is_first_visit, outcome))
+        return stays
 
-    def _get_new_values(self, lead, date_entered, date_left=None, moved_by=None):
-        """:return: values of a stay after these, all of ``lead``, in the stage where it is now"""
+    @api.model
+    def _undo(self, lead, stays):
+        """What a transaction does several times is one move: forget what this one recorded before.
+
+        One that creates an opportunity and takes it through stages tells the whole way.
+
+        :return: a copy of ``stays``, without those that this very transaction opened and that are left by now
+        """
+        stays = [dict(stay) for stay in stays]
+        now = self.env.cr.now()
+        if not stays or stays[0]["date_entered"] == now or self._goes_on(lead, stays[-1]):
+            return stays
+        undone = [stay for stay in stays if stay["date_entered"] == now]
+        stays = [stay for stay in stays if stay["date_entered"] != now]
+        if stays[-1]["date_left"] == now:
+            stays[-1].update(date_left=None, outcome="open", next_stage_id=None)
+        for number, stay in enumerate(stays, 1):
+            if self._is_before(stay, undone):
+                stay["is_moved_on"] = self._is_before(stay, stays[number:])
+        return stays
+
+    @api.model
+    def _goes_on(self, lead, last):
+        """:return: whether an opportunity is still where it was in its last stay"""
+        return not last["date_left"] and lead["active"] and last["stage_id"] == lead["stage_id"]
+
+    @api.model
+    def _is_before(self, stay, others):
+        """:return: whether one of the other stays is in a later stage"""
+        return any(stay["stage_id"] in self._get_earlier_stage_ids(other["stage_id"]) for other in others)
+
+    @api.model
+    def _get_earlier_stage_ids(self, stage_id):
+        """:return: ids of the stages before this one; none when there is no stage, or it is gone"""
+        return self.env["crm.stage"].browse(stage_id)._get_earlier_stage_ids() if stage_id else ()
+
+    @api.model
+    def _get_new_stay(self, stage_id, date_entered, moved_by, is_first_visit, outcome="open"):
+        """:return: ``{field: value}``"""
         return {
-            "lead_id": lead.id,
-            "stage_id": lead.stage_id.id or None,
+            "id": None,
+            "stage_id": stage_id,
             "date_entered": date_entered,
-            "date_left": date_left,
-            "outcome": lead._get_stay_outcome(),
+            "date_left": None,
+            "outcome": outcome,
+            "next_stage_id": None,
             "moved_by": moved_by,
-            "is_first_visit": lead.stage_id not in self.stage_id,
+            "is_first_visit": is_first_visit,
+            "is_moved_on": False,
         }
 
     @api.model
-    def _get_first_values(self, lead):
-        """:return: values of the first stay that is known of ``lead``; over already when it is archived"""
-        dates = [date for date in (lead.create_date, lead.date_conversion) if date]
-        # Made by SQL, an opportunity may have none.
-        date = max(dates, default=lead.date_last_stage_update or self.env.cr.now())
-        if lead.active:
-            return self._get_new_values(lead, date, moved_by="created")
-        date_left = lead.date_closed or lead.date_last_stage_update or date
-        return self._get_new_values(lead, date, max(date, date_left), moved_by="created")
-
-    def _get_date_of_change(self, lead, is_late):
-        """:return: when the opportunity left this stay, its last one, or came back; never before it came here"""
-        since = self.date_left or self.date_entered
-        told = lead.date_last_stage_update if lead.active else lead.date_closed
-        if is_late and told and told > since:
-            return told
-        return max(self.env.cr.now(), since)
-
-    def _get_moved_on(self, stage, undone):
-        """
-        :param stage: that the opportunity enters now, if any
-        :param undone: stays after these, which are none
-        :return: those of these stays, all of one opportunity in their order, that a later stage followed
-        """
-        moved_on = self.filtered("is_moved_on")
-        if undone:
-            # Not what only those tell that are none
-            moved_on = moved_on.filtered(
-                lambda stay: (
-                    not stay._is_before(undone) or stay._is_before(self[self.ids.index(stay.id) + 1 :])
-                )
-            )
-        earlier_ids = stage._get_earlier_stage_ids() if stage else ()
-        return moved_on | self.filtered(lambda stay: stay.stage_id and stay.stage_id.id in earlier_ids)
-
-    def _is_before(self, stays):
-        """:return: whether this stay's stage is before that of one of ``stays``"""
-        return bool(self.stage_id) and any(
-            self.stage_id.id in stage._get_earlier_stage_ids() for stage in stays.stage_id
-        )
+    def _get_date_begun(self, lead):
+        """:return: since when it has been an opportunity; those that were made by SQL may not tell"""
+        dates = [date for date in (lead["create_date"], lead["date_conversion"]) if date]
+        return max(dates, default=lead["date_last_stage_update"] or self.env.cr.now())
 
     @api.model
-    def _store(self, undone_ids, changes, additions):
-        """Write what ``_bring_in_step`` found, in one statement of each kind, however many opportunities moved."""
-        if undone_ids:
-            self.env.cr.execute(SQL("DELETE FROM crm_stage_stay WHERE id = ANY(%s)", undone_ids))
-        if changes:
+    def _get_date_of_change(self, lead, last, is_late):
+        """:return: when an opportunity left its last stay, or came back after it: never before that"""
+        since = last["date_left"] or last["date_entered"]
+        told = lead["date_last_stage_update"]
+        if not lead["active"]:
+            told = lead["date_closed"] or told
+        return told if is_late and told and told > since else max(self.env.cr.now(), since)
+
+    @api.model
+    def _store(self, removed_ids, changed, added):
+        """Write what ``_bring_in_step`` found: a statement of each kind, however many opportunities moved."""
+        if removed_ids:
+            self.env.cr.execute(SQL("DELETE FROM crm_stage_stay WHERE id = ANY(%s)", removed_ids))
+        if changed:
             self.env.cr.execute(
                 SQL(
                     """
                     UPDATE crm_stage_stay stay
-                       SET date_left = change.date_left,
-                           outcome = change.outcome,
-                           next_stage_id = change.next_stage_id,
-                           is_moved_on = change.is_moved_on
-                      FROM json_to_recordset(%s)
-                        AS change (id int, date_left timestamp, outcome varchar, next_stage_id int,
-                                   is_moved_on boolean)
-                     WHERE stay.id = change.id
+                       SET date_left = changed.date_left,
+                           outcome = changed.outcome,
+                           next_stage_id = changed.next_stage_id,
+                           is_moved_on = changed.is_moved_on
+                      FROM json_populate_recordset(NULL::crm_stage_stay, %s) changed
+                     WHERE stay.id = changed.id
                     """,
-                    json.dumps(changes, default=str),
+                    json.dumps(changed, default=str),
                 )
             )
-        if additions:
+        if added:
             self.env["crm.stage"].flush_model(["name"])
             self.env.cr.execute(
                 SQL(
                     """
                     INSERT INTO crm_stage_stay (lead_id, stage_id, stage_name, date_entered, date_left, outcome,
-                                                moved_by, is_first_visit, is_moved_on)
+                                                next_stage_id, moved_by, is_first_visit, is_moved_on)
                     SELECT added.lead_id, added.stage_id, stage.name, added.date_entered, added.date_left,
-                           added.outcome, added.moved_by, added.is_first_visit, FALSE
-                      FROM json_to_recordset(%s)
-                        AS added (lead_id int, stage_id int, date_entered timestamp, date_left timestamp,
-                                  outcome varchar, moved_by varchar, is_first_visit boolean)
+                           added.outcome, added.next_stage_id, added.moved_by, added.is_first_visit,
+                           added.is_moved_on
+                      FROM json_populate_recordset(NULL::crm_stage_stay, %s) WITH ORDINALITY added
                       LEFT JOIN crm_stage stage ON stage.id = added.stage_id
+                     ORDER BY added.ordinality
                     """,
-                    json.dumps(additions, default=str),
+                    json.dumps(added, default=str),
                 )
             )
         self.invalidate_model(flush=False)
