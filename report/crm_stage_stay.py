@@ -345,10 +345,11 @@ class CrmStageStay(models.Model):
     @api.model
     def _store(self, removed_ids, changed, added):
         """Write what ``_bring_in_step`` found: a statement of each kind, however many opportunities moved."""
+        statements = []
         if removed_ids:
-            self.env.cr.execute(SQL("DELETE FROM crm_stage_stay WHERE id = ANY(%s)", removed_ids))
+            statements.append(SQL("DELETE FROM crm_stage_stay WHERE id = ANY(%s)", removed_ids))
         if changed:
-            self.env.cr.execute(
+            statements.append(
                 SQL(
                     """
                     UPDATE crm_stage_stay stay
@@ -364,7 +365,7 @@ class CrmStageStay(models.Model):
             )
         if added:
             self.env["crm.stage"].flush_model(["name"])
-            self.env.cr.execute(
+            statements.append(
                 SQL(
                     """
                     INSERT INTO crm_stage_stay (lead_id, stage_id, stage_name, date_entered, date_left, outcome,
@@ -379,8 +380,10 @@ class CrmStageStay(models.Model):
                     json.dumps(added, default=str),
                 )
             )
-        self.invalidate_model(flush=False)
-        self.env["crm.stage.report"].invalidate_model(flush=False)
+        if statements:
+            self.env.cr.execute(SQL("; ").join(statements))
+            self.invalidate_model(flush=False)
+            self.env["crm.stage.report"].invalidate_model(flush=False)
 
     # ------------------------------------------------------------------
     # The past, and what nobody saw
