@@ -5,6 +5,8 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL, sql
 
+from .crm_stage_stay import MOVERS, OUTCOMES
+
 # Aggregates that Odoo has no function for: share of the values that are smaller
 PERCENTILES = {"days_median:median": 0.5, "days_median:third_quartile": 0.75}
 
@@ -97,24 +99,17 @@ class CrmStageReport(models.Model):
     )
     next_stage_id = fields.Many2one("crm.stage", readonly=True)
     outcome = fields.Selection(
-        [
-            ("open", "Still There"),
-            ("moved", "Moved"),
-            ("won", "Won"),
-            ("lost", "Lost"),
-            ("restored", "Lost, Then Restored"),
-            ("archived", "Archived"),
-        ],
+        OUTCOMES,
         readonly=True,
         help="How the stay ended: the opportunity moved to another stage, was won or lost in this one, was "
         "lost and restored later, or was archived without being lost.",
     )
     moved_by = fields.Selection(
-        [("created", "Creation"), ("hand", "By Hand"), ("automation", "By an Automation")],
+        MOVERS,
         "Entered By",
         readonly=True,
-        help="What brought the opportunity into the stage. Empty when nobody saw it: it was changed outside of "
-        "Odoo, or untracked before this history was kept.",
+        help="What brought the opportunity into the stage. Empty when nobody saw it: it was changed outside "
+        "of Odoo, or untracked before this history was kept.",
     )
     is_first_visit = fields.Boolean(
         "First Visit",

@@ -4,6 +4,16 @@ import json
 from odoo import api, fields, models
 from odoo.tools import SQL, file_open, sql
 
+OUTCOMES = [
+    ("open", "Still There"),
+    ("moved", "Moved"),
+    ("won", "Won"),
+    ("lost", "Lost"),
+    ("restored", "Lost, Then Restored"),
+    ("archived", "Archived"),
+]
+MOVERS = [("created", "Creation"), ("hand", "By Hand"), ("automation", "By an Automation")]
+
 # Where a transaction keeps until it is recorded: ids of the opportunities that it touched, the stages that it
 # created opportunities in, ids of those that were not moved by hand
 TOUCHED = "crm_sales_stage.touched"
@@ -52,9 +62,9 @@ MENDING_BATCH = 1000
 class CrmStageStay(models.Model):
     """One row per stay of an opportunity in a stage, written as it happens.
 
-    A stay ends when the opportunity moves, is lost or is archived; one that is restored begins another stay in the
-    same stage. Leads count from their conversion. Only facts are kept, as they were when they happened: what the
-    opportunity is like now is joined when it is read (``crm.stage.report``).
+    A stay ends when the opportunity moves, is lost or is archived; one that is restored begins another stay in
+    the same stage. Leads count from their conversion. Only facts are kept, as they were when they happened: what
+    the opportunity is like now is joined when it is read (``crm.stage.report``).
     """
 
     _name = "crm.stage.stay"
@@ -104,25 +114,18 @@ class CrmStageStay(models.Model):
         help="The stage that the opportunity moved to from here.",
     )
     outcome = fields.Selection(
-        [
-            ("open", "Still There"),
-            ("moved", "Moved"),
-            ("won", "Won"),
-            ("lost", "Lost"),
-            ("restored", "Lost, Then Restored"),
-            ("archived", "Archived"),
-        ],
+        OUTCOMES,
         required=True,
         readonly=True,
         help="How the stay ended: the opportunity moved to another stage, was won or lost in this one, was "
         "lost and restored later, or was archived without being lost.",
     )
     moved_by = fields.Selection(
-        [("created", "Creation"), ("hand", "By Hand"), ("automation", "By an Automation")],
+        MOVERS,
         "Entered By",
         readonly=True,
-        help="What brought the opportunity into the stage. Empty when nobody saw it: it was changed outside of "
-        "Odoo, or untracked before this history was kept.",
+        help="What brought the opportunity into the stage. Empty when nobody saw it: it was changed outside "
+        "of Odoo, or untracked before this history was kept.",
     )
     is_first_visit = fields.Boolean(
         "First Visit",
@@ -133,7 +136,7 @@ class CrmStageStay(models.Model):
     is_moved_on = fields.Boolean(
         "Moved On",
         readonly=True,
-        help="Whether the opportunity entered a later stage afterwards, by the order of the stages at that time.",
+        help="Whether the opportunity entered a later stage afterwards, by the order of the stages then.",
     )
 
     # What waits in the stages now: few, among the stays of years
@@ -178,7 +181,7 @@ class CrmStageStay(models.Model):
 
     @api.model
     def _note_mover(self, lead_ids, is_automatic):
-        """Note whether opportunities, should they move, do so by hand. Of several movers the last one counts."""
+        """Note whether opportunities, should they move, do so by hand. The last one who moves them counts."""
         if is_automatic:
             # Should hooks be running now, they will use the note before they are done and it is gone.
             self._mark_touched(lead_ids)
@@ -219,7 +222,7 @@ class CrmStageStay(models.Model):
 
     @api.model
     def _read_histories(self, lead_ids):
-        """:return: iterator of ``({field of crm.lead: value}, [{field of a stay: value}])``, stays in order"""
+        """:return: iterator of ``({field of crm.lead: value}, [{field of a stay: value}])``, in order"""
         rows = self.env.execute_query(
             SQL(
                 """
@@ -368,8 +371,8 @@ class CrmStageStay(models.Model):
             statements.append(
                 SQL(
                     """
-                    INSERT INTO crm_stage_stay (lead_id, stage_id, stage_name, date_entered, date_left, outcome,
-                                                next_stage_id, moved_by, is_first_visit, is_moved_on)
+                    INSERT INTO crm_stage_stay (lead_id, stage_id, stage_name, date_entered, date_left,
+                                                outcome, next_stage_id, moved_by, is_first_visit, is_moved_on)
                     SELECT added.lead_id, added.stage_id, stage.name, added.date_entered, added.date_left,
                            added.outcome, added.next_stage_id, added.moved_by, added.is_first_visit,
                            added.is_moved_on
@@ -413,7 +416,7 @@ class CrmStageStay(models.Model):
 
     @api.model
     def _get_tracked_field_ids(self):
-        """:return: id by parameter; of the database, as the ORM's cache must not be filled while it is updated"""
+        """:return: id by parameter; not by the ORM, whose cache must not be filled during an update"""
         self.env.cr.execute(
             SQL(
                 "SELECT name, id FROM ir_model_fields WHERE model = 'crm.lead' AND name IN %s",
@@ -438,7 +441,7 @@ class CrmStageStay(models.Model):
 
     @api.model
     def _find_out_of_step(self, last_id):
-        """:return: ids of the next opportunities after ``last_id`` whose last stay is not what they are now"""
+        """:return: ids of the next opportunities after ``last_id`` whose stays are not what they are now"""
         rows = self.env.execute_query(
             SQL(
                 """

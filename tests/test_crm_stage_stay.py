@@ -272,6 +272,19 @@ class TestCrmStageStayRecording(StayCase):
         self.notebook[lead].append((moment, "enter", self.estimate, "hand"))
         self.assertStays()
 
+    def test_created_and_moved_in_one_transaction(self):
+        """Where it was created it has been, however shortly."""
+        order = self.env["sale.order"].create({"partner_id": self.manager.partner_id.id})
+        with self.at(50):
+            lead = self.create_in(self.new)
+            order.copy({"opportunity_id": lead.id})
+            self.assertEqual(lead.stage_id, self.estimate)
+            lead.with_user(self.manager).stage_id = self.visit
+        self.assertEqual(
+            self.get_stays(lead), [(self.new, "moved", "created"), (self.visit, "open", "hand")]
+        )
+        self.assertEqual([stay["days"] for stay in self.read_stays(lead)], [0, 50])
+
     def test_created_and_taken_through_stages(self):
         """A script that makes opportunities with a past tells it whole, step by step."""
         lead = self.create_in(self.new)
@@ -333,7 +346,7 @@ class TestCrmStageStayRecording(StayCase):
 @tagged("post_install", "-at_install")
 class TestCrmStageStayConcurrency(TransactionCase):
     def test_two_users_move_the_same_opportunity(self):
-        """The second one is told to try again, as Odoo does by itself: no stay is lost, none is there twice."""
+        """The second one is told to try again, as Odoo does by itself: no stay is lost or there twice."""
         stages = self.env["crm.stage"].search([("is_won", "=", False)], limit=3)
         with self.registry.cursor() as cr:
             lead = self.get_leads(cr).create(
