@@ -527,7 +527,11 @@ def describe_stays(env):
           LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
          WHERE attrelid = 'crm_stage_stay'::regclass AND attnum > 0 AND NOT attisdropped
         """,
-        "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'crm_stage_stay'::regclass",
+        """
+        SELECT conname, pg_get_constraintdef(oid)
+          FROM pg_constraint
+         WHERE conrelid = 'crm_stage_stay'::regclass
+        """,
         """
         SELECT indexdef, obj_description(indexname::regclass, 'pg_class')
           FROM pg_indexes WHERE tablename = 'crm_stage_stay'

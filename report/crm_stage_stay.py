@@ -62,11 +62,11 @@ MENDING_BATCH = 1000
 class CrmStageStay(models.Model):
     """One row per stay of an opportunity in a stage, written as it happens.
 
-    A stay ends when the opportunity moves, is lost or is archived; one that is restored begins another stay in
-    the same stage. Leads count from their conversion.
+    A stay ends when the opportunity moves, is lost or is archived; one that is restored begins another stay
+    in the same stage. Leads count from their conversion.
 
-    Only facts are kept, as they were when they happened. What the opportunity is like now is joined when it is
-    read: see ``crm.stage.report``.
+    Only facts are kept, as they were when they happened. What the opportunity is like now is joined when it
+    is read: see ``crm.stage.report``.
     """
 
     _name = "crm.stage.stay"

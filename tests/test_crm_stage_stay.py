@@ -280,9 +280,7 @@ class TestCrmStageStayRecording(StayCase):
             order.copy({"opportunity_id": lead.id})
             self.assertEqual(lead.stage_id, self.estimate)
             lead.with_user(self.manager).stage_id = self.visit
-        self.assertEqual(
-            self.get_stays(lead), [(self.new, "moved", "created"), (self.visit, "open", "hand")]
-        )
+        self.assertEqual(self.get_stays(lead), [(self.new, "moved", "created"), (self.visit, "open", "hand")])
         self.assertEqual([stay["days"] for stay in self.read_stays(lead)], [0, 50])
 
     def test_created_and_taken_through_stages(self):
