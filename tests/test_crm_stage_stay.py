@@ -1,4 +1,5 @@
 import hashlib
+from contextlib import suppress
 from datetime import timedelta
 from unittest.mock import patch
 
@@ -243,15 +244,12 @@ class TestCrmStageStayRecording(StayCase):
         moved, lost, moved_later = (self.create_at(50, self.new) for _number in range(3))
         with self.at(40) as moment:
             moved.with_user(self.manager).stage_id = self.estimate
-            try:
-                with self.env.cr.savepoint():
-                    moved.stage_id = self.visit
-                    lost.action_set_lost()
-                    gone = self.create_in(self.new)
-                    self.pass_commit()
-                    raise Undo
-            except Undo:
-                pass
+            with suppress(Undo), self.env.cr.savepoint():
+                moved.stage_id = self.visit
+                lost.action_set_lost()
+                gone = self.create_in(self.new)
+                self.pass_commit()
+                raise Undo
             moved_later.with_user(self.manager).stage_id = self.visit
         self.notebook[moved].append((moment, "enter", self.estimate, "hand"))
         self.notebook[moved_later].append((moment, "enter", self.visit, "hand"))
@@ -261,13 +259,11 @@ class TestCrmStageStayRecording(StayCase):
     def test_rollback_of_what_was_not_stored(self):
         lead = self.create_at(50, self.new)
         with self.at(40) as moment:
-            try:
-                with self.env.cr.savepoint(flush=False):
-                    lead.stage_id = self.visit
-                    self.env.flush_all()
-                    raise Undo
-            except Undo:
-                self.env.clear()
+            with suppress(Undo), self.env.cr.savepoint(flush=False):
+                lead.stage_id = self.visit
+                self.env.flush_all()
+                raise Undo
+            self.env.clear()
             lead.with_user(self.manager).stage_id = self.estimate
         self.notebook[lead].append((moment, "enter", self.estimate, "hand"))
         self.assertStays()
