@@ -1,8 +1,8 @@
-import itertools
 import json
 
 from odoo import api, fields, models
-from odoo.tools import SQL, file_open, sql
+from odoo.fields import Domain
+from odoo.tools import SQL, file_open, groupby, sql
 
 OUTCOMES = [
     ("open", "Still There"),
@@ -240,7 +240,7 @@ class CrmStageStay(models.Model):
             )
         )
         size = len(LEAD_FIELDS)
-        for values, group in itertools.groupby(rows, lambda row: row[:size]):
+        for values, group in groupby(rows, lambda row: row[:size]):
             stays = [dict(zip(STAY_FIELDS, row[size:], strict=True)) for row in group]
             yield dict(zip(LEAD_FIELDS, values, strict=True)), [stay for stay in stays if stay["id"]]
 
@@ -409,7 +409,7 @@ class CrmStageStay(models.Model):
             SQL(
                 script,
                 trackings=SQL("mail_tracking_value") if has_trackings else SQL(NO_TRACKINGS),
-                stages=stages.search([]).ids,
+                stages=stages.search(Domain.TRUE).ids,
                 odoobot=external_ids._xmlid_to_res_id("base.partner_root"),
                 lost_subtype=external_ids._xmlid_to_res_id("crm.mt_lead_lost"),
                 **self._get_tracked_field_ids(),
