@@ -26,7 +26,6 @@ class CrmLead(models.Model):
 
     def _write_multi(self, vals_list):
         """Whatever is stored comes by here, written or computed."""
-        super()._write_multi(vals_list)
         self.env["crm.stage.stay"]._mark_touched(
             [
                 lead_id
@@ -34,3 +33,4 @@ class CrmLead(models.Model):
                 if not PLACE_FIELDS.isdisjoint(vals)
             ]
         )
+        return super()._write_multi(vals_list)

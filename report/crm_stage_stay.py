@@ -375,7 +375,7 @@ class CrmStageStay(models.Model):
                     """
                     INSERT INTO crm_stage_stay (lead_id, stage_id, stage_name, date_entered, date_left,
                                                 outcome, next_stage_id, moved_by, is_first_visit, is_moved_on)
-                    SELECT added.lead_id, added.stage_id, stage.name, added.date_entered, added.date_left,
+                    SELECT added.lead_id, stage.id, stage.name, added.date_entered, added.date_left,
                            added.outcome, added.next_stage_id, added.moved_by, added.is_first_visit,
                            added.is_moved_on
                       FROM json_populate_recordset(NULL::crm_stage_stay, %s) WITH ORDINALITY added
