@@ -179,7 +179,7 @@ class CrmStageReport(models.Model):
                    CASE WHEN stay.outcome = 'lost' THEN lead.lost_reason_id END AS lost_reason_id,
                    lead.partner_id, lead.team_id, lead.user_id, lead.company_id
               FROM crm_stage_stay stay
-              LEFT JOIN crm_lead lead ON lead.id = stay.lead_id
+              JOIN crm_lead lead ON lead.id = stay.lead_id
               LEFT JOIN crm_stage stage ON stage.id = stay.stage_id
               LEFT JOIN res_company company ON company.id = lead.company_id
             """,
@@ -334,21 +334,21 @@ class CrmStageReport(models.Model):
 
     @api.model
     def _add_waiting(self, figures, domain):
-        """Count what waits, and what waits longer than three quarters of the stays took."""
-        for key, waiting in self._read_group_by_stage(domain, [], ["__count"]):
-            figures[key]["waiting"] = waiting
+        """Count what waits, and what waits longer than three quarters of the stays took, in one go."""
         late = {}
-        for (stage, name), values in figures.items():
-            if stage and values["waiting"] and values["usual"] is not False:
-                since = self.env.cr.now() - timedelta(days=values["usual"])
-                late[stage, name] = Domain("stage_id", "=", stage.id) & Domain("date_entered", "<", since)
-                values["late"] = 0
-                values["late_domain"] = [
-                    ("stage_id", "=", stage.id),
-                    ("date_entered", "<", fields.Datetime.to_string(since)),
-                ]
-        for key, number in self._read_group_by_stage(domain & Domain.OR(late.values()), [], ["__count"]):
-            figures[key]["late"] = number
+        for (stage, _name), values in figures.items():
+            if stage and values["usual"] is not False:
+                since = fields.Datetime.to_string(self.env.cr.now() - timedelta(days=values["usual"]))
+                late[stage] = [("stage_id", "=", stage.id), ("date_entered", "<", since)]
+        query = self._search(domain)
+        query.groupby = self._field_to_sql(self._table, "stage_id", query)
+        is_late = Domain.OR(late.values()).optimize_full(self)._to_sql(self, self._table, query)
+        counts = SQL("COUNT(*), COUNT(*) FILTER (WHERE %s)", is_late)
+        for stage_id, waiting, number in self.env.execute_query(query.select(query.groupby, counts)):
+            stage = self.env["crm.stage"].browse(stage_id)
+            figures[stage, False]["waiting"] = waiting
+            if stage in late:
+                figures[stage, False].update(late=number, late_domain=late[stage])
 
     @api.model
     def _add_losses(self, figures, domain):

@@ -99,14 +99,12 @@ class CrmStageStay(models.Model):
         "Entered On",
         required=True,
         readonly=True,
-        index=True,
         help="When the opportunity entered the stage: by its creation, its conversion from a lead, a move, "
         "or by being restored in it.",
     )
     date_left = fields.Datetime(
         "Left On",
         readonly=True,
-        index="btree_not_null",
         help="When it left the stage, or the pipeline from it (lost or archived).",
     )
     next_stage_id = fields.Many2one(
@@ -141,8 +139,12 @@ class CrmStageStay(models.Model):
         help="Whether the opportunity entered a later stage afterwards, by the order of the stages then.",
     )
 
-    # What waits in the stages now: few, among the stays of years
-    _open_idx = models.Index("(stage_id, date_entered) WHERE outcome = 'open'")
+    # What the overview counts is in these indexes; only the opportunities are looked up.
+    _date_entered_idx = models.Index("(date_entered) INCLUDE (lead_id, stage_id, is_first_visit, is_moved_on)")
+    _date_left_idx = models.Index(
+        "(date_left) INCLUDE (lead_id, stage_id, date_entered, outcome) WHERE date_left IS NOT NULL"
+    )
+    _open_idx = models.Index("(stage_id, date_entered) INCLUDE (lead_id, outcome) WHERE outcome = 'open'")
 
     def init(self):
         """Fill the new table with what was tracked so far. Updating the addon finds it filled."""
