@@ -1,5 +1,3 @@
-import json
-
 from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL, file_open, groupby, sql
@@ -140,7 +138,9 @@ class CrmStageStay(models.Model):
     )
 
     # What the overview counts is in these indexes; only the opportunities are looked up.
-    _date_entered_idx = models.Index("(date_entered) INCLUDE (lead_id, stage_id, is_first_visit, is_moved_on)")
+    _date_entered_idx = models.Index(
+        "(date_entered) INCLUDE (lead_id, stage_id, is_first_visit, is_moved_on)"
+    )
     _date_left_idx = models.Index(
         "(date_left) INCLUDE (lead_id, stage_id, date_entered, outcome) WHERE date_left IS NOT NULL"
     )
@@ -364,27 +364,39 @@ class CrmStageStay(models.Model):
                            outcome = changed.outcome,
                            next_stage_id = changed.next_stage_id,
                            is_moved_on = changed.is_moved_on
-                      FROM json_populate_recordset(NULL::crm_stage_stay, %s) changed
+                      FROM (VALUES %s) changed (id, date_left, outcome, next_stage_id, is_moved_on)
                      WHERE stay.id = changed.id
                     """,
-                    json.dumps(changed, default=str),
+                    SQL(", ").join(
+                        SQL(
+                            "(%s, %s::timestamp, %s, %s::int, %s)",
+                            stay["id"],
+                            stay["date_left"],
+                            stay["outcome"],
+                            stay["next_stage_id"],
+                            stay["is_moved_on"],
+                        )
+                        for stay in changed
+                    ),
                 )
             )
         if added:
             self.env["crm.stage"].flush_model(["name"])
+            names = [name for name in added[0] if name not in ("id", "stage_id")]
+            # Whoever creates an opportunity in a stage may delete the stage at once.
+            stage = "(SELECT id FROM crm_stage WHERE id = %s), (SELECT name FROM crm_stage WHERE id = %s)"
             statements.append(
                 SQL(
-                    """
-                    INSERT INTO crm_stage_stay (lead_id, stage_id, stage_name, date_entered, date_left,
-                                                outcome, next_stage_id, moved_by, is_first_visit, is_moved_on)
-                    SELECT added.lead_id, stage.id, stage.name, added.date_entered, added.date_left,
-                           added.outcome, added.next_stage_id, added.moved_by, added.is_first_visit,
-                           added.is_moved_on
-                      FROM json_populate_recordset(NULL::crm_stage_stay, %s) WITH ORDINALITY added
-                      LEFT JOIN crm_stage stage ON stage.id = added.stage_id
-                     ORDER BY added.ordinality
-                    """,
-                    json.dumps(added, default=str),
+                    "INSERT INTO crm_stage_stay (stage_id, stage_name, %s) VALUES %s",
+                    SQL(", ").join(map(SQL.identifier, names)),
+                    SQL(", ").join(
+                        SQL(
+                            "(%s, %s)",
+                            SQL(stage, stay["stage_id"], stay["stage_id"]),
+                            SQL(", ").join(stay[name] for name in names),
+                        )
+                        for stay in added
+                    ),
                 )
             )
         if statements:
