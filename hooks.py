@@ -66,7 +66,6 @@ def uninstall_hook(env):
     # So are the tag and the type of technical visits, which meetings and activities bear.
     kept = ("crm.stage", "calendar.event.type", "mail.activity.type")
     env["ir.model.data"].search([("module", "=", "crm_sales_stage"), ("model", "in", kept)]).unlink()
-    env["crm.stage.report"]._drop_stays()
     if menu := env.ref("crm.menu_crm_lead_stage_act", raise_if_not_found=False):
         menu.group_ids = env.ref("base.group_no_one")
     if action := env.ref("crm.crm_stage_action", raise_if_not_found=False):

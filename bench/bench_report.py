@@ -12,10 +12,9 @@ import contextlib
 import os
 import re
 import time
+from unittest.mock import patch
 
 from odoo.tools import SQL
-
-from odoo.addons.crm_sales_stage.report.crm_stage_report import STAY_TRIGGERS
 
 LEADS = int(os.environ.get("BENCH_LEADS", "1000000"))
 MOVED = int(os.environ.get("BENCH_MOVED", "10000"))
@@ -24,12 +23,16 @@ USERS = 50
 TEAMS = 8
 TIMES = 7
 ONE_BY_ONE = 200
+MESSAGES = 1000
 PAGES = {
     "12 months": [("date_entered", ">=", "-1y")],
     "one month": [("date_entered", ">=", "-1m")],
     "all times": [],
 }
 FILLED_TABLES = ("crm_lead", "mail_message", "mail_tracking_value")
+STAY_MODELS = ["crm.stage.stay", "crm.stage.report"]
+# What notes that there is something to record
+RECORDING = ("_mark_touched", "_note_created", "_note_mover")
 
 
 class Rollback(Exception):
@@ -53,7 +56,6 @@ class ReportBench:
     def fill(self):
         """Make the opportunities and their trackings by SQL, then the stays as installing does."""
         start = time.time()
-        self.report._drop_stays()
         self.execute("SET SESSION session_replication_role = replica")
         self.execute("SET SESSION maintenance_work_mem = '512MB'")
         self.execute("SET SESSION work_mem = '256MB'")
@@ -65,7 +67,8 @@ class ReportBench:
         self.execute("ANALYZE crm_lead, mail_message, mail_tracking_value")
         self.print_row(f"generate {LEADS:,} opportunities, {4 * LEADS:,} changes", time.time() - start)
         start = time.time()
-        self.report.init()
+        self.execute("DROP TABLE crm_stage_stay CASCADE")
+        self.env.registry.init_models(self.env.cr, STAY_MODELS, {"module": "crm_sales_stage"})
         self.env.cr.commit()
         self.print_row("make the stays (installation)", time.time() - start)
         autocommit = self.env.cr._cnx.autocommit
@@ -104,7 +107,7 @@ class ReportBench:
         won = self.env["crm.stage"].search([("is_won", "=", True)], limit=1)
         reasons = self.env["crm.lost.reason"].search([])
         self.env.flush_all()
-        field_ids = self.report._get_tracked_field_ids()
+        field_ids = self.env["crm.stage.stay"]._get_tracked_field_ids()
         parameters = {
             "leads": LEADS,
             "stages": stages.ids + won.ids,
@@ -113,9 +116,7 @@ class ReportBench:
             "teams": teams.ids,
             "reasons": reasons.ids,
             "company": self.env.company.id,
-            "stage_field": field_ids["stage_id"],
-            "active_field": field_ids["active"],
-            "won_field": field_ids["won_status"],
+            **field_ids,
             "subtype": self.env.ref("crm.mt_lead_stage").id,
             "days": YEARS * 365,
         }
@@ -180,7 +181,7 @@ class ReportBench:
     # ---- writing ----
 
     def measure_writes(self):
-        """The same writes with and without the triggers; nothing of it is kept."""
+        """The same writes with and without the recording; nothing of it is kept."""
         leads = self.env["crm.lead"].search([("won_status", "=", "pending")], limit=MOVED)
         stages = self.env["crm.stage"].search([("is_won", "=", False)], limit=2)
         works = {
@@ -194,21 +195,22 @@ class ReportBench:
             f"create {ONE_BY_ONE} opportunities one by one": lambda: [
                 self.create(number) for number in range(ONE_BY_ONE)
             ],
+            f"post {MESSAGES:,} messages on contacts": lambda: self.post(MESSAGES),
         }
         self.print_row("", "with the report", "without", "ratio")
         for name, work in works.items():
             work_times = {True: [], False: []}
-            for with_triggers in (True, False, False, True):
-                work_times[with_triggers].append(self.get_work_time(work, with_triggers))
+            for with_recording in (True, False, False, True):
+                work_times[with_recording].append(self.get_work_time(work, with_recording))
             with_report, without = min(work_times[True]), min(work_times[False])
             self.print_row(name, with_report, without, with_report / without)
 
-    def get_work_time(self, work, with_triggers):
-        with contextlib.suppress(Rollback), self.env.cr.savepoint(flush=False):
-            if not with_triggers:
-                for table, events in STAY_TRIGGERS.items():
-                    for event in events:
-                        self.execute(f"ALTER TABLE {table} DISABLE TRIGGER crm_stage_stay_{event}")
+    def get_work_time(self, work, with_recording):
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(contextlib.suppress(Rollback))
+            stack.enter_context(self.env.cr.savepoint(flush=False))
+            for name in () if with_recording else RECORDING:
+                stack.enter_context(patch.object(self.env.registry["crm.stage.stay"], name))
             start = time.time()
             work()
             duration = time.time() - start
@@ -227,6 +229,12 @@ class ReportBench:
 
     def create(self, number):
         self.env["crm.lead"].create({"name": f"New {number}", "type": "opportunity"})
+        self.pass_commit()
+
+    def post(self, number):
+        partners = self.env["res.partner"].search([], limit=10)
+        for index in range(number):
+            partners[index % len(partners)].message_post(body="Note")
         self.pass_commit()
 
     def pass_commit(self):

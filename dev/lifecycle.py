@@ -4,6 +4,7 @@ Each step takes the environment and the path of a file that hands what was found
 """
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 from lxml import etree
@@ -438,6 +439,182 @@ def change(env, state):
     env["crm.stage"].name_create("Follow-up")
     env.cr.commit()
     save(state, owned=get_rows(env, OWNED_TABLES))
+
+
+def make_history(env, state):
+    """Opportunities in every state, with the former version: what happens to them, and how many days ago."""
+    env = env(user=env.ref("base.user_admin").id, context={"lang": "en_US", "tracking_disable": False})
+    stages = env["crm.stage"].search([("is_won", "=", False)])
+    won = env["crm.stage"].search([("is_won", "=", True)])[-1]
+    show_room = env["crm.stage"].create({"name": "Show Room", "sequence": stages[1].sequence})
+    teams = env["crm.team"].create([{"name": "Windows"}, {"name": "Stoves"}])
+    reason = env["crm.lost.reason"].search([], limit=1)
+    partner = env.user.partner_id
+
+    def to(stage, **context):
+        return lambda lead: lead.with_context(**context).write({"stage_id": stage.id})
+
+    def lose(lead):
+        lead.action_set_lost(lost_reason_id=reason.id)
+
+    def archive(lead):
+        lead.action_archive()
+
+    def restore(lead):
+        lead.action_unarchive()
+
+    def quote(lead):
+        env["sale.order"].create({"partner_id": partner.id, "opportunity_id": lead.id})
+
+    def convert(lead):
+        lead.convert_opportunity(partner)
+
+    def turn_back(lead):
+        lead.type = "lead"
+
+    def merge(lead):
+        (lead + lead.copy({"name": "Merged"}))._merge_opportunity()
+
+    ways = [
+        [to(stages[1]), to(stages[2])],
+        [to(stages[2]), to(stages[1]), to(stages[2])],
+        [to(show_room), to(stages[2])],
+        [to(stages[1]), to(stages[2], tracking_disable=True), to(stages[3])],
+        [to(stages[3]), to(won)],
+        [to(won), to(stages[1])],
+        [to(stages[2]), lose],
+        [to(stages[2]), lose, restore, to(stages[3])],
+        [lose, restore, lose],
+        [archive],
+        [to(stages[1]), archive, restore],
+        [to(won), archive],
+        [quote],
+        [convert, to(stages[2])],
+        [to(stages[1]), turn_back],
+        [to(stages[1]), merge, to(stages[2])],
+    ]
+    for number in range(3 * len(ways)):
+        way = ways[number % len(ways)]
+        values = {
+            "name": f"Opportunity {number}",
+            "type": "lead" if convert in way else "opportunity",
+            "partner_id": partner.id,
+            "stage_id": stages[0].id,
+            "team_id": teams[number % 2].id,
+            "expected_revenue": 1000 + 10 * number,
+        }
+        days_ago = 200 + 10 * number
+        lead = env["crm.lead"].create(values)
+        date_back(env, lead, days_ago)
+        for position, step in enumerate(way, 1):
+            step(lead)
+            date_back(env, lead, days_ago - 31 * position)
+    env["crm.lead"].search([("stage_id", "=", show_room.id)]).stage_id = stages[0]
+    show_room.unlink()
+    env.cr.commit()
+
+
+def date_back(env, lead, days_ago):
+    """Let what was just done to an opportunity have happened some days ago."""
+    env.flush_all()
+    env.cr.precommit.run()
+    now = env.cr.now()
+    date = now - timedelta(days=days_ago)
+    env.cr.execute(SQL("UPDATE mail_tracking_value SET create_date = %s WHERE create_date = %s", date, now))
+    for name in ("create_date", "date_conversion", "date_last_stage_update"):
+        column = SQL.identifier(name)
+        env.cr.execute(
+            SQL("UPDATE crm_lead SET %s = %s WHERE %s = %s AND id = %s", column, date, column, now, lead.id)
+        )
+    env.cr.commit()
+    env.invalidate_all()
+
+
+def get_figures(env):
+    """:return: what the report tells: overviews, groups and single stays, but for what goes on with time"""
+    report = env(user=env.ref("base.user_admin").id, context={"lang": "en_US", "tz": "UTC"})[
+        "crm.stage.report"
+    ]
+    report = report.sudo(False)
+    teams = env["crm.team"].search([("name", "in", ("Windows", "Stoves"))])
+    domains = [[], [("date_entered", ">=", "-1y")], *([("team_id", "=", team.id)] for team in teams)]
+    overviews = [report.get_overview(domain)["stages"] for domain in domains]
+    for overview in overviews:
+        for stage in overview:
+            stage.pop("late_domain")  # which tells the time
+    groups = [
+        report.formatted_read_group(domain, groupby, aggregates)
+        for groupby, aggregates in (
+            (["stage_id", "outcome"], ["__count", "days_median:median", "reached_next:avg", "was_won:avg"]),
+            (["date_entered:month", "stage_name"], ["days_median:median", "expected_revenue:sum"]),
+            (["date_left:month", "next_stage_id"], ["days:avg", "prorated_revenue:sum", "__count"]),
+            (["moved_by", "is_first_visit"], ["__count"]),
+            (["lost_reason_id"], ["__count"]),
+        )
+        for domain in (
+            [("outcome", "!=", "open")],
+            [("team_id", "=", teams[0].id), ("outcome", "!=", "open")],
+        )
+    ]
+    names = [name for name in report._fields if name not in ("id", "display_name", "days", "days_median")]
+    stays = report.search([]).sorted(
+        lambda stay: (stay.lead_id.id, stay.date_entered, stay.date_left or stay.date_entered)
+    )
+    rows = [{name: str(stay[name]) for name in names} for stay in stays]
+    text = json.dumps([overviews, groups, rows], default=str).replace('"rule"', '"automation"')
+    # The order in which floats are summed up is PostgreSQL's.
+    return json.loads(text, parse_float=lambda number: round(float(number), 6))
+
+
+def look_at_figures(env, state):
+    figures = get_figures(env)
+    expect_equal(
+        {row["outcome"] for row in figures[2]},
+        {"open", "moved", "won", "lost", "restored", "archived"},
+        "outcomes in the history",
+    )
+    save(state, figures=figures)
+
+
+def check_figures(env, state):
+    """The upgrade changed no figure, and made the table as a new database has it."""
+    before, after = load(state)["figures"], get_figures(env)
+    for kind, old, new in zip(("overviews", "groups", "stays"), before, after, strict=True):
+        expect_equal(len(new), len(old), f"number of {kind}")
+        for old_one, new_one in zip(old, new, strict=True):
+            expect_equal(new_one, old_one, kind)
+    expect_equal(env["crm.stage.stay"]._find_out_of_step(0), [], "out of step")
+    expect_equal(describe_stays(env), load(Path(state).with_name("life_demo.json"))["stays"], "table")
+    names = [name for kind in ("functions", "triggers") for name in get_leftovers(env)[kind]]
+    expect_equal([name for name in names if "crm_stage" in name], [], "functions and triggers")
+
+
+def look_at_stays(env, state):
+    save(state, stays=describe_stays(env))
+
+
+def describe_stays(env):
+    """:return: columns, constraints and indexes of the table of stays, as a new database has it"""
+    queries = (
+        """
+        SELECT attname, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid),
+               col_description(attrelid, attnum)
+          FROM pg_attribute
+          LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+         WHERE attrelid = 'crm_stage_stay'::regclass AND attnum > 0 AND NOT attisdropped
+        """,
+        """
+        SELECT conname, pg_get_constraintdef(oid)
+          FROM pg_constraint
+         WHERE conrelid = 'crm_stage_stay'::regclass
+        """,
+        """
+        SELECT indexdef, obj_description(indexname::regclass, 'pg_class')
+          FROM pg_indexes WHERE tablename = 'crm_stage_stay'
+        """,
+        "SELECT obj_description('crm_stage_stay'::regclass, 'pg_class')",
+    )
+    return [sorted(map(str, env.execute_query(SQL(query)))) for query in queries]
 
 
 def check_kept(env, state):

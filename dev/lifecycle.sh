@@ -1,15 +1,19 @@
 #!/usr/bin/env bash
-# make test-lifecycle: install, change, update, uninstall and reinstall, on new databases and on a live one.
+# make test-lifecycle: install, change, update, uninstall and reinstall, on new databases, on a live one, and on one of
+# a former version.
 # shellcheck source=lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
+# The last version whose stays in stages were kept in step by triggers, which the repository remembers
+FORMER=f61a6e5
 OTHERS=$STATE/lifecycle_addons
 
-# Usage: configure <database>; with the addons of others that this check writes
+# Usage: configure <database>; with the addons of others that this check writes. $ADDONS names the folder that the
+# addon is in, for another version than this one
 configure() {
     write_config "$1" 0
     mkdir -p -- "$OTHERS"
-    sed -i "s|^addons_path = .*|&,$RUNTIME/state/lifecycle_addons|" "$CONFIG"
+    sed -i "s#^addons_path = $RUNTIME/addons\(.*\)#addons_path = $RUNTIME/${ADDONS:-addons}\1,$RUNTIME/state/lifecycle_addons#" "$CONFIG"
 }
 
 # Usage: step <database> <function of lifecycle.py>...
@@ -56,7 +60,7 @@ new_database() {
     begin "$1" "$2"
     step "$1" look_before
     install "$1" -i "$ADDON"
-    step "$1" check_five change
+    step "$1" look_at_stays check_five change
     install "$1" -u "$ADDON"
     step "$1" check_kept uninstall check_uninstalled
     install "$1" -i "$ADDON"
@@ -214,6 +218,20 @@ delivered_database() {
     step life_delivered check_untouched
 }
 
+upgraded_database() {
+    local former=$RUNTIME/former/$ADDON
+    rm -rf -- "$RUNTIME/former"
+    mkdir -p -- "$former"
+    git -C "$ROOT" archive "$FORMER" | tar -x -C "$former" || die "version $FORMER is not in this clone's history"
+    begin life_upgrade template
+    step life_upgrade look_before
+    ADDONS=former install life_upgrade -i "$ADDON"
+    ADDONS=former step life_upgrade make_history look_at_figures
+    install life_upgrade -u "$ADDON"
+    step life_upgrade check_figures uninstall check_uninstalled
+    rm -rf -- "$RUNTIME/former"
+}
+
 # The pipeline's page, after the addon is gone
 check_web() {
     local port
@@ -234,6 +252,7 @@ provide_bare
 new_database life_demo template
 new_database life_bare bare
 live_database
+upgraded_database
 check_web
 stages_of_others
 stage_probability

@@ -1,1 +1,3 @@
+from . import crm_stage_stay
 from . import crm_stage_report
+from . import crm_lead

@@ -12,6 +12,7 @@ from . import test_crm_stage_pipeline
 from . import test_crm_stage_report
 from . import test_crm_stage_rights
 from . import test_crm_stage_setup
+from . import test_crm_stage_stay
 from . import test_crm_stage_trigger_mixin
 from . import test_crm_stage_values
 from . import test_install

@@ -22,6 +22,7 @@ MODELS = {
     "crm.stage.report": (NOTHING, NOTHING, "r", "r", "r", "r"),
     "crm.stage.setup.wizard": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
     "crm.stage.setup.wizard.line": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
+    "crm.stage.stay": (NOTHING, NOTHING, "r", "r", "r", "r"),
 }
 # Models that the addon only extends keep Odoo's own rights, but for those above.
 EXTENDED = {
@@ -123,6 +124,7 @@ class TestRightsMatrix(SalesStageCase):
             "crm.stage.report": self.env["crm.stage.report"].search([("lead_id", "=", lead.id)]),
             "crm.stage.setup.wizard": setup,
             "crm.stage.setup.wizard.line": setup.line_ids[:1],
+            "crm.stage.stay": self.env["crm.stage.stay"].search([("lead_id", "=", lead.id)]),
         }
 
     def test_no_model_is_forgotten(self):

@@ -39,13 +39,14 @@ class TestUiReport(PipelineCase, HttpCase):
         self.env.cr.execute(
             SQL(
                 """
-                UPDATE mail_tracking_value SET create_date = %s
-                 WHERE mail_message_id IN (
-                    SELECT max(id) FROM mail_message WHERE model = 'crm.lead' AND res_id = %s
-                 )
+                UPDATE crm_stage_stay
+                   SET date_entered = CASE date_entered WHEN %(now)s THEN %(date)s ELSE date_entered END,
+                       date_left = CASE date_left WHEN %(now)s THEN %(date)s ELSE date_left END
+                 WHERE lead_id = %(lead)s
                 """,
-                date,
-                lead.id,
+                now=self.env.cr.now(),
+                date=date,
+                lead=lead.id,
             )
         )
         lead.invalidate_recordset(names)

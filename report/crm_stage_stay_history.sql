@@ -1,9 +1,12 @@
 -- The stays of opportunities in stages, from Odoo's own tracking, their creation and their present state.
 --
--- Parameters: leads (condition on crm_lead "lead": which opportunities), fence ("OFFSET 0": look trackings up by
--- opportunity and message, whatever the planner thinks; or nothing), later_stages (than "stage"), the ids of crm.lead's
+-- Parameters: trackings (the table of what was tracked), stages (ids in the pipeline's order), the ids of crm.lead's
 -- fields stage_id, active and won_status, of OdooBot's partner and of the message subtype "Opportunity Lost".
 
+SET LOCAL work_mem = '128MB';
+
+INSERT INTO crm_stage_stay (lead_id, stage_id, stage_name, date_entered, date_left, next_stage_id, outcome, moved_by,
+                            is_first_visit, is_moved_on)
 WITH lost_label AS MATERIALIZED (
     -- Won/Lost is tracked by its label, in the language of whoever changed it.
     SELECT label.value
@@ -13,18 +16,14 @@ WITH lost_label AS MATERIALIZED (
 ),
 -- What happened to each opportunity, in the order of the messages: its creation, what was tracked, and its present
 -- state for what was not (imports, SQL, tracking switched off).
--- Trackings that came by a merge are none of its own: Odoo gives the messages it moves a subject ("From ..."), which
--- tracking messages never have. While a lead, it was in no pipeline: what came before its conversion is left out.
+-- Trackings that came by a merge are none of its own: the Message-ID that Odoo gives its messages tells whose they
+-- were. While a lead, it was in no pipeline: what came before its conversion is left out.
 event AS (
     SELECT lead.id AS lead_id,
            0 AS message_id,
-           lead.id * 4::bigint AS id,
-           -- Made by SQL, it may have no date at all.
+           -- One that was made by SQL may have no date of creation.
            COALESCE(
-               GREATEST(lead.create_date, lead.date_conversion),
-               lead.date_last_stage_update,
-               lead.write_date,
-               NOW() AT TIME ZONE 'UTC'
+               GREATEST(lead.create_date, lead.date_conversion), lead.date_last_stage_update, now() AT TIME ZONE 'UTC'
            ) AS date,
            'created' AS moved_by,
            FALSE AS is_stage, NULL::int AS old_stage_id, NULL::int AS new_stage_id,
@@ -32,14 +31,14 @@ event AS (
            TRUE AS is_active, NULL::boolean AS old_active, TRUE AS new_active,
            FALSE AS is_lost
       FROM crm_lead lead
-     WHERE %(leads)s
+     WHERE lead.type = 'opportunity'
      UNION ALL
     SELECT lead.id,
            message.id,
-           message.id * 4::bigint + 1,
            MIN(tracking.create_date),
            CASE
-               WHEN message.author_id = %(odoobot)s OR message.body LIKE '%%o_crm_stage_automation%%' THEN 'rule'
+               -- Versions before this one said by a class what moved an opportunity.
+               WHEN message.author_id = %(odoobot)s OR message.body LIKE '%%o_crm_stage_automation%%' THEN 'automation'
                ELSE 'hand'
            END AS moved_by,
            BOOL_OR(tracking.field_id = %(stage_field)s),
@@ -57,49 +56,40 @@ event AS (
                    && ARRAY[tracking.old_value_char, tracking.new_value_char]
            )
       FROM crm_lead lead
-      CROSS JOIN LATERAL (
-            -- As they are: the bodies of e-mails, which track nothing, are never unpacked.
-            SELECT id, subject, author_id, subtype_id, body
-              FROM mail_message
-             WHERE model = 'crm.lead' AND res_id = lead.id
-            %(fence)s
-      ) message
-      CROSS JOIN LATERAL (
-            SELECT *
-              FROM mail_tracking_value
-             WHERE mail_message_id = message.id
-            %(fence)s
-      ) tracking
-     WHERE %(leads)s
+      JOIN mail_message message ON message.model = 'crm.lead' AND message.res_id = lead.id
+      JOIN %(trackings)s tracking ON tracking.mail_message_id = message.id
+     WHERE lead.type = 'opportunity'
        AND tracking.field_id IN (%(stage_field)s, %(active_field)s, %(won_field)s)
-       AND COALESCE(message.subject, '') = ''
+       AND (
+           message.message_id IS NULL
+           OR message.message_id NOT LIKE '%%-openerp-%%-crm.lead@%%'
+           OR message.message_id LIKE '%%-openerp-' || lead.id || '-crm.lead@%%'
+       )
        AND (lead.date_conversion IS NULL OR date_trunc('second', tracking.create_date) > lead.date_conversion)
      GROUP BY lead.id, message.id, message.subtype_id, moved_by
      UNION ALL
     SELECT lead.id,
            2147483646,
-           lead.id * 4::bigint + 2,
            COALESCE(lead.date_last_stage_update, lead.create_date),
            NULL,
            TRUE, NULL, COALESCE(lead.stage_id, 0), NULL, NULL,
-           lead.active, NULL, TRUE,
+           lead.active IS TRUE, NULL, TRUE,
            FALSE
       FROM crm_lead lead
-     WHERE %(leads)s
+     WHERE lead.type = 'opportunity'
      UNION ALL
     SELECT lead.id,
            2147483647,
-           lead.id * 4::bigint + 3,
            COALESCE(lead.date_closed, lead.date_last_stage_update, lead.create_date),
            NULL,
            FALSE, NULL, NULL, NULL, NULL,
            TRUE, NULL, FALSE,
            FALSE
       FROM crm_lead lead
-     WHERE NOT lead.active AND %(leads)s
+     WHERE lead.type = 'opportunity' AND lead.active IS NOT TRUE
 ),
 numbered AS (
-    SELECT lead_id, message_id, id, moved_by, is_lost,
+    SELECT lead_id, message_id, moved_by, is_lost,
            MAX(date) OVER past AS date,
            COUNT(*) FILTER (WHERE is_stage) OVER past AS stage_number,
            COUNT(*) FILTER (WHERE is_active) OVER past AS active_number,
@@ -118,7 +108,7 @@ numbered AS (
 -- Where the opportunity was after each event, and whether it was in the pipeline. As in Odoo's own "time in stage",
 -- the next change tells where it had been until then.
 state AS (
-    SELECT lead_id, message_id, id, moved_by, is_lost, date,
+    SELECT lead_id, message_id, moved_by, is_lost, date,
            COALESCE(
                old_stage_ids[stage_number + 1],
                new_stage_ids[stage_number],
@@ -151,15 +141,18 @@ step AS (
            whole AS (
                PARTITION BY lead_id ORDER BY message_id ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
            )
+),
+-- Nobody knows which stages were later ones at that time: those that are now.
+ordered AS (
+    SELECT id, (%(stages)s::int[])[number + 1:] AS later_ids
+      FROM unnest(%(stages)s::int[]) WITH ORDINALITY stage (id, number)
 )
-SELECT step.id,
-       step.date AS date_entered,
-       step.lead_id,
-       array_position(step.stage_ids, step.stage_id) = step.stay_number AS is_first_visit,
-       COALESCE(step.stage_ids[step.stay_number + 1:] && later.stage_ids, FALSE) AS is_moved_on,
-       stage.id AS stage_id,
-       next_stage.id AS next_stage_id,
+SELECT step.lead_id,
+       stage.id,
+       COALESCE(stage.name, jsonb_strip_nulls(jsonb_build_object('en_US', step.stage_name))),
+       step.date,
        step.date_left,
+       next_stage.id,
        CASE
            WHEN step.next_active THEN 'moved'
            WHEN step.came_back_lost IS NOT NULL THEN
@@ -167,19 +160,17 @@ SELECT step.id,
            WHEN lead.won_status IN ('won', 'lost') THEN lead.won_status
            WHEN step.date_left IS NOT NULL THEN 'archived'
            ELSE 'open'
-       END AS outcome,
+       END,
        step.moved_by,
-       lead.won_status,
-       lead.company_id,
-       lead.team_id,
-       lead.user_id,
-       lead.lost_reason_id,
-       lead.expected_revenue,
-       step.stage_ids[step.stay_number + 1:] AS later_stage_ids,
-       step.stage_name
+       array_position(step.stage_ids, step.stage_id) = step.stay_number,
+       COALESCE(step.stage_ids[step.stay_number + 1:] && ordered.later_ids, FALSE)
   FROM step
   JOIN crm_lead lead ON lead.id = step.lead_id
   LEFT JOIN crm_stage stage ON stage.id = step.stage_id
   LEFT JOIN crm_stage next_stage ON step.next_active AND next_stage.id = step.next_stage_id
-  CROSS JOIN LATERAL (%(later_stages)s) later
+  LEFT JOIN ordered ON ordered.id = step.stage_id
  WHERE step.active
+ -- In the order of time, which a period then finds close together
+ ORDER BY step.date, step.lead_id, step.message_id;
+
+RESET work_mem
