@@ -606,8 +606,8 @@ class TestCrmStageStayPast(StayCase):
         """Messages tell it by a class, those of OdooBot by their author."""
         marked, system = self.create_at(50, self.new), self.create_at(50, self.new)
         with self.at(40):
-            marked.with_user(self.manager).stage_id = self.estimate
-            marked._set_moved_by({marked.id: "Moved by a quotation"})
+            moved = marked.with_user(self.manager)._with_moved_by({marked.id: "Moved by a quotation"})
+            moved.stage_id = self.estimate
         with self.at(40):
             system.stage_id = self.estimate
         self.fill_anew()
