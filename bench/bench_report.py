@@ -107,7 +107,7 @@ class ReportBench:
         won = self.env["crm.stage"].search([("is_won", "=", True)], limit=1)
         reasons = self.env["crm.lost.reason"].search([])
         self.env.flush_all()
-        field_ids = self.env["crm.stage.stay"]._get_tracked_field_ids()
+        field_ids = self.env["ir.model.fields"]._get_ids("crm.lead")
         parameters = {
             "leads": LEADS,
             "stages": stages.ids + won.ids,
@@ -116,7 +116,9 @@ class ReportBench:
             "teams": teams.ids,
             "reasons": reasons.ids,
             "company": self.env.company.id,
-            **field_ids,
+            "stage_field": field_ids["stage_id"],
+            "active_field": field_ids["active"],
+            "won_field": field_ids["won_status"],
             "subtype": self.env.ref("crm.mt_lead_stage").id,
             "days": YEARS * 365,
         }

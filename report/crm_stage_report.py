@@ -5,7 +5,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL, sql
 
-from .crm_stage_stay import MOVERS, OUTCOMES
+from .crm_stage_stay import STAY_FIELDS
 
 # Aggregates that Odoo has no function for: share of the values that are smaller
 PERCENTILES = {"days_median:median": 0.5, "days_median:third_quartile": 0.75}
@@ -32,58 +32,16 @@ class CrmStageReport(models.Model):
     """One row per stay of an opportunity in a stage, with the opportunity as it is now: a plain view."""
 
     _name = "crm.stage.report"
+    _inherit = "crm.stage.stay"
     _description = "Stages Analysis"
     _auto = False
-    _rec_name = "lead_id"
-    _order = "date_entered desc, id desc"
     _depends = {
-        "crm.lead": [
-            "company_id",
-            "expected_revenue",
-            "lost_reason_id",
-            "partner_id",
-            "prorated_revenue",
-            "team_id",
-            "user_id",
-            "won_status",
-        ],
+        "crm.lead": ["company_id", "expected_revenue", "lost_reason_id", "partner_id", "prorated_revenue"]
+        + ["team_id", "user_id", "won_status"],
         "crm.stage": ["name"],
-        "crm.stage.stay": [
-            "date_entered",
-            "date_left",
-            "is_first_visit",
-            "is_moved_on",
-            "lead_id",
-            "moved_by",
-            "next_stage_id",
-            "outcome",
-            "stage_id",
-            "stage_name",
-        ],
+        "crm.stage.stay": ["lead_id", "stage_name", *STAY_FIELDS],
     }
 
-    lead_id = fields.Many2one("crm.lead", "Opportunity", readonly=True)
-    stage_id = fields.Many2one(
-        "crm.stage",
-        readonly=True,
-        help="The stage the opportunity was in. Empty when the stage was deleted since: see its name.",
-    )
-    stage_name = fields.Char(
-        translate=True,
-        readonly=True,
-        help="Name of the stage; of one deleted since, its name at that time.",
-    )
-    date_entered = fields.Datetime(
-        "Entered On",
-        readonly=True,
-        help="When the opportunity entered the stage: by its creation, its conversion from a lead, a move, "
-        "or by being restored in it.",
-    )
-    date_left = fields.Datetime(
-        "Left On",
-        readonly=True,
-        help="When it left the stage, or the pipeline from it (lost or archived).",
-    )
     days = fields.Float(
         "Days in Stage",
         aggregator="avg",
@@ -96,26 +54,6 @@ class CrmStageReport(models.Model):
         aggregator="median",
         readonly=True,
         help="Half of the opportunities stayed in the stage for less than this, half for longer.",
-    )
-    next_stage_id = fields.Many2one("crm.stage", readonly=True)
-    outcome = fields.Selection(
-        OUTCOMES,
-        readonly=True,
-        help="How the stay ended: the opportunity moved to another stage, was won or lost in this one, was "
-        "lost and restored later, or was archived without being lost.",
-    )
-    moved_by = fields.Selection(
-        MOVERS,
-        "Entered By",
-        readonly=True,
-        help="What brought the opportunity into the stage. Empty when nobody saw it: it was changed outside "
-        "of Odoo, or untracked before this history was kept.",
-    )
-    is_first_visit = fields.Boolean(
-        "First Visit",
-        readonly=True,
-        help="Whether the opportunity was in this stage for the first time. Counting these counts each "
-        "opportunity once per stage, however often it went back and forth.",
     )
     reached_next = fields.Float(
         "Moved On (%)",
@@ -168,6 +106,7 @@ class CrmStageReport(models.Model):
             SELECT stay.id, stay.lead_id, stay.stage_id, stay.next_stage_id,
                    COALESCE(stage.name, stay.stage_name) AS stage_name,
                    stay.date_entered, stay.date_left, stay.outcome, stay.moved_by, stay.is_first_visit,
+                   stay.is_moved_on,
                    %(days)s AS days, %(days)s AS days_median,
                    CASE
                        WHEN stay.is_moved_on OR lead.won_status = 'won' THEN 100
@@ -193,12 +132,6 @@ class CrmStageReport(models.Model):
                 """
             ),
         )
-
-    @api.model
-    def _search(self, domain, *args, **kwargs):
-        """What this transaction did itself is in the report as well."""
-        self.env["crm.stage.stay"]._record()
-        return super()._search(domain, *args, **kwargs)
 
     def _read_group_select(self, aggregate_spec, query):
         """Let the database compute medians and quartiles, which Odoo has no aggregators for."""

@@ -2,56 +2,16 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL, file_open, groupby, sql
 
-OUTCOMES = [
-    ("open", "Still There"),
-    ("moved", "Moved"),
-    ("won", "Won"),
-    ("lost", "Lost"),
-    ("restored", "Lost, Then Restored"),
-    ("archived", "Archived"),
-]
-MOVERS = [("created", "Creation"), ("hand", "By Hand"), ("automation", "By an Automation")]
-
 # Where a transaction keeps until it is recorded: ids of the opportunities that it touched, the stages that it
 # created opportunities in, ids of those that were not moved by hand
-TOUCHED = "crm_sales_stage.touched"
-CREATED = "crm_sales_stage.created"
-AUTOMATIC = "crm_sales_stage.automatic"
+TOUCHED, CREATED, AUTOMATIC = (f"crm_sales_stage.{what}" for what in ("touched", "created", "automatic"))
 
 # What is read of opportunities to tell where they are, and of their stays to tell where they were
-LEAD_FIELDS = [
-    "id",
-    "type",
-    "active",
-    "stage_id",
-    "won_status",
-    "create_date",
-    "date_conversion",
-    "date_last_stage_update",
-    "date_closed",
-]
-STAY_FIELDS = [
-    "id",
-    "stage_id",
-    "date_entered",
-    "date_left",
-    "outcome",
-    "next_stage_id",
-    "moved_by",
-    "is_first_visit",
-    "is_moved_on",
-]
-
-# Tracked fields of opportunities, by the name of the script's parameter
-TRACKED_FIELDS = {"stage_field": "stage_id", "active_field": "active", "won_field": "won_status"}
-
-# In place of the table that they are kept in, where there is none
-NO_TRACKINGS = """(
-    SELECT NULL::int AS mail_message_id, NULL::int AS field_id, NULL::timestamp AS create_date,
-           NULL::int AS old_value_integer, NULL::int AS new_value_integer,
-           NULL::varchar AS old_value_char, NULL::varchar AS new_value_char
-     WHERE FALSE
-)"""
+LEAD_FIELDS = ["id", "type", "active", "stage_id", "won_status", "create_date", "date_conversion"]
+LEAD_FIELDS += ["date_last_stage_update", "date_closed"]
+STAY_FIELDS = ["id", "stage_id", "date_entered", "moved_by", "is_first_visit"]
+CHANGING_FIELDS = ["date_left", "outcome", "next_stage_id", "is_moved_on"]
+STAY_FIELDS += CHANGING_FIELDS
 
 # Opportunities that the nightly job mends at once
 MENDING_BATCH = 1000
@@ -112,14 +72,21 @@ class CrmStageStay(models.Model):
         help="The stage that the opportunity moved to from here.",
     )
     outcome = fields.Selection(
-        OUTCOMES,
+        [
+            ("open", "Still There"),
+            ("moved", "Moved"),
+            ("won", "Won"),
+            ("lost", "Lost"),
+            ("restored", "Lost, Then Restored"),
+            ("archived", "Archived"),
+        ],
         required=True,
         readonly=True,
         help="How the stay ended: the opportunity moved to another stage, was won or lost in this one, was "
         "lost and restored later, or was archived without being lost.",
     )
     moved_by = fields.Selection(
-        MOVERS,
+        [("created", "Creation"), ("hand", "By Hand"), ("automation", "By an Automation")],
         "Entered By",
         readonly=True,
         help="What brought the opportunity into the stage. Empty when nobody saw it: it was changed outside "
@@ -259,7 +226,10 @@ class CrmStageStay(models.Model):
         stays = self._undo(lead, stays)
         if not stays:
             is_late = True
-            stays.append(self._get_new_stay(first_stage_id, self._get_date_begun(lead), "created", True))
+            dates = [date for date in (lead["create_date"], lead["date_conversion"]) if date]
+            # Those that were made by SQL may not tell since when they are opportunities.
+            date = max(dates, default=lead["date_last_stage_update"] or self.env.cr.now())
+            stays.append(self._get_new_stay(first_stage_id, date, "created"))
         last = stays[-1]
         date = self._get_date_of_change(lead, last, is_late)
         if lead["won_status"] in ("won", "lost"):
@@ -320,25 +290,10 @@ class CrmStageStay(models.Model):
         return self.env["crm.stage"].browse(stage_id)._get_earlier_stage_ids() if stage_id else ()
 
     @api.model
-    def _get_new_stay(self, stage_id, date_entered, moved_by, is_first_visit, outcome="open"):
+    def _get_new_stay(self, stage_id, date_entered, moved_by, is_first_visit=True, outcome="open"):
         """:return: ``{field: value}``"""
-        return {
-            "id": None,
-            "stage_id": stage_id,
-            "date_entered": date_entered,
-            "date_left": None,
-            "outcome": outcome,
-            "next_stage_id": None,
-            "moved_by": moved_by,
-            "is_first_visit": is_first_visit,
-            "is_moved_on": False,
-        }
-
-    @api.model
-    def _get_date_begun(self, lead):
-        """:return: since when it has been an opportunity; those that were made by SQL may not tell"""
-        dates = [date for date in (lead["create_date"], lead["date_conversion"]) if date]
-        return max(dates, default=lead["date_last_stage_update"] or self.env.cr.now())
+        stay = {"stage_id": stage_id, "date_entered": date_entered, "moved_by": moved_by, "outcome": outcome}
+        return {**dict.fromkeys(STAY_FIELDS), **stay, "is_first_visit": is_first_visit, "is_moved_on": False}
 
     @api.model
     def _get_date_of_change(self, lead, last, is_late):
@@ -352,57 +307,39 @@ class CrmStageStay(models.Model):
     @api.model
     def _store(self, removed_ids, changed, added):
         """Write what ``_bring_in_step`` found: a statement of each kind, however many opportunities moved."""
+
+        def get_rows(row, stays, *names):
+            return SQL(", ").join(SQL(row, *(stay[name] for name in names)) for stay in stays)
+
         statements = []
         if removed_ids:
             statements.append(SQL("DELETE FROM crm_stage_stay WHERE id = ANY(%s)", removed_ids))
         if changed:
-            statements.append(
-                SQL(
-                    """
-                    UPDATE crm_stage_stay stay
-                       SET date_left = changed.date_left,
-                           outcome = changed.outcome,
-                           next_stage_id = changed.next_stage_id,
-                           is_moved_on = changed.is_moved_on
-                      FROM (VALUES %s) changed (id, date_left, outcome, next_stage_id, is_moved_on)
-                     WHERE stay.id = changed.id
-                    """,
-                    SQL(", ").join(
-                        SQL(
-                            "(%s, %s::timestamp, %s, %s::int, %s)",
-                            stay["id"],
-                            stay["date_left"],
-                            stay["outcome"],
-                            stay["next_stage_id"],
-                            stay["is_moved_on"],
-                        )
-                        for stay in changed
-                    ),
-                )
-            )
+            rows = get_rows("(%s, %s::timestamp, %s, %s::int, %s)", changed, "id", *CHANGING_FIELDS)
+            update = """
+                UPDATE crm_stage_stay stay
+                   SET (date_left, outcome, next_stage_id, is_moved_on)
+                       = (new.date_left, new.outcome, new.next_stage_id, new.is_moved_on)
+                  FROM (VALUES %s) new (id, date_left, outcome, next_stage_id, is_moved_on)
+                 WHERE stay.id = new.id
+            """
+            statements.append(SQL(update, rows))
         if added:
             self.env["crm.stage"].flush_model(["name"])
-            names = [name for name in added[0] if name not in ("id", "stage_id")]
+            insert = """
+                INSERT INTO crm_stage_stay (stage_id, stage_name, lead_id, date_entered, moved_by,
+                                            is_first_visit, date_left, outcome, next_stage_id, is_moved_on)
+                VALUES %s
+            """
             # Whoever creates an opportunity in a stage may delete the stage at once.
-            stage = "(SELECT id FROM crm_stage WHERE id = %s), (SELECT name FROM crm_stage WHERE id = %s)"
-            statements.append(
-                SQL(
-                    "INSERT INTO crm_stage_stay (stage_id, stage_name, %s) VALUES %s",
-                    SQL(", ").join(map(SQL.identifier, names)),
-                    SQL(", ").join(
-                        SQL(
-                            "(%s, %s)",
-                            SQL(stage, stay["stage_id"], stay["stage_id"]),
-                            SQL(", ").join(stay[name] for name in names),
-                        )
-                        for stay in added
-                    ),
-                )
-            )
+            row = """((SELECT id FROM crm_stage WHERE id = %s), (SELECT name FROM crm_stage WHERE id = %s),
+                      %s, %s, %s, %s, %s, %s, %s, %s)"""
+            names = ["stage_id", "stage_id", "lead_id", "date_entered", "moved_by", "is_first_visit"]
+            statements.append(SQL(insert, get_rows(row, added, *names, *CHANGING_FIELDS)))
         if statements:
             self.env.cr.execute(SQL("; ").join(statements))
-            self.invalidate_model(flush=False)
-            self.env["crm.stage.report"].invalidate_model(flush=False)
+            for model in ("crm.stage.stay", "crm.stage.report"):
+                self.env[model].invalidate_model(flush=False)
 
     # ------------------------------------------------------------------
     # The past, and what nobody saw
@@ -410,37 +347,28 @@ class CrmStageStay(models.Model):
 
     @api.model
     def _fill_from_trackings(self):
-        """Read the stays of all opportunities from Odoo's trackings, as far as this database has any.
+        """Read the stays of all opportunities from Odoo's trackings.
 
-        It is done once: from then on they are written as they happen, and nothing reads trackings.
+        It is done once: from then on they are written as they happen, and nothing reads trackings. Where Odoo
+        keeps none, the job begins with what opportunities are.
         """
-        external_ids = self.env["ir.model.data"]
-        has_trackings = sql.table_exists(self.env.cr, "mail_tracking_value")
+        if not sql.table_exists(self.env.cr, "mail_tracking_value"):
+            return
+        # Not by the ORM, whose cache must not be filled during an update
+        tracked = SQL("SELECT name, id FROM ir_model_fields WHERE model = 'crm.lead'")
+        field_ids = dict(self.env.execute_query(tracked))
         stages = self.env["crm.stage"].sudo().with_context(active_test=False, lang=None)
         with file_open("crm_sales_stage/report/crm_stage_stay_history.sql") as file:
-            script = file.read()
-        self.env.cr.execute(
-            SQL(
-                script,
-                trackings=SQL("mail_tracking_value") if has_trackings else SQL(NO_TRACKINGS),
+            script = SQL(
+                file.read(),
                 stages=stages.search(Domain.TRUE).ids,
-                odoobot=external_ids._xmlid_to_res_id("base.partner_root"),
-                lost_subtype=external_ids._xmlid_to_res_id("crm.mt_lead_lost"),
-                **self._get_tracked_field_ids(),
+                stage_field=field_ids["stage_id"],
+                active_field=field_ids["active"],
+                won_field=field_ids["won_status"],
+                odoobot=self.env["ir.model.data"]._xmlid_to_res_id("base.partner_root"),
+                lost_subtype=self.env["ir.model.data"]._xmlid_to_res_id("crm.mt_lead_lost"),
             )
-        )
-
-    @api.model
-    def _get_tracked_field_ids(self):
-        """:return: id by parameter; not by the ORM, whose cache must not be filled during an update"""
-        self.env.cr.execute(
-            SQL(
-                "SELECT name, id FROM ir_model_fields WHERE model = 'crm.lead' AND name IN %s",
-                tuple(TRACKED_FIELDS.values()),
-            )
-        )
-        ids = dict(self.env.cr.fetchall())
-        return {parameter: ids[fname] for parameter, fname in TRACKED_FIELDS.items()}
+        self.env.cr.execute(script)
 
     @api.model
     def _cron_mend(self):
@@ -463,29 +391,30 @@ class CrmStageStay(models.Model):
                 """
                 SELECT lead.id
                   FROM crm_lead lead
-                  LEFT JOIN LATERAL (
-                        SELECT stage_id, date_left, outcome
-                          FROM crm_stage_stay
-                         WHERE lead_id = lead.id
-                         ORDER BY date_entered DESC, id DESC
-                         LIMIT 1
-                  ) last ON TRUE
-                 WHERE lead.id > %s
-                   AND CASE
-                       WHEN lead.type != 'opportunity' THEN last.outcome IS NOT NULL
-                       ELSE last.outcome IS DISTINCT FROM CASE
+                 WHERE lead.type = 'opportunity'
+                   AND lead.id > %(last_id)s
+                   AND NOT EXISTS (
+                        SELECT FROM crm_stage_stay stay
+                         WHERE stay.lead_id = lead.id
+                           AND (stay.date_left IS NULL) = (lead.active IS TRUE)
+                           AND stay.outcome = CASE
                                 WHEN lead.won_status IN ('won', 'lost') THEN lead.won_status
                                 WHEN lead.active THEN 'open'
                                 ELSE 'archived'
                             END
-                            OR (last.date_left IS NULL) IS DISTINCT FROM (lead.active IS TRUE)
-                            OR lead.active AND last.stage_id IS DISTINCT FROM lead.stage_id
-                       END
-                 ORDER BY lead.id
-                 LIMIT %s
+                           AND (lead.active IS NOT TRUE OR stay.stage_id IS NOT DISTINCT FROM lead.stage_id)
+                       )
+                 UNION
+                SELECT lead.id
+                  FROM crm_lead lead
+                  JOIN crm_stage_stay stay ON stay.lead_id = lead.id
+                 WHERE (lead.type != 'opportunity' OR lead.active IS NOT TRUE AND stay.date_left IS NULL)
+                   AND lead.id > %(last_id)s
+                 ORDER BY 1
+                 LIMIT %(limit)s
                 """,
-                last_id,
-                MENDING_BATCH,
+                last_id=last_id,
+                limit=MENDING_BATCH,
             )
         )
         return [lead_id for (lead_id,) in rows]

@@ -1,7 +1,7 @@
 -- The stays of opportunities in stages, from Odoo's own tracking, their creation and their present state.
 --
--- Parameters: trackings (the table of what was tracked), stages (ids in the pipeline's order), the ids of crm.lead's
--- fields stage_id, active and won_status, of OdooBot's partner and of the message subtype "Opportunity Lost".
+-- Parameters: stages (ids in the pipeline's order), the ids of crm.lead's fields stage_id, active and won_status, of
+-- OdooBot's partner and of the message subtype "Opportunity Lost".
 
 SET LOCAL work_mem = '128MB';
 
@@ -57,7 +57,7 @@ event AS (
            )
       FROM crm_lead lead
       JOIN mail_message message ON message.model = 'crm.lead' AND message.res_id = lead.id
-      JOIN %(trackings)s tracking ON tracking.mail_message_id = message.id
+      JOIN mail_tracking_value tracking ON tracking.mail_message_id = message.id
      WHERE lead.type = 'opportunity'
        AND tracking.field_id IN (%(stage_field)s, %(active_field)s, %(won_field)s)
        AND (

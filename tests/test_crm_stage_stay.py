@@ -367,6 +367,24 @@ class TestCrmStageStayConcurrency(TransactionCase):
                 [(stages[0].id, "moved"), (stages[1].id, "moved"), (stages[2].id, "open")],
             )
 
+    def test_the_job_leaves_alone_what_somebody_moves(self):
+        """Both would write its stays."""
+        with self.registry.cursor() as cr:
+            lead = self.get_leads(cr).create({"name": "At once", "type": "opportunity"})
+        self.addCleanup(self.delete, lead.id)
+        with self.registry.cursor() as cr:
+            cr.execute("DELETE FROM crm_stage_stay WHERE lead_id = %s", lead.ids)
+        with self.registry.cursor() as first, self.registry.cursor() as second:
+            self.get_leads(first).browse(lead.id).priority = "2"
+            first.flush()
+            stays = api.Environment(second, SUPERUSER_ID, {})["crm.stage.stay"]
+            stays._cron_mend()
+            self.assertFalse(stays.search([("lead_id", "=", lead.id)]))
+            first.commit()
+            second.commit()
+            stays._cron_mend()
+            self.assertEqual(len(stays.search([("lead_id", "=", lead.id)])), 1)
+
     def get_leads(self, cr):
         return api.Environment(cr, SUPERUSER_ID, {"tracking_disable": True})["crm.lead"]
 
@@ -633,6 +651,8 @@ class TestCrmStageStayPast(StayCase):
         self.pass_commit()
         self.env.cr.execute("ALTER TABLE mail_tracking_value RENAME TO gone")
         self.fill_anew()
+        stays = self.env["crm.stage.stay"]
+        stays._bring_in_step(stays._find_out_of_step(0), is_late=True)
         self.env.cr.execute("ALTER TABLE gone RENAME TO mail_tracking_value")
         self.assertEqual(self.get_stays(lead), [(self.estimate, "open", "created")])
         self.assertEqual(self.get_stays(lost), [(self.new, "lost", "created")])
