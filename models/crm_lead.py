@@ -469,7 +469,7 @@ class CrmLead(models.Model):
         moved_by = self.env.cr.precommit.data.pop("crm_sales_stage.moved_by", {})
         bodies = self.env.cr.precommit.data.setdefault("mail.tracking.message.crm.lead", {})
         for lead_id, body in moved_by.items():
-            # Nobody sees the class: should the addon be installed anew, the history tells by it who moved them.
+            # Nobody sees the class: a later installation fills the history of stays by it.
             body = Markup('<span class="o_crm_stage_automation">%s</span>') % body
             bodies[lead_id] = Markup("%s<br/>%s") % (body, bodies[lead_id]) if bodies.get(lead_id) else body
         return super()._message_track(fields_iter, initial_values_dict)
