@@ -6,6 +6,7 @@ import psycopg2
 
 from odoo import api, fields, models
 from odoo.exceptions import ConcurrencyError, UserError, ValidationError
+from odoo.fields import Domain
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools import SQL, clean_context, frozendict, ormcache
 
@@ -278,7 +279,7 @@ class CrmStageAutomation(models.Model):
         if version is None:
             self._check_snapshot()
         # sudo: whoever triggers an automation need not see stages nor automations
-        stages = self.env["crm.stage"].sudo().with_context(active_test=False, lang=None).search([])
+        stages = self.env["crm.stage"].sudo().with_context(active_test=False, lang=None).search(Domain.TRUE)
         automations = self.sudo().with_context(active_test=False).search([("active", "=", True)])
         setup = Setup(tuple(stages.ids), (), frozendict())
         listeners = tuple(

@@ -213,7 +213,7 @@ class CrmStageAutomation(models.Model):
         What meets a conflict is postponed once more, to the next run.
         """
         pending = self.env["crm.stage.automation.pending"]
-        for automation, moves in pending.search([]).grouped("automation_id").items():
+        for automation, moves in pending.search(Domain.TRUE).grouped("automation_id").items():
             for ids in split_every(CATCH_UP_BATCH, moves.ids):
                 moves = pending.browse(
                     ids

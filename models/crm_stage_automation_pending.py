@@ -27,7 +27,6 @@ class CrmStageAutomationPending(models.Model):
         help="Opportunity to be moved.",
     )
     document_id = fields.Integer(
-        string="Document",
         required=True,
         help="Id of the document that the trigger happened to; the automation knows its model.",
     )

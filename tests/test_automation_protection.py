@@ -189,7 +189,7 @@ class TestNothingLost(ProtectionCase):
         other = leads.env["crm.lead"].create({"name": "Ghost", "type": "opportunity"})
         other.message_post(body="ghost", partner_ids=self.partner.ids)
         leads.env["mail.mail"].create({"subject": "ghost", "email_to": "g@example.com"}).send_after_commit()
-        raise UserError("Not on Mondays")
+        raise ValueError("Not on Mondays")
 
     def change_others(self):
         """:return: what the same request does to other records"""
@@ -227,7 +227,7 @@ class TestNothingLost(ProtectionCase):
     def test_notifications(self):
         def fail(leads):
             leads.env["bus.bus"]._sendone("channel", "ghost", {})
-            raise UserError("Not on Mondays")
+            raise ValueError("Not on Mondays")
 
         self.env["bus.bus"]._sendone("channel", "before", {})
         with self.other_addon(after=fail):

@@ -23,7 +23,6 @@ class TestThreads(TransactionCase):
         """A request as a thread of the server handles it, up to its commit."""
         with self.registry.cursor() as cr:
             yield api.Environment(cr, api.SUPERUSER_ID, {})
-            cr.commit()
         self.registry.signal_changes()
 
     def make(self, env, model, **values):
