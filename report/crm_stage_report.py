@@ -192,11 +192,11 @@ class CrmStageReport(models.Model):
         self._add_days(figures, domains["left"])
         self._add_waiting(figures, domains["waiting"])
         self._add_losses(figures, domains["lost"])
+        # In the order of the pipeline, deleted stages last
+        ids = self.env["crm.stage"].union(*(stage for stage, _name in figures)).sorted().ids
+        keys = sorted(figures, key=lambda key: (ids.index(key[0].id) if key[0] else len(ids), key[1] or ""))
         return {
-            "stages": [
-                {**self._describe_stage(stage, name), **values}
-                for (stage, name), values in sorted(figures.items(), key=self._get_overview_order)
-            ],
+            "stages": [{**self._describe_stage(stage, name), **figures[stage, name]} for stage, name in keys],
             "domains": {name: list(value) for name, value in domains.items()},
         }
 
@@ -312,9 +312,3 @@ class CrmStageReport(models.Model):
             "is_won": False,
             "domain": [("stage_id", "=", False), ("stage_name", "=", name)],
         }
-
-    @api.model
-    def _get_overview_order(self, item):
-        """:return: sort key: the pipeline's order, deleted stages last"""
-        (stage, name), _values = item
-        return not stage, stage.sequence, stage.id or 0, name or ""

@@ -380,6 +380,13 @@ class TestCrmStageReport(PipelineHistoryCase):
         self.assertTrue(any(figures["late"] for figures in overview.values()))
         self.assertTrue(any(len(figures["reasons"]) > 1 for figures in overview.values()))
 
+    def test_overview_in_the_order_of_the_pipeline(self):
+        """Names tell stages of the same sequence apart, in the overview as in the pipeline."""
+        self.stages.sequence = 5
+        overview, _all = self.get_overview()
+        self.assertEqual(list(overview), list(self.env["crm.stage"].with_context(lang="en_US").search([])))
+        self.assertNotEqual(list(overview), list(self.stages))
+
     def test_overview_of_all_times(self):
         self.period = self.now - timedelta(days=9999)
         self.check_overview(self.get_overview([])[0], self.stays)
