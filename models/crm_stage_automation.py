@@ -266,8 +266,9 @@ class CrmStageAutomation(models.Model):
         try:
             return self._read_setup(cache.get(SETUP_VERSION))
         except OutdatedSnapshotError:
-            self._keep_setup_apart()
-            return self._read_setup(cache[SETUP_VERSION])
+            [(snapshot,)] = self.env.execute_query(SQL("SELECT pg_current_snapshot()::text"))
+            self._keep_setup_apart(snapshot)
+            return self._read_setup(snapshot)
 
     @api.model
     @ormcache("version")
@@ -316,8 +317,7 @@ class CrmStageAutomation(models.Model):
         """
         cr, registry = self.env.cr, self.env.registry
         registry.clear_cache()
-        cr.execute("SELECT pg_current_xact_id()::text")
-        (transaction_id,) = cr.fetchone()
+        [(transaction_id,)] = self.env.execute_query(SQL("SELECT pg_current_xact_id()::text"))
         if cr.cache.get(SETUP_VERSION) == transaction_id:
             return
         self._keep_setup_apart(transaction_id)
@@ -330,12 +330,9 @@ class CrmStageAutomation(models.Model):
                 registry.signal_changes()
 
     @api.model
-    def _keep_setup_apart(self, version="outdated"):
+    def _keep_setup_apart(self, version):
         """Let this transaction have a version of the set-up of its own, until it ends."""
         cr = self.env.cr
-        if version == "outdated":
-            cr.execute("SELECT pg_current_snapshot()::text")
-            (version,) = cr.fetchone()
         cr.cache[SETUP_VERSION] = version
         for callbacks in (cr.postcommit, cr.postrollback):
             callbacks.add(lambda: cr.cache.pop(SETUP_VERSION, None))
@@ -348,10 +345,10 @@ class CrmStageAutomation(models.Model):
         transaction_id = getattr(self.env.registry, "crm_stage_setup_transaction_id", None)
         if transaction_id is None:
             return
-        self.env.cr.execute(
+        [(is_visible,)] = self.env.execute_query(
             SQL("SELECT pg_visible_in_snapshot(%s::xid8, pg_current_snapshot())", transaction_id)
         )
-        if not self.env.cr.fetchone()[0]:
+        if not is_visible:
             raise OutdatedSnapshotError
 
     # ------------------------------------------------------------------
@@ -384,6 +381,8 @@ class CrmStageAutomation(models.Model):
                     documents = documents_by_trigger[trigger].with_env(env)
                     pairs_by_trigger[trigger] = documents._get_crm_stage_leads()
                 leads = automation._get_movable_leads(listener, pairs_by_trigger[trigger], done_ids)
+            except CONFLICTS:
+                raise
             except Exception as error:  # another addon may say how to find a document's opportunities
                 automation._tell_fault(error)
                 continue
@@ -399,7 +398,7 @@ class CrmStageAutomation(models.Model):
         :return: the opportunities that the automation may move, if a document of theirs meets its condition
         """
         lead_ids = {lead_id for _document, leads in pairs for lead_id in leads.ids}.difference(done_ids)
-        leads = self.env["crm.lead"].browse(lead_ids)
+        leads = self.env["crm.lead"].browse(sorted(lead_ids))
         stage = self.env["crm.stage"].browse(listener.stage_id)
         return leads.filtered_domain(leads._get_movable_domain(stage, listener.origin_ids, listener.team_ids))
 
@@ -494,7 +493,8 @@ class CrmStageAutomation(models.Model):
     def _tell_fault(self, error):
         """Show on the automation that it does not work, and leave the details to the server's log."""
         _logger.warning("Stage automation %s cannot move opportunities", self.id, exc_info=error)
-        self._set_fault(self._get_reason(error))
+        if self.exists():
+            self._set_fault(self._get_reason(error))
 
     @api.model
     def _get_reason(self, error):
