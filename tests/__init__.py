@@ -3,6 +3,7 @@ from . import test_automation_protection
 from . import test_automation_setup
 from . import test_bad_input
 from . import test_crm_lead
+from . import test_crm_lead_dependents
 from . import test_crm_lead_entry
 from . import test_crm_stage
 from . import test_crm_stage_automation

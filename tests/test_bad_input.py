@@ -239,7 +239,7 @@ class TestBadInput(SalesStageCase):
         wizard = self.env["crm.stage.setup.wizard"].create({})
         self.assertEqual(set(wizard.line_ids.mapped("action")), {"keep"})
         wizard.action_apply()
-        self.assertEqual(self.env["crm.stage"].search([]), first + signed)
+        self.assertEqual(self.env["crm.stage"].search([]).ids, (first + signed).ids)
         self.env.ref("crm.menu_crm_lead_stage_act").unlink()
         self.env.ref("crm.crm_stage_action").unlink()
         uninstall_hook(self.env)

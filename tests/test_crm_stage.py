@@ -11,7 +11,7 @@ from .common import SalesStageCase
 class TestCrmStage(SalesStageCase):
     def test_delivered_stages(self):
         self.assertEqual(
-            self.env["crm.stage"].search([]), self.stages, "Exactly five columns, in their order"
+            self.env["crm.stage"].search([]).ids, self.stages.ids, "Exactly five columns, in their order"
         )
         self.assertEqual(
             self.stages.mapped("name"), ["New", "Estimate", "Technical Visit", "Quotation", "Won / Lost"]

@@ -112,6 +112,8 @@ class TestCrmStageSetup(SalesStageCase):
         moved_on = self.followers[0]
         moved_on.stage_id = self.stage_visit
         newcomer = self.create_in(1, self.stage_estimate)
+        stranger = self.waiting_leads  # comes to the same stage, but from another one, by hand
+        stranger.stage_id = self.stage_estimate
         self.env.flush_all()
         self.env.cr.precommit.run()
         wizard = self.get_wizard()
@@ -124,10 +126,10 @@ class TestCrmStageSetup(SalesStageCase):
         )
         self.apply(wizard)
         self.assertTrue(all(self.own.mapped("active")))
-        for lead in self.all - moved_on:
+        for lead in self.all - moved_on - stranger:
             self.assertEqual(lead.stage_id, stages_before[lead])
         self.assertEqual(moved_on.stage_id, self.stage_visit)
-        self.assertEqual(newcomer.stage_id, self.stage_estimate)
+        self.assertEqual((newcomer + stranger).stage_id, self.stage_estimate)
         self.assertEqual({**self.outcomes(), moved_on: None}, {**before, moved_on: None})
         self.assertEqual(
             self.stages.filtered("active"), self.stage_estimate + self.stage_visit, "Those in use since stay"

@@ -44,7 +44,7 @@ class TestInstall(SalesStageCase):
 
     def test_only_demo_opportunities(self):
         stages = self.install()
-        self.assertEqual(self.env["crm.stage"].search([]), stages)
+        self.assertEqual(self.env["crm.stage"].search([]).ids, stages.ids)
         self.assertEqual(
             stages.mapped("name"), ["New", "Estimate", "Technical Visit", "Quotation", "Won / Lost"]
         )
@@ -59,7 +59,7 @@ class TestInstall(SalesStageCase):
         self.env["crm.lead"].with_context(active_test=False).search([]).unlink()
         stages = self.install()
         self.assertEqual(len(stages), 5)
-        self.assertEqual(self.env["crm.stage"].search([]), stages)
+        self.assertEqual(self.env["crm.stage"].search([]).ids, stages.ids)
 
     def test_live_opportunities(self):
         lead = self.create_live_opportunity()
@@ -81,7 +81,7 @@ class TestInstall(SalesStageCase):
         self.assertEqual(len(stages), 5)
         self.assertFalse(stages & self.odoo_stages)
         self.assertFalse(any(stages.mapped("active")), "The five arrive archived")
-        self.assertEqual(self.env["crm.stage"].search([]), self.odoo_stages, "The columns are what they were")
+        self.assertEqual(self.env["crm.stage"].search([]).ids, self.odoo_stages.ids, "Columns as they were")
         self.assertEqual(self.odoo_stages.read(fields), before)
         self.assertEqual(set(self.odoo_stages.mapped("probability_mode")), {"predictive"})
         self.assertEqual(
@@ -196,7 +196,7 @@ class TestInstall(SalesStageCase):
         self.env.flush_all()
         stages = self.install()
         self.assertEqual(len(stages), 5)
-        self.assertEqual(self.env["crm.stage"].search([]), stages)
+        self.assertEqual(self.env["crm.stage"].search([]).ids, stages.ids)
 
     def test_uninstall_keeps_every_opportunity_in_its_stage(self):
         stages = self.install()
@@ -215,4 +215,4 @@ class TestInstall(SalesStageCase):
         stages = self.install()
         uninstall_hook(self.env)
         self.assertFalse(stages.exists())
-        self.assertEqual(self.env["crm.stage"].search([]), self.odoo_stages)
+        self.assertEqual(self.env["crm.stage"].search([]).ids, self.odoo_stages.ids)

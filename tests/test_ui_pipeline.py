@@ -57,7 +57,7 @@ class TestUiPipeline(PipelineCase, HttpCase):
         added = self.env["crm.stage"].search([("name", "=", "Last Call")])
         self.assertEqual((added.probability, added.probability_mode), (92, "fixed"))
         order = self.new + self.visit + self.estimate + self.quotation + added + self.closed
-        self.assertEqual(self.env["crm.stage"].search([]), order)
+        self.assertEqual(self.env["crm.stage"].search([]).ids, order.ids)
         self.assertEqual(self.stages.mapped("probability"), [10, 25, 50, 75, 100])
         self.assertEqual(self.kitchen.probability, 50)
 
@@ -87,7 +87,7 @@ class TestUiPipeline(PipelineCase, HttpCase):
         self.kitchen.user_id = self.salesperson
         self.run_tour("salesperson", self.salesperson)
         self.assertEqual(self.kitchen.won_status, "lost")
-        self.assertEqual(self.env["crm.stage"].search([]), self.stages)
+        self.assertEqual(self.env["crm.stage"].search([]).ids, self.stages.ids)
 
 
 @tagged("post_install", "-at_install")
