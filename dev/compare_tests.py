@@ -1,8 +1,8 @@
 """Compare Odoo's own test results without and with the addon, by test name.
 
 Exits with an error when a test that passes without the addon does not with it, unless
-``expected_differences.txt`` gives a reason for it. Reasons are those of the five fixed stages; one that begins
-with "always" is there with Odoo's scoring, too.
+``expected_differences.txt`` gives a reason for it. Reasons are those of the five fixed stages; one that
+begins with "always" is there with Odoo's scoring, too.
 """
 
 import sys
