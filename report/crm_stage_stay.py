@@ -326,16 +326,21 @@ class CrmStageStay(models.Model):
             statements.append(SQL(update, rows))
         if added:
             self.env["crm.stage"].flush_model(["name"])
+            # Whoever creates an opportunity in a stage may delete the stage at once.
             insert = """
                 INSERT INTO crm_stage_stay (stage_id, stage_name, lead_id, date_entered, moved_by,
                                             is_first_visit, date_left, outcome, next_stage_id, is_moved_on)
-                VALUES %s
+                SELECT stage.id, stage.name, new.lead_id, new.date_entered, new.moved_by,
+                       new.is_first_visit, new.date_left, new.outcome, new.next_stage_id, new.is_moved_on
+                  FROM (VALUES %s) new (number, stage_id, lead_id, date_entered, moved_by, is_first_visit,
+                                        date_left, outcome, next_stage_id, is_moved_on)
+                  LEFT JOIN crm_stage stage ON stage.id = new.stage_id
+                 ORDER BY new.number
             """
-            # Whoever creates an opportunity in a stage may delete the stage at once.
-            row = """((SELECT id FROM crm_stage WHERE id = %s), (SELECT name FROM crm_stage WHERE id = %s),
-                      %s, %s, %s, %s, %s, %s, %s, %s)"""
-            names = ["stage_id", "stage_id", "lead_id", "date_entered", "moved_by", "is_first_visit"]
-            statements.append(SQL(insert, get_rows(row, added, *names, *CHANGING_FIELDS)))
+            row = "(%s, %s::int, %s, %s::timestamp, %s, %s, %s::timestamp, %s, %s::int, %s)"
+            names = ["number", "stage_id", "lead_id", "date_entered", "moved_by", "is_first_visit"]
+            numbered = [{**stay, "number": number} for number, stay in enumerate(added)]
+            statements.append(SQL(insert, get_rows(row, numbered, *names, *CHANGING_FIELDS)))
         if statements:
             self.env.cr.execute(SQL("; ").join(statements))
             for model in ("crm.stage.stay", "crm.stage.report"):
