@@ -450,7 +450,7 @@ class CrmLead(models.Model):
         # opportunities that are not theirs to see.
         visible = self.browse() if self.env.user.share else self.sudo(False)._filtered_access("read")
         hidden = self - visible.sudo()
-        return self.with_context(crm_stage_moved_by=bodies, crm_stage_hidden_ids=hidden.ids)
+        return self.with_context(crm_stage_moved_by=bodies, crm_stage_hidden_ids=frozenset(hidden.ids))
 
     def _track_prepare(self, fields_iter):
         """Note what moves an opportunity along with its stage: Odoo may post the message at any time."""

@@ -328,7 +328,7 @@ class CrmStage(models.Model):
         fixed = self.filtered(lambda stage: stage._is_fixed())
         if fixed:
             self.env["crm.lead"]._update_probabilities_of_stages(fixed)
-        predictive = self.filtered(lambda stage: stage.probability_mode == "predictive" and not stage.is_won)
+        predictive = self.filtered(lambda stage: not stage._gives_probability())
         if predictive:
             open_leads = self.env["crm.lead"].search(
                 Domain("stage_id", "in", predictive.ids) & Domain("won_status", "=", "pending")
@@ -526,9 +526,7 @@ class CrmStage(models.Model):
             stage.median_days = stays.get(stage, 0)
             stage.lost_here_count = losses.get(stage, 0)
             stage.suggested_probability = round(rate) if basis >= MIN_SUGGESTION_BASIS else 0
-            stage.can_suggest_probability = (
-                basis >= MIN_SUGGESTION_BASIS and not stage.is_won and stage.probability_mode == "fixed"
-            )
+            stage.can_suggest_probability = basis >= MIN_SUGGESTION_BASIS and stage._is_fixed()
 
     def _get_figures(self):
         """:return: three dictionaries by stage: (percentage won, of how many), median days, number lost"""

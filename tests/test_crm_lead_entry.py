@@ -405,7 +405,7 @@ class TestEnterStage(SalesStageCase):
     def test_rules_of_others_run_as_without_the_addon(self):
         """Automation Rules hear the stage and its probability, each as often as they hear Odoo's scoring."""
         if "base.automation" not in self.env:
-            self.skipTest("Automation Rules are not installed")
+            self.skipTest("Automation Rules are not installed, which the addon does not depend on")
         for name in ("stage_id", "probability"):
             self.env["base.automation"].create(
                 {

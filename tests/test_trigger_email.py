@@ -306,7 +306,7 @@ class TestEmailSent(EmailCase):
     def test_mailing(self):
         """The samples of a mailing name any opportunity, and go to whoever tries it."""
         if "mailing.mailing" not in self.env:
-            self.skipTest("needs Email Marketing")
+            self.skipTest("Email Marketing is not installed, which the addon does not depend on")
         self.env["crm.lead"].search([]).unlink()
         lead, kept, colleague = leads = self.create_leads(3)
         for number, each in enumerate(leads):
