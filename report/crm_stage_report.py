@@ -58,7 +58,7 @@ class CrmStageReport(models.Model):
         "Days in Stage (Median)",
         aggregator="median",
         readonly=True,
-        help="Of the opportunities that left the stage, half stayed there for less than this, half for longer.",
+        help="Of the opportunities that left the stage, half stayed for less than this, half for longer.",
     )
     reached_next = fields.Float(
         "Moved On (%)",
@@ -197,8 +197,8 @@ class CrmStageReport(models.Model):
             "reached_next_basis", "won", "won_basis", "left", "median", "mean", "usual", "waiting", "late",
             "late_domain", "lost", "lost_revenue", "reasons": [{"id", "name", "count"}]}],
             "domains": {"entered", "left", "waiting", "lost"}, "min_basis"}``; shares are percentages of as
-            many opportunities as their basis says, which below ``min_basis`` are told as numbers; shares, days
-            and late are False when there is nothing to tell them from
+            many opportunities as their basis says, which below ``min_basis`` are told as numbers; shares,
+            days and late are False when there is nothing to tell them from
         """
         self.check_access("read")
         domains = self._get_overview_domains(Domain(domain))

@@ -490,7 +490,8 @@ class TestCrmStageReport(PipelineHistoryCase):
         overview, _all = self.get_overview([])
         aggregates = ["days_median:median", "days:avg"]
         groups = {
-            group["stage_id"][0]: group for group in self.report.formatted_read_group([], ["stage_id"], aggregates)
+            group["stage_id"][0]: group
+            for group in self.report.formatted_read_group([], ["stage_id"], aggregates)
         }
         self.assertTrue(any(stay["outcome"] == "open" and stay["days"] for stay in self.stays))
         for stage, figures in overview.items():
