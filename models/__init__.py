@@ -3,12 +3,16 @@ from . import crm_stage_trigger_mixin
 from . import calendar_event
 from . import calendar_event_type
 from . import crm_lead
+from . import crm_lead_automation
+from . import crm_lead_probability
 from . import crm_lost_reason
 from . import crm_stage
 from . import crm_stage_automation
 from . import crm_stage_automation_catch_up
 from . import crm_stage_automation_condition
 from . import crm_stage_automation_pending
+from . import crm_stage_delete
+from . import crm_stage_followers
 from . import crm_tag
 from . import crm_team
 from . import ir_actions_act_window_view
