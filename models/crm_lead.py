@@ -22,7 +22,7 @@ class CrmLead(models.Model):
 
     @api.model
     def default_get(self, fields):
-        """Nothing starts in an archived stage, by a default of the user's or of a column's neither."""
+        """Nothing starts in an archived stage, even when a default of the user or of the view names one."""
         values = super().default_get(fields)
         if self._is_archived_stage(values.get("stage_id")):
             del values["stage_id"]
@@ -56,6 +56,10 @@ class CrmLead(models.Model):
         opportunities = self.with_context(active_test=True)
         stages = super(CrmLead, opportunities)._stage_find(team_id, domain, order, limit)
         return stages.with_env(self.env)
+
+    # ------------------------------------------------------------------
+    # Stages that are deleted or merged
+    # ------------------------------------------------------------------
 
     def _transfer_to_stage(self, stage):
         """Move opportunities whose stage goes away, all at once; nothing but their stage changes.
@@ -92,9 +96,9 @@ class CrmLead(models.Model):
         self._log_transfer(previous)
 
     def _log_transfer(self, previous):
-        """Odoo's own tracking of the stage, for all opportunities at once instead of one after the other.
+        """Track the change of stage as Odoo does, but for all opportunities at once.
 
-        It notifies nobody: no follower wants a thousand e-mails about a stage that was tidied away.
+        It notifies nobody: no follower wants a thousand e-mails because a stage was deleted or merged.
 
         :param previous: stage by opportunity
         """
@@ -104,12 +108,15 @@ class CrmLead(models.Model):
         for lead, message in zip(self, messages, strict=True):
             _changes, commands = lead._mail_track(tracked, {"stage_id": previous[lead]})
             values_list += [{**values, "mail_message_id": message.id} for _create, _id, values in commands]
-        # sudo: as Odoo does, its tracking is nobody's to write
+        # sudo: users have no right to write trackings; Odoo writes them with sudo, too
         self.env["mail.tracking.value"].sudo().create(values_list)
 
     @api.model
     def _restore_closing_dates(self, closing_dates):
-        """:param closing_dates: datetime by opportunity id"""
+        """Write back the closing dates that Odoo has emptied.
+
+        :param closing_dates: datetime by opportunity id
+        """
         if not closing_dates:
             return
         self.flush_model(["date_closed"])
@@ -129,13 +136,16 @@ class CrmLead(models.Model):
         self.browse(closing_dates).modified(["date_closed"])
 
     def _pls_prepare_frequencies(self, lead_values, leads_pls_fields, target_state=None):
-        """Odoo's scoring looks up the stage of every lost opportunity: one may be archived."""
+        """Let Odoo's scoring find archived stages, too: a lost opportunity may be in one.
+
+        Odoo counts a loss for all stages up to the one where it happened. Archived stages that no opportunity
+        here is in are left out of that: they are not part of the pipeline any more.
+        """
         known = super(CrmLead, self.with_context(active_test=False))
         frequencies = known._pls_prepare_frequencies(lead_values, leads_pls_fields, target_state)
         used = {values.get("stage_id") for values in lead_values}
         archived = self.env["crm.stage"].with_context(active_test=False).search([("active", "=", False)])
         for stage in archived:
-            # Not scored for what happens in the stages of the pipeline
             if stage.id not in used:
                 frequencies.get("stage_id", {}).pop(str(stage.id), None)
         return frequencies

@@ -52,7 +52,10 @@ class CrmLead(models.Model):
         return self._search(domain)
 
     def _notify_thread(self, message, msg_vals=False, **kwargs):
-        """Who gets a message, and how, is known here: an internal note is no e-mail to the customer."""
+        """Announce e-mails that are sent and received.
+
+        Only here is it known who gets a message and how: an internal note is no e-mail to the customer.
+        """
         recipients = super()._notify_thread(message, msg_vals=msg_vals, **kwargs)
         heard = self._get_heard_crm_stage_triggers()
         if "email_received" in heard or "email_sent" in heard:
@@ -66,7 +69,7 @@ class CrmLead(models.Model):
         return recipients
 
     def _merge_opportunity(self, *args, **kwargs):
-        """Nobody chooses an opportunity anew for the quotations that follow theirs into another one."""
+        """Do not take it for somebody's choice that quotations follow theirs into the merged opportunity."""
         merging = self.with_context(crm_stage_keep_copies=True)
         return super(CrmLead, merging)._merge_opportunity(*args, **kwargs).with_env(self.env)
 
@@ -99,8 +102,8 @@ class CrmLead(models.Model):
         :param dict bodies: text or markup by opportunity id
         :return: the same opportunities; the message that tracks their move tells what moved them
         """
-        # A customer who signs did not move the card. And authors may read their messages, with the names of
-        # opportunities that are not theirs to see.
+        # OdooBot is the author where the user may not see the opportunity: authors may read their messages,
+        # which name it. It is the author for customers, too: one who signs an order did not move the card.
         visible = self.browse() if self.env.user.share else self.sudo(False)._filtered_access("read")
         hidden = self - visible.sudo()
         return self.with_context(crm_stage_moved_by=bodies, crm_stage_hidden_ids=frozenset(hidden.ids))

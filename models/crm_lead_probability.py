@@ -93,9 +93,12 @@ class CrmLead(models.Model):
         return True
 
     def _filter_following(self, vals, stage):
-        """:return: those that ``vals`` set no probability of by hand: none is told, or what a form sends back
+        """Tell apart whether ``vals`` set a probability by hand.
 
-        :param stage: fixed one that ``vals`` name; none where Odoo may compute another one
+        They do not when they name none, or the present one, which a form sends back.
+
+        :param stage: the fixed stage that ``vals`` name; empty when they name none and Odoo may compute one
+        :return: the opportunities whose probability ``vals`` do not set by hand
         """
         if "probability" not in vals:
             return self
@@ -110,7 +113,7 @@ class CrmLead(models.Model):
         )
 
     def _filter_taking(self, vals, stage):
-        """:return: those that enter ``stage``, if any, by ``vals``, and take its probability"""
+        """:return: the opportunities that enter ``stage`` by ``vals`` and take its probability"""
         return self.filtered(
             lambda lead: (
                 stage
@@ -124,13 +127,13 @@ class CrmLead(models.Model):
         return is_empty(self, "probability", probability) or is_same(probability, self.probability)
 
     def _can_take_probability(self, stage, active):
-        """:return: whether an opportunity keeps its outcome at the probability of ``stage``: archived at 0%
-        means lost
+        """:return: whether the probability of ``stage`` leaves an opportunity as it is, open or lost: an
+        archived one at 0% is lost, at any other probability it is not
         """
         return bool(active or (self.probability and stage.probability))
 
     def _compute_stage_id(self):
-        """Those that enter a fixed stage this way (salesperson, team, stage) take its probability, too."""
+        """Take the probability of a fixed stage that follows from another salesperson or team, too."""
         stages = {lead: lead.stage_id for lead in self}
         res = super()._compute_stage_id()
         if not self.env.context.get("keep_probability"):
@@ -150,9 +153,9 @@ class CrmLead(models.Model):
             self.probability = self._origin.probability
 
     def _take_stage_probability(self):
-        """Let those in a fixed stage have its probability now, not one set by hand; lost ones stay lost.
+        """Give opportunities in a fixed stage its probability now, in place of one set by hand.
 
-        It is part of the computation of their stage: nothing is written by itself, nobody's rights matter.
+        Lost ones stay lost. It is part of the computation of their stage: it needs no rights of the user.
         """
         leads = self.filtered(
             lambda lead: lead.stage_id._is_fixed() and lead._can_take_probability(lead.stage_id, lead.active)
@@ -170,7 +173,7 @@ class CrmLead(models.Model):
         leads.with_context(crm_stage_entered_ids=frozenset(leads.ids))._recompute_recordset(names)
 
     def _compute_probabilities(self):
-        """On entering a stage, one set by hand before follows the automated one again."""
+        """Let a probability that was set by hand follow the automated one again when a stage is entered."""
         res = super()._compute_probabilities()
         entered_ids = self.env.context.get("crm_stage_entered_ids", ())
         by_hand = self.filtered(lambda lead: lead.id in entered_ids and not lead.is_automated_probability)
@@ -180,14 +183,17 @@ class CrmLead(models.Model):
         return res
 
     def _compute_is_automated_probability(self):
-        """A stage's own is automated, too, though OCA's crm_stage_probability takes it for set by hand."""
+        """Take the stage's own probability for automated, though OCA's crm_stage_probability does not."""
         res = super()._compute_is_automated_probability()
         for lead in self.filtered(lambda lead: lead.stage_id._is_fixed()):
             lead.is_automated_probability = is_same(lead.probability, lead.automated_probability)
         return res
 
     def _set_automated_probability(self):
-        """Have the probability that the stage gives beside the one just set by hand, in the same UPDATE."""
+        """Note the probability that the stage gives, beside the one that was just set by hand.
+
+        It is stored by the same UPDATE as that one.
+        """
         # sudo: the write that this is part of may have taken the opportunities out of the writer's sight
         leads = self.sudo().filtered(lambda lead: lead.stage_id._is_fixed() and lead.won_status == "pending")
         field = self._fields["automated_probability"]
@@ -197,9 +203,9 @@ class CrmLead(models.Model):
         leads.modified([field.name])
 
     def _leave_won(self):
-        """Open won opportunities whose stage is won no longer."""
+        """Make won opportunities open ones, because their stage is not a won stage any more."""
         active = self.filtered("active")
-        active._compute_probabilities()
+        active._recompute_probabilities()
         archived = self - active
         archived.modified(["stage_id"])
         archived._take_stage_probability()
@@ -219,7 +225,7 @@ class CrmLead(models.Model):
     # ------------------------------------------------------------------
 
     def _pls_get_naive_bayes_probabilities(self, batch_mode=False, is_tooltip=False):
-        """A stage that gives its own probability does so wherever Odoo asks its scoring for one."""
+        """Answer with the stage's own probability where it gives one, with Odoo's scoring elsewhere."""
         own = self._get_stage_probabilities(batch_mode)
         others = self.filtered(lambda lead: lead.id not in own)
         scores, tooltip = {}, {"probability": 0.0, "scores": []} if is_tooltip else {}

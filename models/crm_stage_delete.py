@@ -8,7 +8,10 @@ class CrmStage(models.Model):
     _inherit = "crm.stage"
 
     def unlink(self):
-        """Archive automations whose origins are all gone: they would take opportunities from anywhere."""
+        """Archive automations that name origins when the last of these is deleted.
+
+        Without origins they would take opportunities from any earlier stage.
+        """
         # sudo: deleting a stage takes rights on stages, not on automations
         automations = self.env["crm.stage.automation"].sudo().search([("from_stage_ids", "in", self.ids)])
         res = super().unlink()
@@ -42,7 +45,7 @@ class CrmStage(models.Model):
         }
 
     def _count_opportunities(self):
-        """Opportunities that nobody here may see (another company's) hold a stage too: all are counted.
+        """Count the opportunities in these stages, those of other companies included: they hold a stage, too.
 
         :return: ``{stage: {"active": 2, "archived": 0, "lost": 1}}`` for the stages that hold any
         """
@@ -116,7 +119,7 @@ class CrmStage(models.Model):
             )
 
     def _get_naming_automations(self):
-        """Automations that go along with their stage do not hold it."""
+        """Leave out the automations of these stages, which are deleted with them and do not hold them."""
         return super()._get_naming_automations().filtered(lambda automation: automation.stage_id not in self)
 
     def _get_teams_left_out(self, left):

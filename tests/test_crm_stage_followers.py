@@ -64,6 +64,15 @@ class TestFollowers(SalesStageCase, CronMixinCase):
         self.stage_closed.with_user(self.manager).write({"is_won": False, "probability": 80})
         self.assertEqual((lead.won_status, lead.probability, lead.prorated_revenue), ("pending", 80, 800))
 
+    def test_won_no_longer_at_100(self):
+        leads = self.create_opportunities(2, stage_id=self.stage_closed.id)
+        leads[1].with_context(tracking_disable=True).active = False
+        self.stage_closed.write({"is_won": False, "probability": 100})
+        self.env.flush_all()
+        self.env.invalidate_all()
+        self.assertEqual(leads.mapped("won_status"), ["pending", "pending"])
+        self.assertEqual(leads.mapped("probability"), [100, 100])
+
     def test_nothing_but_the_probability_changes(self):
         lead = self.create_opportunities(stage_id=self.stage_visit.id)
         elsewhere = self.create_opportunities(stage_id=self.stage_estimate.id)
@@ -149,7 +158,6 @@ class TestFollowers(SalesStageCase, CronMixinCase):
     def test_too_many_for_a_predictive_stage(self):
         self.teach_scoring()
         leads = self.create_opportunities(4, stage_id=self.stage_visit.id)
-        score = None
         self.assertTrue(self.change_stage_of_many(probability_mode="predictive"))
         score = leads._pls_get_naive_bayes_probabilities()[0][leads[0].id]
         self.assertEqual(leads.mapped("probability"), [50] * 4)
@@ -202,8 +210,14 @@ class TestFollowers(SalesStageCase, CronMixinCase):
         self.env.cr.execute("UPDATE crm_lead SET automated_probability = 45 WHERE id = %s", [by_hand.id])
         self.env.invalidate_all()
         self.stage_estimate.active = False
-        found = self.env["crm.stage"]._get_opportunities_out_of_step()
-        self.assertEqual(found, (drifted + by_hand).sorted(lambda lead: found.ids.index(lead.id)))
+        self.assertEqual(self.env["crm.stage"]._get_opportunities_out_of_step(), drifted + by_hand)
+        self.stage_visit.recompute_up_to_id = in_step[-1].id
+        self.assertEqual(
+            self.env["crm.stage"]._get_opportunities_out_of_step(),
+            drifted[2],
+            "Others wait for their own job",
+        )
+        self.stage_visit.recompute_up_to_id = 0
         self.env["crm.lead"]._cron_update_automated_probabilities()
         self.env.flush_all()
         self.env.invalidate_all()
@@ -225,20 +239,18 @@ class TestFollowers(SalesStageCase, CronMixinCase):
 class TestNewColumn(SalesStageCase):
     def test_room_before_the_final_stage(self):
         """A new column gets a place of its own where the sequences leave none."""
-        self.stages.sequence = 5
-        after = self.env["crm.stage"].create({"name": "Zoo", "sequence": 5})
-        before = self.stages.filtered(lambda stage: not stage.is_won)
-        order_before = self.env["crm.stage"].search([])
-        final = order_before.filtered("is_won")
-        column = self.env["crm.stage"].browse(self.env["crm.stage"].name_create("Aaa")[0])
-        order = self.env["crm.stage"].search([])
-        position = order_before.ids.index(final.id)
-        self.assertEqual(
-            order, order_before[:position] + column + order_before[position:], "Right before the final stage"
-        )
-        self.assertEqual(
-            set(column.mapped("sequence")) & set((before + after + final).mapped("sequence")), set()
-        )
+        for sequence, last in ((5, "A stage after all"), (0, "Zoo")):
+            with self.subTest(sequence=sequence, last=last):
+                self.stages.sequence = sequence
+                self.env["crm.stage"].create({"name": last, "sequence": sequence})
+                names = self.env["crm.stage"].search([]).mapped("name")
+                self.env["crm.stage"].name_create("Negotiation")
+                position = names.index("Won / Lost")
+                self.assertEqual(
+                    self.env["crm.stage"].search([]).mapped("name"),
+                    [*names[:position], "Negotiation", *names[position:]],
+                )
+                self.env["crm.stage"].search([("name", "in", ("Negotiation", last))]).unlink()
 
     def test_no_stage_is_moved_where_there_is_room(self):
         sequences = self.stages.mapped("sequence")

@@ -2,7 +2,7 @@ from odoo import api, fields, models
 
 
 class CrmStageOpportunityCounts(models.AbstractModel):
-    """What the stages hold that a wizard deals with."""
+    """Counts the opportunities in the stages that a wizard deals with."""
 
     _name = "crm.stage.opportunity.counts"
     _description = "Number of Opportunities in Stages"

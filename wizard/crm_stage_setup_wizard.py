@@ -111,7 +111,7 @@ class CrmStageSetupWizard(models.TransientModel):
         return self.env["ir.actions.act_window"]._for_xml_id("crm.crm_lead_action_pipeline")
 
     def _archive_unused_default_stages(self):
-        """After the merges were undone the default stages go as they came, but for those in use since."""
+        """Archive the default stages again after the merges were undone, except those that are in use."""
         stages = self.env["crm.stage"]
         merged = stages.with_context(active_test=False).search([("setup_stage_id", "!=", False)])
         defaults = stages._get_default_stages() - merged.setup_stage_id
@@ -266,6 +266,7 @@ class CrmStageSetupWizardLine(models.TransientModel):
             line.stage_id.setup_stage_id = False
 
     def _move(self, leads, stage, merged_from=None):
+        """Move opportunities, a part of them at a time, and let them remember where they were merged from."""
         for batch in split_every(BATCH_SIZE, leads.ids, leads.browse):
             batch._transfer_to_stage(stage)
             batch.merged_from_stage_id = merged_from
