@@ -44,3 +44,19 @@ def _copy_containers(value, depth):
             value.update({key: _copy_containers(item, depth - 1) for key, item in value.items()})
         return value
     return copy.copy(value) if isinstance(value, (MutableSequence, MutableSet)) else value
+
+
+def is_empty(records, name, value):
+    """
+    :param name: of a field of ``records``
+    :return: whether ``value`` is what an empty cell of an imported file comes as: 0 is a value, and so is a
+        box that is not ticked
+    """
+    return value is None or (value is False and records._fields[name].type != "boolean")
+
+
+def drop_empty(records, vals, names):
+    """:return: ``vals`` without those of the fields ``names`` that come from empty cells of a file"""
+    return {
+        name: value for name, value in vals.items() if name not in names or not is_empty(records, name, value)
+    }

@@ -43,8 +43,19 @@ class IrActionsServer(models.Model):
     # Fields
     # ------------------------------------------------------------------
 
-    def _name_depends(self):
-        return [*super()._name_depends(), "crm_stage_id.name"]
+    def write(self, vals):
+        """An automatic name follows the stage. The stage itself tells when it gets another name.
+
+        Nothing here makes Odoo's field depend on ours: uninstalling removes what depends on our fields.
+        """
+        res = super().write(vals)
+        if "crm_stage_id" in vals:
+            self._compute_name()
+        return res
+
+    @api.onchange("crm_stage_id")
+    def _onchange_crm_stage_id(self):
+        self._compute_name()
 
     def _generate_action_name(self):
         if self.state == "crm_stage" and self.crm_stage_id:

@@ -9,10 +9,12 @@ from . import test_crm_stage
 from . import test_crm_stage_automation
 from . import test_crm_stage_condition_value
 from . import test_crm_stage_delete
+from . import test_crm_stage_followers
 from . import test_crm_stage_pipeline
 from . import test_crm_stage_report
 from . import test_crm_stage_rights
 from . import test_crm_stage_setup
+from . import test_crm_stage_setup_undo
 from . import test_crm_stage_stay
 from . import test_crm_stage_trigger_mixin
 from . import test_crm_stage_values

@@ -79,7 +79,7 @@ class TestCrmStageSetup(SalesStageCase):
     def test_preview(self):
         wizard = self.get_wizard()
         line = self.get_line(wizard, self.qualified)
-        self.assertEqual((line.open_count, line.archived_count, line.lost_count), (5, 0, 2))
+        self.assertEqual((line.active_count, line.archived_count, line.lost_count), (5, 0, 2))
         self.assertEqual((line.moving_count, line.probability_count), (7, 4))
         self.assertEqual(self.get_line(wizard, self.waiting).moving_count, 0)
         self.assertEqual((wizard.moving_count, wizard.probability_count), (10, 4))

@@ -7,6 +7,7 @@ MOVE_BATCH_SIZE = 1000
 
 class CrmStageDeleteWizard(models.TransientModel):
     _name = "crm.stage.delete.wizard"
+    _inherit = "crm.stage.opportunity.counts"
     _description = "Delete Sales Stages"
 
     stage_ids = fields.Many2many(
@@ -15,22 +16,6 @@ class CrmStageDeleteWizard(models.TransientModel):
         required=True,
         context={"active_test": False},
         help="The stages to delete or archive.",
-    )
-    active_count = fields.Integer(
-        "Active Opportunities",
-        compute="_compute_counts",
-        help="Active opportunities in these stages, won ones included.",
-    )
-    archived_count = fields.Integer(
-        "Archived Opportunities",
-        compute="_compute_counts",
-        help="Archived opportunities in these stages that are not lost.",
-    )
-    lost_count = fields.Integer(
-        "Lost Opportunities", compute="_compute_counts", help="Lost opportunities in these stages."
-    )
-    opportunity_count = fields.Integer(
-        "All Opportunities", compute="_compute_counts", help="All opportunities in these stages."
     )
     can_archive = fields.Boolean(
         compute="_compute_can_archive", help="Whether any of the stages is not archived yet."
@@ -52,15 +37,6 @@ class CrmStageDeleteWizard(models.TransientModel):
     obstacle = fields.Char(
         compute="_compute_obstacle", help="Why the opportunities cannot be moved to another stage."
     )
-
-    @api.depends("stage_ids")
-    def _compute_counts(self):
-        for wizard in self:
-            counts = wizard.stage_ids._count_opportunities().values()
-            wizard.active_count = sum(count["active"] for count in counts)
-            wizard.archived_count = sum(count["archived"] for count in counts)
-            wizard.lost_count = sum(count["lost"] for count in counts)
-            wizard.opportunity_count = wizard.active_count + wizard.archived_count + wizard.lost_count
 
     @api.depends("stage_ids")
     def _compute_can_archive(self):

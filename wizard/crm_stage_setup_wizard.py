@@ -3,7 +3,7 @@ import re
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Command
-from odoo.tools import SQL, split_every
+from odoo.tools import split_every
 
 # Words in stage names, in both languages, that tell which default stage does the same
 STAGE_WORDS = {
@@ -35,6 +35,10 @@ class CrmStageSetupWizard(models.TransientModel):
         "Probabilities That Change",
         compute="_compute_counts",
         help="Open opportunities that get the probability of their new stage. Those set by hand keep theirs.",
+    )
+
+    has_obstacle = fields.Boolean(
+        compute="_compute_has_obstacle", help="Whether any of the lines cannot be done."
     )
 
     @api.model
@@ -77,10 +81,6 @@ class CrmStageSetupWizard(models.TransientModel):
                 return target
         return stage.browse()
 
-    has_obstacle = fields.Boolean(
-        compute="_compute_has_obstacle", help="Whether any of the lines cannot be done."
-    )
-
     @api.depends("line_ids.obstacle")
     def _compute_has_obstacle(self):
         for wizard in self:
@@ -111,7 +111,7 @@ class CrmStageSetupWizard(models.TransientModel):
         return self.env["ir.actions.act_window"]._for_xml_id("crm.crm_lead_action_pipeline")
 
     def _archive_unused_default_stages(self):
-        """After the merges were undone the default stages go as they came, but for those in use since."""
+        """Archive the default stages again after the merges were undone, except those that are in use."""
         stages = self.env["crm.stage"]
         merged = stages.with_context(active_test=False).search([("setup_stage_id", "!=", False)])
         defaults = stages._get_default_stages() - merged.setup_stage_id
@@ -123,7 +123,9 @@ class CrmStageSetupWizard(models.TransientModel):
 
 class CrmStageSetupWizardLine(models.TransientModel):
     _name = "crm.stage.setup.wizard.line"
+    _inherit = "crm.stage.opportunity.counts"
     _description = "Set Up the Default Sales Stages: a Stage"
+    _counted_stages = "stage_id"
 
     wizard_id = fields.Many2one("crm.stage.setup.wizard", required=True, ondelete="cascade")
     stage_id = fields.Many2one(
@@ -158,15 +160,6 @@ class CrmStageSetupWizardLine(models.TransientModel):
         context={"active_test": False},
         help="Default stages where all opportunities keep their outcome.",
     )
-    open_count = fields.Integer("Open", compute="_compute_counts", help="Active opportunities in this stage.")
-    archived_count = fields.Integer(
-        "Archived Ones",
-        compute="_compute_counts",
-        help="Archived opportunities in this stage that are not lost.",
-    )
-    lost_count = fields.Integer(
-        "Lost Ones", compute="_compute_counts", help="Lost opportunities in this stage."
-    )
     moving_count = fields.Integer(
         "Moving", compute="_compute_moving", help="Opportunities that get another stage."
     )
@@ -184,16 +177,6 @@ class CrmStageSetupWizardLine(models.TransientModel):
             line.possible_target_ids = defaults.filtered(
                 lambda stage, line=line: stage.is_won == line.stage_id.is_won
             )
-
-    @api.depends("stage_id")
-    def _compute_counts(self):
-        counts = self.stage_id._count_opportunities()
-        nothing = {"active": 0, "archived": 0, "lost": 0}
-        for line in self:
-            count = counts.get(line.stage_id, nothing)
-            line.open_count = count["active"]
-            line.archived_count = count["archived"]
-            line.lost_count = count["lost"]
 
     @api.depends("stage_id", "action", "target_id")
     def _compute_moving(self):
@@ -219,35 +202,12 @@ class CrmStageSetupWizardLine(models.TransientModel):
         if self.action == "merge" and self.target_id:
             return leads.search([("stage_id", "=", self.stage_id.id)], order="id").with_env(self.env)
         if self.action == "restore" and self.stage_id.setup_stage_id:
-            moved_ids = self._get_ids_moved_by_setup()
-            return leads.search([("id", "in", moved_ids)], order="id").with_env(self.env)
+            merged = [
+                ("merged_from_stage_id", "=", self.stage_id.id),
+                ("stage_id", "=", self.stage_id.setup_stage_id.id),
+            ]
+            return leads.search(merged, order="id").with_env(self.env)
         return leads.browse()
-
-    def _get_ids_moved_by_setup(self):
-        """:return: ids of opportunities whose last change of stage was the merge of this stage"""
-        field_id = self.env["ir.model.fields"]._get("crm.lead", "stage_id").id
-        self.env.flush_all()
-        self.env.cr.execute(
-            SQL(
-                """
-                SELECT lead.id
-                  FROM crm_lead lead
-                  JOIN LATERAL (
-                    SELECT value.old_value_integer
-                      FROM mail_message message
-                      JOIN mail_tracking_value value ON value.mail_message_id = message.id
-                     WHERE message.model = 'crm.lead' AND message.res_id = lead.id AND value.field_id = %s
-                  ORDER BY value.id DESC
-                     LIMIT 1
-                  ) AS last_change ON last_change.old_value_integer = %s
-                 WHERE lead.stage_id = %s
-                """,
-                field_id,
-                self.stage_id.id,
-                self.stage_id.setup_stage_id.id,
-            )
-        )
-        return [lead_id for (lead_id,) in self.env.cr.fetchall()]
 
     def _count_changing_probabilities(self, leads):
         """:return: how many of ``leads`` follow their stage or the scoring, and get another probability"""
@@ -273,7 +233,7 @@ class CrmStageSetupWizardLine(models.TransientModel):
                 return self.env._("Choose the default stage to merge it into.")
             if self.target_id not in self.possible_target_ids._origin:
                 return self.env._("Opportunities would change between won and open: choose another stage.")
-            hidden = self.open_count + self.archived_count + self.lost_count - self.moving_count
+            hidden = self.opportunity_count - self.moving_count
             if hidden:
                 return self.env._(
                     "%s of its opportunities are not yours to move. Select all companies at the top right, "
@@ -292,9 +252,11 @@ class CrmStageSetupWizardLine(models.TransientModel):
 
     def _merge(self):
         for target, lines in self.grouped("target_id").items():
+            # What it is merged into tells the opportunities that they are where the set-up moved them.
+            lines.stage_id.setup_stage_id = target
             for line in lines:
-                line._move(line._get_moving_opportunities(), target)
-            lines.stage_id.write({"active": False, "setup_stage_id": target.id})
+                line._move(line._get_moving_opportunities(), target, merged_from=line.stage_id)
+            lines.stage_id.active = False
 
     def _restore(self):
         for line in self:
@@ -303,6 +265,8 @@ class CrmStageSetupWizardLine(models.TransientModel):
             line._move(leads, line.stage_id)
             line.stage_id.setup_stage_id = False
 
-    def _move(self, leads, stage):
+    def _move(self, leads, stage, merged_from=None):
+        """Move opportunities, a part of them at a time, and let them remember where they were merged from."""
         for batch in split_every(BATCH_SIZE, leads.ids, leads.browse):
             batch._transfer_to_stage(stage)
+            batch.merged_from_stage_id = merged_from

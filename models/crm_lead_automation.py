@@ -1,0 +1,131 @@
+from markupsafe import Markup
+
+from odoo import api, models
+from odoo.fields import Domain
+
+
+class CrmLead(models.Model):
+    """Opportunities are moved by automations, and are documents of automations themselves."""
+
+    _name = "crm.lead"
+    _inherit = ["crm.lead", "crm.stage.trigger.mixin"]
+
+    # ------------------------------------------------------------------
+    # E-mails as triggers
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _get_crm_stage_triggers(self):
+        return {
+            **super()._get_crm_stage_triggers(),
+            "email_sent": self.env._("an e-mail is sent"),
+            "email_received": self.env._("an e-mail is received"),
+        }
+
+    @api.model
+    def _get_crm_stage_trigger_domain(self, trigger):
+        # sudo: only whether there is one; nothing of it is told
+        messages, mails = self.env["mail.message"].sudo(), self.env["mail.mail"].sudo()
+        if trigger == "email_received":
+            return self._get_messages_domain(messages._get_email_received_domain())
+        if trigger == "email_sent":
+            posted = self._get_messages_domain(messages._get_email_sent_domain())
+            return posted | Domain("id", "in", mails._get_emailed_opportunity_ids())
+        return super()._get_crm_stage_trigger_domain(trigger)
+
+    @api.model
+    def _get_messages_domain(self, domain):
+        """:return: ``Domain`` of the opportunities of the messages that match ``domain``"""
+        messages = self.env["mail.message"].sudo()  # sudo: see `_get_crm_stage_trigger_domain`
+        query = messages._search(domain)
+        return Domain("id", "in", query.subselect(messages._field_to_sql(query.table, "res_id", query)))
+
+    def _get_crm_stage_leads(self):
+        return [(lead, lead) for lead in self]
+
+    @api.model
+    def _get_crm_stage_lead_domain(self, leads=None):
+        return Domain.TRUE if leads is None else Domain("id", "in", leads.ids)
+
+    @api.model
+    def _search_crm_stage_lead_ids(self, domain):
+        return self._search(domain)
+
+    def _notify_thread(self, message, msg_vals=False, **kwargs):
+        """Announce e-mails that are sent and received.
+
+        Only here is it known who gets a message and how: an internal note is no e-mail to the customer.
+        """
+        recipients = super()._notify_thread(message, msg_vals=msg_vals, **kwargs)
+        heard = self._get_heard_crm_stage_triggers()
+        if "email_received" in heard or "email_sent" in heard:
+            message = message.sudo()  # sudo: only to see where it comes from
+            if message._is_email_received():
+                self._trigger_crm_stage("email_received")
+            elif not self._is_notification_scheduled(kwargs.get("scheduled_date")) and message._is_email_sent(
+                recipients
+            ):
+                self._trigger_crm_stage("email_sent")
+        return recipients
+
+    def _merge_opportunity(self, *args, **kwargs):
+        """Do not take it for somebody's choice that quotations follow theirs into the merged opportunity."""
+        merging = self.with_context(crm_stage_keep_copies=True)
+        return super(CrmLead, merging)._merge_opportunity(*args, **kwargs).with_env(self.env)
+
+    # ------------------------------------------------------------------
+    # Being moved
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _get_movable_domain(self, stage, origin_ids=None, team_ids=None):
+        """
+        :param origin_ids: ids of the stages that opportunities may come from, False for none; default: all
+        :param team_ids: of the stage, when the caller knows them
+        :return: ``Domain`` of the opportunities that may be moved to ``stage``: won, lost and archived ones,
+            and those of teams that do not have this stage, are left alone
+        """
+        domain = (
+            Domain("type", "=", "opportunity")
+            & Domain("active", "=", True)
+            & Domain("won_status", "=", "pending")
+            & Domain("stage_id", "!=", stage.id)
+        )
+        if origin_ids is not None:
+            domain &= Domain("stage_id", "in", origin_ids)
+        if team_ids := stage.team_ids.ids if team_ids is None else team_ids:
+            domain &= Domain("team_id", "in", team_ids)
+        return domain
+
+    def _with_moved_by(self, bodies):
+        """
+        :param dict bodies: text or markup by opportunity id
+        :return: the same opportunities; the message that tracks their move tells what moved them
+        """
+        # OdooBot is the author where the user may not see the opportunity: authors may read their messages,
+        # which name it. It is the author for customers, too: one who signs an order did not move the card.
+        visible = self.browse() if self.env.user.share else self.sudo(False)._filtered_access("read")
+        hidden = self - visible.sudo()
+        return self.with_context(crm_stage_moved_by=bodies, crm_stage_hidden_ids=frozenset(hidden.ids))
+
+    def _track_prepare(self, fields_iter):
+        """Note what moves an opportunity along with its stage: Odoo may post the message at any time."""
+        super()._track_prepare(fields_iter)
+        bodies = self.env.context.get("crm_stage_moved_by")
+        if not bodies or "stage_id" not in fields_iter:
+            return
+        moved_by = self.env.cr.precommit.data.setdefault("crm_sales_stage.moved_by", {})
+        moved_by.update({lead.id: bodies[lead.id] for lead in self if lead.id in bodies})
+        hidden_ids = self.env.context["crm_stage_hidden_ids"]
+        if hidden := self.filtered(lambda lead: lead.id in hidden_ids):
+            hidden._track_set_author(self.env.ref("base.partner_root"))
+
+    def _message_track(self, fields_iter, initial_values_dict):
+        """Add what moved the opportunity to what others say in the same message ("Expected revenue …")."""
+        moved_by = self.env.cr.precommit.data.pop("crm_sales_stage.moved_by", {})
+        bodies = self.env.cr.precommit.data.setdefault("mail.tracking.message.crm.lead", {})
+        for lead_id, body in moved_by.items():
+            # Nobody sees the class: a later installation fills the history of stays by it.
+            body = Markup('<span class="o_crm_stage_automation">%s</span>') % body
+            bodies[lead_id] = Markup("%s<br/>%s") % (body, bodies[lead_id]) if bodies.get(lead_id) else body
+        return super()._message_track(fields_iter, initial_values_dict)

@@ -1,0 +1,273 @@
+from odoo import api, fields, models
+from odoo.fields import Domain
+from odoo.tools import float_compare
+
+from ..tools import drop_empty, is_empty
+
+
+def is_same(probability, other):
+    """:return: whether two percentages are the same one for Odoo, which looks at two decimals"""
+    return not float_compare(probability or 0, other or 0, 2)
+
+
+class CrmLead(models.Model):
+    """Opportunities take the probability that their stage gives, by Odoo's own computation of it."""
+
+    _inherit = "crm.lead"
+
+    # Without the default of OCA's crm_stage_probability, which is the first stage's whatever the stage is.
+    probability = fields.Float(default=None)
+
+    probability_source = fields.Selection(
+        [("stage", "From the stage"), ("scoring", "Predictive scoring"), ("manual", "Set by hand")],
+        compute="_compute_probability_source",
+        help="Where the probability comes from: the stage's own percentage, Odoo's predictive scoring, "
+        "or somebody who set it by hand. One set by hand stays until the next stage.",
+    )
+
+    stage_gives_probability = fields.Boolean(
+        compute="_compute_stage_gives_probability",
+        help="Whether the stage gives its own probability, instead of Odoo's predictive scoring.",
+    )
+
+    @api.depends("stage_id.probability_mode", "stage_id.is_won")
+    def _compute_stage_gives_probability(self):
+        for lead in self:
+            lead.stage_gives_probability = lead.stage_id._gives_probability()
+
+    @api.depends("is_automated_probability", "stage_gives_probability")
+    def _compute_probability_source(self):
+        for lead in self:
+            if not lead.is_automated_probability:
+                lead.probability_source = "manual"
+            else:
+                lead.probability_source = "stage" if lead.stage_gives_probability else "scoring"
+
+    # ------------------------------------------------------------------
+    # Entering a stage
+    # ------------------------------------------------------------------
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Opportunities start with the probability of their stage, unless another one is given."""
+        given_by_default = self.default_get(["probability"])
+        vals_list = [{**given_by_default, **drop_empty(self, vals, {"probability"})} for vals in vals_list]
+        if not any("probability" in vals for vals in vals_list):
+            return super().create(vals_list)
+        with_given = super(CrmLead, self.with_context(keep_probability=True)).create(vals_list)
+        leads = with_given.with_env(self.env)
+        given_ids = [lead.id for lead, vals in zip(leads, vals_list, strict=True) if "probability" in vals]
+        leads.browse(given_ids)._set_automated_probability()
+        return leads
+
+    def write(self, vals):
+        """Opportunities that enter a fixed stage take its probability, one set by hand before included.
+
+        They do so in the same write when it names the stage, and with the stage when Odoo computes it (see
+        ``_compute_stage_id``). A probability that is written along is set by hand, unless it is the present
+        one, which a form sends back.
+
+        With ``keep_probability`` in the context, one set by hand before stays.
+        """
+        stage = self.env["crm.stage"].browse(vals.get("stage_id") or [])
+        may_be_moved = "probability" in vals and not {"team_id", "user_id", "type"}.isdisjoint(vals)
+        if (
+            self.env.context.get("keep_probability")
+            or "automated_probability" in vals
+            or not (stage._is_fixed() or (may_be_moved and not stage))
+        ):
+            return super().write(vals)
+        # sudo: the write may take the opportunities out of the writer's sight
+        stages_before = {lead: lead.stage_id for lead in self.sudo()}
+        following = self._filter_following(vals, stage)
+        taking = following._filter_taking(vals, stage)
+        if by_hand := self - following:
+            super(CrmLead, by_hand.with_context(keep_probability=True)).write(vals)
+            entered = by_hand.sudo().filtered(lambda lead: lead.stage_id != stages_before[lead])
+            entered._set_automated_probability()
+        if following:
+            others = {name: value for name, value in vals.items() if name != "probability"}
+            super(CrmLead, following.with_context(crm_stage_entered_ids=taking.ids)).write(others)
+            # Another addon may have written the probability along, as OCA's crm_stage_probability does.
+            taking.sudo().filtered(lambda lead: not lead.is_automated_probability)._take_stage_probability()
+        return True
+
+    def _filter_following(self, vals, stage):
+        """Tell apart whether ``vals`` set a probability by hand.
+
+        They do not when they name none, or the present one, which a form sends back.
+
+        :param stage: the fixed stage that ``vals`` name; empty when they name none and Odoo may compute one
+        :return: the opportunities whose probability ``vals`` do not set by hand
+        """
+        if "probability" not in vals:
+            return self
+        probability = vals["probability"]
+        if not stage:
+            return self.filtered(lambda lead: lead.stage_id._is_fixed() and lead._is_sent_back(probability))
+        return self.filtered(
+            lambda lead: (
+                lead.stage_id != stage
+                and (lead._is_sent_back(probability) or is_same(probability, stage.probability))
+            )
+        )
+
+    def _filter_taking(self, vals, stage):
+        """:return: the opportunities that enter ``stage`` by ``vals`` and take its probability"""
+        return self.filtered(
+            lambda lead: (
+                stage
+                and lead.stage_id != stage
+                and lead._can_take_probability(stage, vals.get("active", lead.active))
+            )
+        )
+
+    def _is_sent_back(self, probability):
+        """:return: whether ``probability`` is what it is already, or an empty cell"""
+        return is_empty(self, "probability", probability) or is_same(probability, self.probability)
+
+    def _can_take_probability(self, stage, active):
+        """:return: whether the probability of ``stage`` leaves an opportunity as it is, open or lost: an
+        archived one at 0% is lost, at any other probability it is not
+        """
+        return bool(active or (self.probability and stage.probability))
+
+    def _compute_stage_id(self):
+        """Take the probability of a fixed stage that follows from another salesperson or team, too."""
+        stages = {lead: lead.stage_id for lead in self}
+        res = super()._compute_stage_id()
+        if not self.env.context.get("keep_probability"):
+            entered = self.filtered(lambda lead: lead.stage_id != stages[lead] and (lead.id or stages[lead]))
+            entered._take_stage_probability()
+        return res
+
+    @api.onchange("stage_id")
+    def _onchange_stage_id_probability(self):
+        """Show what saving will give: the probability of the stage, or the present one back in its own."""
+        if not self._origin:
+            return
+        if self.stage_id != self._origin.stage_id:
+            self._take_stage_probability()
+        else:
+            self.automated_probability = self._origin.automated_probability
+            self.probability = self._origin.probability
+
+    def _take_stage_probability(self):
+        """Give opportunities in a fixed stage its probability now, in place of one set by hand.
+
+        Lost ones stay lost. It is part of the computation of their stage: it needs no rights of the user.
+        """
+        leads = self.filtered(
+            lambda lead: lead.stage_id._is_fixed() and lead._can_take_probability(lead.stage_id, lead.active)
+        )
+        names = ["automated_probability", "probability"]
+        # A form saves nothing yet. And it may be the computation of the probability that asked for the stage.
+        # Both go on with this probability.
+        computing = leads & self.env.protected(self._fields["probability"])
+        unsaved = leads.filtered(lambda lead: not lead.id)
+        for lead in computing | unsaved:
+            lead.update(dict.fromkeys(names, lead.stage_id.probability))
+        (computing | unsaved).modified(names)
+        leads -= computing | unsaved
+        leads._recompute_probabilities()
+        leads.with_context(crm_stage_entered_ids=frozenset(leads.ids))._recompute_recordset(names)
+
+    def _compute_probabilities(self):
+        """Let a probability that was set by hand follow the automated one again when a stage is entered."""
+        res = super()._compute_probabilities()
+        entered_ids = self.env.context.get("crm_stage_entered_ids", ())
+        by_hand = self.filtered(lambda lead: lead.id in entered_ids and not lead.is_automated_probability)
+        for lead in by_hand:
+            lead.probability = lead.automated_probability
+        by_hand.modified(["probability"])
+        return res
+
+    def _compute_is_automated_probability(self):
+        """Take the stage's own probability for automated, though OCA's crm_stage_probability does not."""
+        res = super()._compute_is_automated_probability()
+        for lead in self.filtered(lambda lead: lead.stage_id._is_fixed()):
+            lead.is_automated_probability = is_same(lead.probability, lead.automated_probability)
+        return res
+
+    def _set_automated_probability(self):
+        """Note the probability that the stage gives, beside the one that was just set by hand.
+
+        It is stored by the same UPDATE as that one.
+        """
+        # sudo: the write that this is part of may have taken the opportunities out of the writer's sight
+        leads = self.sudo().filtered(lambda lead: lead.stage_id._is_fixed() and lead.won_status == "pending")
+        field = self._fields["automated_probability"]
+        with self.env.protecting([field], leads):
+            for stage, in_stage in leads.grouped("stage_id").items():
+                in_stage.automated_probability = stage.probability
+        leads.modified([field.name])
+
+    def _leave_won(self):
+        """Make won opportunities open ones, because their stage is not a won stage any more."""
+        active = self.filtered("active")
+        active._recompute_probabilities()
+        archived = self - active
+        archived.modified(["stage_id"])
+        archived._take_stage_probability()
+
+    @api.model
+    def _place_demo_opportunities(self):
+        """Spread Odoo's demo opportunities over the five stages, each at its stage's probability."""
+        visit = self.env.ref("crm_sales_stage.stage_technical_visit")
+        open_leads = self.search([("won_status", "=", "pending")], order="id")
+        opportunities = open_leads.filtered(lambda lead: lead.type == "opportunity")
+        for in_stage in opportunities.grouped("stage_id").values():
+            in_stage[2::3].stage_id = visit
+        open_leads._take_stage_probability()
+
+    # ------------------------------------------------------------------
+    # Odoo's scoring
+    # ------------------------------------------------------------------
+
+    def _pls_get_naive_bayes_probabilities(self, batch_mode=False, is_tooltip=False):
+        """Answer with the stage's own probability where it gives one, with Odoo's scoring elsewhere."""
+        own = self._get_stage_probabilities(batch_mode)
+        others = self.filtered(lambda lead: lead.id not in own)
+        scores, tooltip = {}, {"probability": 0.0, "scores": []} if is_tooltip else {}
+        # Odoo returns one empty dictionary, not two, when it finds nothing to score.
+        if others:
+            result = super(CrmLead, others)._pls_get_naive_bayes_probabilities(batch_mode, is_tooltip)
+            scores, tooltip = result or (scores, tooltip)
+        if is_tooltip and own:
+            tooltip["probability"] = own[self.id]
+        return {**scores, **own}, tooltip
+
+    def _get_stage_probabilities(self, batch_mode=False):
+        """:param bool batch_mode: as in Odoo's scoring: only open opportunities, read without the ORM's cache
+        :return: percentage by opportunity id, for those whose stage gives its own
+        """
+        if not batch_mode:
+            return {
+                lead.id: lead.stage_id._get_probability()
+                for lead in self
+                if lead.stage_id._gives_probability()
+            }
+        stages = self.env["crm.stage"].search([("active", "in", (True, False))])
+        giving = stages.filtered(lambda stage: stage._gives_probability())
+        groups = self._read_group(
+            Domain("id", "in", self.ids) & giving._get_open_opportunities_domain(),
+            ["stage_id"],
+            ["id:array_agg"],
+        )
+        return {lead_id: stage._get_probability() for stage, lead_ids in groups for lead_id in lead_ids}
+
+    def _update_automated_probabilities(self):
+        """Odoo's nightly job writes by SQL and leaves the weighted revenues as they were.
+
+        What it would change of opportunities in fixed stages, the ORM changes before. There is little to
+        change: an opportunity that entered a stage while another transaction changed the stage.
+        """
+        self.env["crm.stage"]._get_opportunities_out_of_step()._recompute_probabilities()
+        return super()._update_automated_probabilities()
+
+    def _recompute_probabilities(self):
+        """Have Odoo compute the automated probability, and the probability of those that follow it."""
+        names = ["automated_probability", "probability"]
+        self.modified(names)
+        for name in names:
+            self.env.add_to_compute(self._fields[name], self)

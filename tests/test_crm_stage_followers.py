@@ -1,0 +1,355 @@
+from unittest.mock import patch
+
+from odoo.tests import new_test_user, tagged
+
+from odoo.addons.base.tests.test_ir_cron import CronMixinCase
+
+from .common import SalesStageCase
+
+FOLLOWERS = "odoo.addons.crm_sales_stage.models.crm_stage_followers"
+
+
+@tagged("post_install", "-at_install")
+class TestFollowers(SalesStageCase, CronMixinCase):
+    """Open opportunities follow their stage, by Odoo's own computation, however many they are."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env["crm.lead"].with_context(active_test=False).search([]).unlink()
+        cls.env["ir.config_parameter"].set_param("crm.pls_start_date", "2000-01-01")
+        cls.manager = new_test_user(cls.env, "followed_manager", "sales_team.group_sale_manager")
+
+    def set_by_sql(self, leads, probability):
+        """As a stage that changed while an opportunity entered it leaves the opportunity."""
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE crm_lead SET probability = %s, automated_probability = %s,"
+            " prorated_revenue = expected_revenue * %s / 100 WHERE id = ANY(%s)",
+            [probability, probability, probability, leads.ids],
+        )
+        self.env.invalidate_all()
+
+    def teach_scoring(self):
+        """Let Odoo's scoring know something of Technical Visit, so that it gives no stage's probability."""
+        closed = self.create_opportunities(6, stage_id=self.stage_visit.id)
+        closed[:2].action_set_lost()
+        closed[2:].action_set_won()
+
+    def test_of_companies_that_the_manager_does_not_see(self):
+        company = self.env["res.company"].create({"name": "Windows Ltd"})
+        self.teach_scoring()
+        lead, by_hand = self.create_opportunities(
+            2, stage_id=self.stage_visit.id, company_id=company.id, user_id=False, team_id=False
+        )
+        by_hand.probability = 33
+        stage = self.stage_visit.with_user(self.manager)
+        self.assertFalse(self.env["crm.lead"].with_user(self.manager).search([("id", "=", lead.id)]))
+        stage.probability = 60
+        self.assertEqual((lead.probability, lead.prorated_revenue), (60, 600))
+        stage.probability_mode = "predictive"
+        score = lead._pls_get_naive_bayes_probabilities()[0][lead.id]
+        self.assertNotIn(score, (0, 33, 60))
+        self.assertEqual((lead.probability, lead.prorated_revenue), (score, 10 * score))
+        self.assertEqual((by_hand.probability, by_hand.automated_probability), (33, score))
+        stage.probability_mode = "fixed"
+        self.assertEqual((lead.probability, by_hand.probability), (60, 33))
+
+    def test_won_no_longer_in_a_company_that_the_manager_does_not_see(self):
+        company = self.env["res.company"].create({"name": "Windows Ltd"})
+        lead = self.create_opportunities(
+            stage_id=self.stage_closed.id, company_id=company.id, user_id=False, team_id=False
+        )
+        self.assertEqual(lead.won_status, "won")
+        self.stage_closed.with_user(self.manager).write({"is_won": False, "probability": 80})
+        self.assertEqual((lead.won_status, lead.probability, lead.prorated_revenue), ("pending", 80, 800))
+
+    def test_won_no_longer_at_100(self):
+        leads = self.create_opportunities(2, stage_id=self.stage_closed.id)
+        leads[1].with_context(tracking_disable=True).active = False
+        self.stage_closed.write({"is_won": False, "probability": 100})
+        self.env.flush_all()
+        self.env.invalidate_all()
+        self.assertEqual(leads.mapped("won_status"), ["pending", "pending"])
+        self.assertEqual(leads.mapped("probability"), [100, 100])
+
+    def test_nothing_but_the_probability_changes(self):
+        lead = self.create_opportunities(stage_id=self.stage_visit.id)
+        elsewhere = self.create_opportunities(stage_id=self.stage_estimate.id)
+        archived = self.create_opportunities(stage_id=self.stage_visit.id)
+        archived.action_archive()
+        self.env.flush_all()
+        self.env.cr.execute("UPDATE crm_lead SET date_last_stage_update = '2020-01-01', write_date = NULL")
+        self.env.invalidate_all()
+        stays = self.env["crm.stage.stay"].search_count([("lead_id", "=", lead.id)])
+        self.stage_visit.probability = 60
+        self.env.flush_all()
+        self.env.invalidate_all()
+        self.assertEqual(lead.probability, 60)
+        self.assertEqual(lead.date_last_stage_update.year, 2020)
+        self.assertFalse((elsewhere + archived).filtered("write_date"), "They are not written at all")
+        self.assertEqual(self.env["crm.stage.stay"].search_count([("lead_id", "=", lead.id)]), stays)
+
+    def test_several_stages_at_once(self):
+        leads = self.create_opportunities(stage_id=self.stage_new.id)
+        leads += self.create_opportunities(stage_id=self.stage_visit.id)
+        (self.stage_new + self.stage_visit).probability = 40
+        self.assertEqual(leads.mapped("probability"), [40, 40])
+
+    # More than a few
+
+    def change_stage_of_many(self, **values):
+        """Change Technical Visit as if it had too many opportunities; the manager does.
+
+        :return: messages sent to the manager
+        """
+        with (
+            patch(f"{FOLLOWERS}.MAX_RECOMPUTED", 3),
+            patch.object(self.env.registry["bus.bus"], "_sendone") as send,
+            self.capture_triggers("crm_sales_stage.ir_cron_crm_stage_recompute") as triggers,
+        ):
+            self.stage_visit.with_user(self.manager).write(values)
+            self.env.flush_all()
+        sent = [
+            message
+            for target, kind, message in (call.args for call in send.call_args_list)
+            if kind == "simple_notification" and target == self.manager.partner_id
+        ]
+        self.assertEqual(len(triggers.records), len(sent), "The job is started when the manager is told")
+        return sent
+
+    def run_job(self, seconds_left=60):
+        """:return: what the job told of its progress, as ``[(done, remaining)]``"""
+        with (
+            patch(f"{FOLLOWERS}.RECOMPUTED_BATCH", 2),
+            patch.object(
+                self.env.registry["ir.cron"], "_commit_progress", return_value=seconds_left
+            ) as progress,
+        ):
+            self.env["crm.stage"]._cron_recompute_probabilities()
+            self.env.flush_all()
+        return [(call.args[0], call.kwargs["remaining"]) for call in progress.call_args_list]
+
+    def test_as_many_as_are_recomputed_at_once(self):
+        leads = self.create_opportunities(3, stage_id=self.stage_visit.id)
+        self.assertFalse(self.change_stage_of_many(probability=60))
+        self.assertEqual(leads.mapped("probability"), [60] * 3)
+        self.assertFalse(self.run_job())
+
+    def test_too_many_for_a_fixed_stage(self):
+        leads = self.create_opportunities(4, stage_id=self.stage_visit.id)
+        by_hand = self.create_opportunities(stage_id=self.stage_visit.id)
+        by_hand.probability = 33
+        elsewhere = self.create_opportunities(stage_id=self.stage_estimate.id)
+        (message,) = self.change_stage_of_many(probability=60)
+        self.assertIn("5 open opportunities of Technical Visit", message["message"])
+        self.assertEqual(leads.mapped("probability"), [50] * 4, "Saving the stage waits for nothing")
+        newcomer = self.create_opportunities(stage_id=self.stage_visit.id)
+        self.assertEqual(newcomer.probability, 60)
+        self.assertEqual(self.run_job(seconds_left=0), [(2, 3)])
+        self.assertEqual(leads.mapped("probability"), [50, 50, 50, 60], "Interrupted")
+        self.assertEqual(self.run_job(), [(2, 1), (1, 0)], "It goes on where it was interrupted")
+        self.assertEqual(leads.mapped("probability"), [60] * 4)
+        self.assertEqual(leads.mapped("prorated_revenue"), [600] * 4)
+        self.assertEqual((by_hand.probability, by_hand.automated_probability), (33, 60))
+        self.assertEqual(elsewhere.probability, 25)
+        self.assertFalse(self.run_job(), "Nothing is left to do")
+
+    def test_too_many_for_a_predictive_stage(self):
+        self.teach_scoring()
+        leads = self.create_opportunities(4, stage_id=self.stage_visit.id)
+        self.assertTrue(self.change_stage_of_many(probability_mode="predictive"))
+        score = leads._pls_get_naive_bayes_probabilities()[0][leads[0].id]
+        self.assertEqual(leads.mapped("probability"), [50] * 4)
+        self.run_job()
+        self.assertEqual(leads.mapped("probability"), [score] * 4)
+        self.assertEqual(leads.mapped("prorated_revenue"), [10 * score] * 4)
+
+    def test_changed_again_before_the_job_is_done(self):
+        leads = self.create_opportunities(5, stage_id=self.stage_visit.id)
+        self.change_stage_of_many(probability=60)
+        self.run_job(seconds_left=0)
+        self.change_stage_of_many(probability=70)
+        leads[0].stage_id = self.stage_quotation
+        self.run_job()
+        self.assertEqual(leads.mapped("probability"), [75, 70, 70, 70, 70])
+
+    def test_job_looks_at_nothing_when_nothing_waits(self):
+        self.create_opportunities(5, stage_id=self.stage_visit.id)
+        self.env.flush_all()
+        with self.assertQueryCount(1):
+            self.env["crm.stage"]._cron_recompute_probabilities()
+
+    def test_scheduled_job_runs(self):
+        leads = self.create_opportunities(4, stage_id=self.stage_visit.id)
+        self.change_stage_of_many(probability=60)
+        with self.enter_registry_test_mode():
+            self.env.ref("crm_sales_stage.ir_cron_crm_stage_recompute").method_direct_trigger()
+        self.assertEqual(leads.mapped("probability"), [60] * 4)
+
+    # Odoo's nightly job
+
+    def test_nightly_job_before_the_scheduled_one(self):
+        """What Odoo's SQL has done already, the scheduled job completes."""
+        leads = self.create_opportunities(4, stage_id=self.stage_visit.id)
+        self.change_stage_of_many(probability=60)
+        self.env["crm.lead"]._cron_update_automated_probabilities()
+        self.assertEqual(leads.mapped("probability"), [60] * 4)
+        self.run_job()
+        self.assertEqual(leads.mapped("prorated_revenue"), [600] * 4)
+
+    def test_nightly_job_of_fixed_stages(self):
+        """It finds those that did not get their stage's probability, archived stages' included."""
+        drifted = self.create_opportunities(2, stage_id=self.stage_visit.id)
+        drifted += self.create_opportunities(stage_id=self.stage_estimate.id)
+        by_hand, set_to_zero = self.create_opportunities(2, stage_id=self.stage_visit.id)
+        by_hand.probability = 42
+        set_to_zero.probability = 0
+        in_step = self.create_opportunities(3, stage_id=self.stage_visit.id)
+        self.set_by_sql(drifted, 45)
+        self.env.cr.execute("UPDATE crm_lead SET automated_probability = 45 WHERE id = %s", [by_hand.id])
+        self.env.invalidate_all()
+        self.stage_estimate.active = False
+        self.assertEqual(self.env["crm.stage"]._get_opportunities_out_of_step(), drifted + by_hand)
+        self.stage_visit.recompute_up_to_id = in_step[-1].id
+        self.assertEqual(
+            self.env["crm.stage"]._get_opportunities_out_of_step(),
+            drifted[2],
+            "Others wait for their own job",
+        )
+        self.stage_visit.recompute_up_to_id = 0
+        self.env["crm.lead"]._cron_update_automated_probabilities()
+        self.env.flush_all()
+        self.env.invalidate_all()
+        self.assertEqual(drifted.mapped("probability"), [50, 50, 25])
+        self.assertEqual(drifted.mapped("prorated_revenue"), [500, 500, 250])
+        self.assertEqual((by_hand.probability, by_hand.automated_probability), (42, 50))
+        self.assertEqual((set_to_zero.probability, set_to_zero.prorated_revenue), (0, 0))
+        self.assertEqual(in_step.mapped("probability"), [50] * 3)
+
+    def test_nightly_job_without_a_start_of_the_scoring(self):
+        self.env["ir.config_parameter"].set_param("crm.pls_start_date", "")
+        drifted = self.create_opportunities(stage_id=self.stage_visit.id)
+        self.set_by_sql(drifted, 45)
+        self.env["crm.lead"]._cron_update_automated_probabilities()
+        self.assertEqual((drifted.probability, drifted.prorated_revenue), (50, 500))
+
+
+@tagged("post_install", "-at_install")
+class TestNewColumn(SalesStageCase):
+    def test_room_before_the_final_stage(self):
+        """A new column gets a place of its own where the sequences leave none."""
+        for sequence, last in ((5, "A stage after all"), (0, "Zoo")):
+            with self.subTest(sequence=sequence, last=last):
+                self.stages.sequence = sequence
+                self.env["crm.stage"].create({"name": last, "sequence": sequence})
+                names = self.env["crm.stage"].search([]).mapped("name")
+                self.env["crm.stage"].name_create("Negotiation")
+                position = names.index("Won / Lost")
+                self.assertEqual(
+                    self.env["crm.stage"].search([]).mapped("name"),
+                    [*names[:position], "Negotiation", *names[position:]],
+                )
+                self.env["crm.stage"].search([("name", "in", ("Negotiation", last))]).unlink()
+
+    def test_no_stage_is_moved_where_there_is_room(self):
+        sequences = self.stages.mapped("sequence")
+        self.env["crm.stage"].name_create("Negotiation")
+        self.assertEqual(self.stages.mapped("sequence"), sequences)
+
+
+@tagged("post_install", "-at_install")
+class TestActionNames(SalesStageCase):
+    """Actions that are named after their stage follow its name, in each language."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env["res.lang"]._activate_lang("fr_FR")
+        cls.action = cls.env.ref("crm_sales_stage.action_move_to_stage_technical_visit")
+        cls.stage_visit.update_field_translations("name", {"fr_FR": "Visite Technique"})
+        cls.action.update_field_translations("name", {"fr_FR": cls.get_automatic_name(cls.action, "fr_FR")})
+
+    @classmethod
+    def get_automatic_name(cls, action, lang):
+        return action.with_context(lang=lang)._generate_action_name()
+
+    def get_names(self, action):
+        self.env.flush_all()
+        self.env.invalidate_all()
+        return [action.with_context(lang=lang).name for lang in ("en_US", "fr_FR")]
+
+    def assertNames(self, action, english, french):
+        """:param french: name of the stage"""
+        self.assertEqual(
+            self.get_names(action),
+            [f"Move to {english}", self.env(context={"lang": "fr_FR"})._("Move to %s", french)],
+        )
+
+    def test_renamed_in_one_language_then_the_other(self):
+        before = self.get_names(self.action)
+        self.stage_visit.name = "Measuring"
+        self.assertEqual(self.get_names(self.action), ["Move to Measuring", before[1]])
+        self.stage_visit.with_context(lang="fr_FR").name = "Métré"
+        names = self.get_names(self.action)
+        self.assertEqual(names[0], "Move to Measuring")
+        self.assertEqual(names[1], self.get_automatic_name(self.action, "fr_FR"))
+        self.assertIn("Métré", names[1])
+        self.stage_visit.name = "Measured"
+        self.assertEqual(self.get_names(self.action), ["Move to Measured", names[1]])
+
+    def test_renamed_in_all_languages_by_the_dialog(self):
+        self.stage_visit.update_field_translations("name", {"en_US": "Measuring", "fr_FR": "Métré"})
+        names = self.get_names(self.action)
+        self.assertEqual(names, [self.get_automatic_name(self.action, lang) for lang in ("en_US", "fr_FR")])
+        self.assertIn("Measuring", names[0])
+        self.assertIn("Métré", names[1])
+
+    def test_stage_without_translation(self):
+        stage = self.env["crm.stage"].create({"name": "Called"})
+        action = self.env["ir.actions.server"]._get_plain_move_to(stage)
+        stage.name = "Called Back"
+        names = self.get_names(action)
+        self.assertEqual(names, [self.get_automatic_name(action, lang) for lang in ("en_US", "fr_FR")])
+        self.assertEqual(names[0], "Move to Called Back")
+
+    def test_made_in_french_and_renamed_in_english(self):
+        stage = self.env["crm.stage"].with_context(lang="fr_FR").create({"name": "Rappelé"})
+        action = self.env["ir.actions.server"].with_context(lang="fr_FR")._get_plain_move_to(stage)
+        stage.with_context(lang="en_US").name = "Called Back"
+        self.assertEqual(self.get_names(action)[0], "Move to Called Back")
+
+    def test_name_of_ones_own_stays(self):
+        own = self.action.copy({"name": "Plan the visit"})
+        scheduled = self.env["ir.cron"].create(
+            {
+                "name": "Weekly visits",
+                "model_id": self.env["ir.model"]._get_id("crm.lead"),
+                "state": "crm_stage",
+                "crm_stage_id": self.stage_visit.id,
+                "interval_type": "days",
+            }
+        )
+        self.stage_visit.name = "Measuring"
+        self.assertEqual((own.name, scheduled.name), ("Plan the visit", "Weekly visits"))
+
+    def test_renamed_by_a_manager(self):
+        """Server actions are the administrators'."""
+        manager = new_test_user(self.env, "naming_manager", "sales_team.group_sale_manager")
+        self.stage_visit.with_user(manager).name = "Measuring"
+        self.assertEqual(self.action.name, "Move to Measuring")
+
+    def test_another_stage_is_chosen(self):
+        self.action.crm_stage_id = self.stage_quotation
+        self.assertEqual(self.action.name, "Move to Quotation")
+        self.action.name = "On"
+        self.action.crm_stage_id = self.stage_visit
+        self.assertEqual(self.action.name, "On")
+
+    def test_nothing_of_odoos_depends_on_our_fields(self):
+        """Uninstalling removes the fields that depend on ours: none may be another addon's."""
+        ours = {"crm_stage_id", "crm_stage_policy", "crm_lead_path", "crm_stage_domain"}
+        for model in ("ir.actions.server", "ir.cron"):
+            for name in ours:
+                dependents = self.env.registry.get_dependent_fields(self.env[model]._fields[name])
+                self.assertLessEqual({field.name for field in dependents}, ours, f"{model}.{name}")

@@ -1,0 +1,131 @@
+from importlib.util import module_from_spec, spec_from_file_location
+
+from odoo.tests import tagged
+from odoo.tools import file_path
+
+from .common import SalesStageCase
+
+
+@tagged("post_install", "-at_install")
+class TestCrmStageSetupUndo(SalesStageCase):
+    """Two stages are merged into the same one, and one of them is brought back."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env = cls.env["base"].with_context(tracking_disable=False).env
+        cls.env["crm.lead"].with_context(active_test=False).search([]).unlink()
+        cls.qualified, cls.contacted, cls.waiting = cls.own = cls.env["crm.stage"].create(
+            [{"name": name, "sequence": 10} for name in ("Qualified", "Contacted", "Waiting room")]
+        )
+        cls.leads = {
+            stage: {
+                "open": cls.create_in(stage),
+                "lost": cls.create_in(stage),
+                "archived": cls.create_in(stage),
+                "lead": cls.create_in(stage, type="lead"),
+                "moved": cls.create_in(stage),
+            }
+            for stage in cls.own
+        }
+        for leads in cls.leads.values():
+            leads["lost"].action_set_lost()
+            leads["archived"].action_archive()
+        cls.env.flush_all()
+        cls.env.cr.precommit.run()
+
+    @classmethod
+    def create_in(cls, stage, **values):
+        return cls.create_opportunities(stage_id=stage.id, **values).with_env(cls.env)
+
+    def run_wizard(self, **lines):
+        """:param lines: target, or "restore", by name of the stage's attribute; other stages are kept"""
+        wizard = self.env["crm.stage.setup.wizard"].create({})
+        wizard.line_ids.action = "keep"
+        for name, what in lines.items():
+            line = wizard.line_ids.filtered(lambda line, name=name: line.stage_id == getattr(self, name))
+            line.write(
+                {"action": "restore"} if isinstance(what, str) else {"action": "merge", "target_id": what.id}
+            )
+        wizard.action_apply()
+        self.env.flush_all()
+        self.env.cr.precommit.run()
+        self.env.invalidate_all()
+
+    def assertBroughtBack(self, stage, moved_to):
+        for kind, lead in self.leads[stage].items():
+            self.assertEqual(lead.stage_id, moved_to if kind == "moved" else stage, kind)
+            self.assertFalse(lead.merged_from_stage_id)
+
+    def assertMerged(self, stage, target):
+        for kind, lead in self.leads[stage].items():
+            self.assertEqual((lead.stage_id, lead.merged_from_stage_id), (target, stage), kind)
+
+    def test_only_what_this_merge_moved(self):
+        self.run_wizard(qualified=self.stage_estimate, contacted=self.stage_estimate)
+        self.assertMerged(self.qualified, self.stage_estimate)
+        self.assertMerged(self.contacted, self.stage_estimate)
+        newcomer = self.create_in(self.stage_estimate)
+        by_hand = self.leads[self.waiting]["open"]
+        by_hand.stage_id = self.stage_estimate
+        self.leads[self.qualified]["moved"].stage_id = self.stage_visit
+        self.run_wizard(qualified="restore")
+        self.assertBroughtBack(self.qualified, self.stage_visit)
+        self.assertMerged(self.contacted, self.stage_estimate)
+        self.assertEqual((newcomer + by_hand).stage_id, self.stage_estimate)
+        self.leads[self.contacted]["moved"].stage_id = self.stage_visit
+        self.run_wizard(contacted="restore")
+        self.assertBroughtBack(self.contacted, self.stage_visit)
+
+    def test_moved_on_and_back(self):
+        """The last move of one that somebody put there is not the set-up's."""
+        self.run_wizard(qualified=self.stage_estimate)
+        lead = self.leads[self.qualified]["moved"]
+        lead.stage_id = self.stage_visit
+        self.env.flush_all()
+        lead.stage_id = self.stage_estimate
+        self.run_wizard(qualified="restore")
+        self.assertBroughtBack(self.qualified, self.stage_estimate)
+
+    def test_written_without_a_move(self):
+        """A file that is imported, or a form, may tell the stage where it is already."""
+        self.run_wizard(qualified=self.stage_estimate)
+        leads = self.leads[self.qualified]
+        leads["open"].write({"stage_id": self.stage_estimate.id, "expected_revenue": 5})
+        leads["lost"].action_restore()
+        leads["moved"].stage_id = self.stage_visit
+        self.run_wizard(qualified="restore")
+        self.assertBroughtBack(self.qualified, self.stage_visit)
+
+    def test_merged_again_somewhere_else(self):
+        self.run_wizard(qualified=self.stage_estimate)
+        self.run_wizard(qualified="restore")
+        self.assertBroughtBack(self.qualified, self.qualified)
+        self.run_wizard(qualified=self.stage_quotation)
+        self.assertMerged(self.qualified, self.stage_quotation)
+        self.run_wizard(qualified="restore")
+        self.assertBroughtBack(self.qualified, self.qualified)
+
+    def test_copy_was_not_moved(self):
+        self.run_wizard(qualified=self.stage_new)
+        self.assertFalse(self.leads[self.qualified]["open"].copy().merged_from_stage_id)
+
+    def test_update_from_before_this_was_remembered(self):
+        """Until then the trackings told which ones a set-up had moved."""
+        self.run_wizard(qualified=self.stage_estimate, contacted=self.stage_estimate)
+        self.leads[self.qualified]["moved"].stage_id = self.stage_visit
+        by_hand = self.leads[self.waiting]["open"]
+        by_hand.stage_id = self.stage_estimate
+        self.env.flush_all()
+        self.env.cr.precommit.run()
+        self.env.cr.execute("UPDATE crm_lead SET merged_from_stage_id = NULL")
+        path = file_path("crm_sales_stage/migrations/19.0.3.0.0/post-setup.py")
+        spec = spec_from_file_location("post_setup", path)
+        migration = module_from_spec(spec)
+        spec.loader.exec_module(migration)
+        migration.migrate(self.env.cr, "19.0.2.0.0")
+        self.env.invalidate_all()
+        self.assertMerged(self.contacted, self.stage_estimate)
+        self.assertFalse(by_hand.merged_from_stage_id)
+        self.run_wizard(qualified="restore")
+        self.assertBroughtBack(self.qualified, self.stage_visit)
