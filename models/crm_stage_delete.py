@@ -1,6 +1,9 @@
 from odoo import api, models
 from odoo.exceptions import RedirectWarning, UserError
 
+# What is counted of the opportunities in a stage, apart from each other
+OPPORTUNITY_KINDS = ("active", "archived", "lost", "leads")
+
 
 class CrmStage(models.Model):
     """A stage is deleted only when nothing is lost by it; one that is not may be archived."""
@@ -13,11 +16,17 @@ class CrmStage(models.Model):
         Without origins they would take opportunities from any earlier stage.
         """
         # sudo: deleting a stage takes rights on stages, not on automations
-        automations = self.env["crm.stage.automation"].sudo().search([("from_stage_ids", "in", self.ids)])
+        losing_origins = self.sudo()._get_automations_losing_origins()
         res = super().unlink()
-        automations.exists().filtered(lambda automation: not automation.from_stage_ids).active = False
+        losing_origins.exists().active = False
         self._clear_automation_cache()
         return res
+
+    def _get_automations_losing_origins(self):
+        """:return: active automations to other stages that take opportunities from these stages alone"""
+        domain = [("from_stage_ids", "in", self.ids), ("stage_id", "not in", self.ids)]
+        automations = self.env["crm.stage.automation"].search(domain)
+        return automations.filtered(lambda automation: automation.from_stage_ids <= self)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_needed(self):
@@ -33,7 +42,12 @@ class CrmStage(models.Model):
         self._check_not_scheduled()
 
     def action_open_delete_wizard(self):
-        """:return: the action that offers what may be done instead of deleting stages with opportunities"""
+        """Offer what may be done instead of deleting stages with opportunities.
+
+        With ``crm_stage_in_form`` in the context, the form of the stage is left when it was deleted.
+
+        :return: the action that opens the dialog
+        """
         self.check_access("unlink")
         return {
             "type": "ir.actions.act_window",
@@ -41,25 +55,32 @@ class CrmStage(models.Model):
             "res_model": "crm.stage.delete.wizard",
             "views": [(False, "form")],
             "target": "new",
-            "context": {"default_stage_ids": self.ids, "dialog_size": "medium"},
+            "context": {
+                "default_stage_ids": self.ids,
+                "default_is_in_form": bool(self.env.context.get("crm_stage_in_form")),
+                "dialog_size": "medium",
+            },
         }
 
     def _count_opportunities(self):
         """Count the opportunities in these stages, those of other companies included: they hold a stage, too.
 
-        :return: ``{stage: {"active": 2, "archived": 0, "lost": 1}}`` for the stages that hold any
+        Leads, which no column of the pipeline shows, are counted apart.
+
+        :return: ``{stage: {"active": 2, "archived": 0, "lost": 1, "leads": 4}}`` for the stages that hold any
         """
         # sudo: only numbers are told
-        groups = (
-            self.env["crm.lead"]
-            .sudo()
-            .with_context(active_test=False)
-            ._read_group([("stage_id", "in", self.ids)], ["stage_id", "active", "won_status"], ["__count"])
-        )
+        leads = self.env["crm.lead"].sudo().with_context(active_test=False)
+        groupby = ["stage_id", "type", "active", "won_status"]
         counts = {}
-        for stage, active, won_status, count in groups:
-            kind = "lost" if won_status == "lost" else "active" if active else "archived"
-            by_kind = counts.setdefault(stage.sudo(False), {"active": 0, "archived": 0, "lost": 0})
+        for stage, kind, active, won_status, count in leads._read_group(
+            [("stage_id", "in", self.ids)], groupby, ["__count"]
+        ):
+            if kind == "lead":
+                kind = "leads"
+            else:
+                kind = "lost" if won_status == "lost" else "active" if active else "archived"
+            by_kind = counts.setdefault(stage.sudo(False), dict.fromkeys(OPPORTUNITY_KINDS, 0))
             by_kind[kind] += count
         return counts
 
@@ -68,15 +89,23 @@ class CrmStage(models.Model):
         counts = self._count_opportunities()
         if not counts:
             return ""
-        lines = [
-            self.env._(
-                '"%(stage)s": %(active)s active, %(archived)s archived, %(lost)s lost',
-                stage=stage.name,
-                **counts[stage],
-            )
-            for stage in self
-            if stage in counts
-        ]
+        lines = []
+        for stage in self:
+            if not (held := counts.get(stage)):
+                continue
+            if held["leads"]:
+                text = self.env._(
+                    '"%(stage)s": %(active)s active, %(archived)s archived, %(lost)s lost, %(leads)s leads',
+                    stage=stage.name,
+                    **held,
+                )
+            else:
+                text = self.env._(
+                    '"%(stage)s": %(active)s active, %(archived)s archived, %(lost)s lost',
+                    stage=stage.name,
+                    **held,
+                )
+            lines.append(text)
         return self.env._(
             "A stage that holds opportunities cannot be deleted:\n\n%(stages)s\n\n"
             "Move them to another stage first, or archive the stage.",
@@ -94,15 +123,26 @@ class CrmStage(models.Model):
             "context": {"active_test": False, "create": False},
         }
 
+    def get_archive_obstacle(self):
+        """:return: why these stages cannot be archived, and what to do; empty when they can"""
+        self.check_access("write")
+        return self._get_last_stage_obstacle()
+
     def _check_not_last(self):
         """:raise UserError: when the pipeline, or a team, has no open or no won stage without these"""
+        if obstacle := self._get_last_stage_obstacle():
+            raise UserError(obstacle)
+
+    def _get_last_stage_obstacle(self):
+        """:return: why the pipeline, or a team, cannot do without these stages; empty when it can"""
         leaving = self.with_context(active_test=True).filtered("active")
         others = leaving.search([("id", "not in", self.ids)])
         for is_won, stages in leaving.grouped("is_won").items():
             left = others.filtered(lambda stage, is_won=is_won: stage.is_won == is_won)
             teams = stages._get_teams_left_out(left)
             if teams or not left:
-                raise UserError(stages._get_last_stage_message(is_won, teams))
+                return stages._get_last_stage_message(is_won, teams)
+        return ""
 
     def _check_not_scheduled(self):
         """:raise UserError: while scheduled actions move to these stages: each holds its server action"""

@@ -68,6 +68,59 @@ class TestCrmStageDelete(PipelineCase):
             wizard.action_show_opportunities()["domain"], [("stage_id", "in", self.quotation.ids)]
         )
 
+    def test_leads_are_told_apart(self):
+        """A column of the pipeline shows no leads: they must not be taken for its opportunities."""
+        leads = self.create_in(self.quotation, 4, type="lead")
+        leads[0].action_archive()
+        wizard = self.open_wizard(self.quotation, target_stage_id=self.new.id)
+        self.assertEqual((wizard.active_count, wizard.archived_count, wizard.lost_count), (3, 2, 1))
+        self.assertEqual((wizard.lead_count, wizard.opportunity_count), (4, 10))
+        with self.assertRaises(RedirectWarning) as caught:
+            self.quotation.unlink()
+        self.assertIn('"Quotation": 3 active, 2 archived, 1 lost, 4 leads', caught.exception.args[0])
+        wizard.action_move_and_delete()
+        self.assertEqual(leads.stage_id, self.new)
+
+    def test_wizard_tells_what_becomes_of_automations(self):
+        automations = self.env["crm.stage.automation"]
+        here = self.quotation.automation_ids
+        stopped, kept = automations.create(
+            [
+                {
+                    "stage_id": self.closed.id,
+                    "trigger": "order_confirmed",
+                    "from_stage_ids": [Command.set(origins.ids)],
+                }
+                for origins in (self.quotation, self.quotation | self.visit)
+            ]
+        )
+        self.assertTrue(here)
+        note = self.open_wizard(self.quotation).automation_note
+        for automation in here | stopped:
+            self.assertIn(automation.name, note)
+        self.assertNotIn(kept.name, note)
+        self.assertFalse(self.open_wizard(self.env["crm.stage"].create({"name": "Unused"})).automation_note)
+        self.opportunities.unlink()
+        self.quotation.unlink()
+        self.assertEqual([stopped.active, kept.active], [False, True])
+        self.assertFalse(here.exists())
+
+    def test_wizard_offers_archiving_only_where_it_is_possible(self):
+        self.assertTrue(self.open_wizard(self.quotation).can_archive)
+        self.assertFalse(self.open_wizard(self.closed).can_archive)
+        self.assertIn("needs a won stage", self.closed.with_user(self.manager).get_archive_obstacle())
+        self.env["crm.stage"].create({"name": "Really Won", "is_won": True})
+        self.assertTrue(self.open_wizard(self.closed).can_archive)
+        self.assertFalse(self.closed.get_archive_obstacle())
+
+    def test_form_of_a_deleted_stage_is_left(self):
+        self.opportunities.unlink()
+        stage = self.quotation.with_user(self.manager)
+        action = stage.with_context(crm_stage_in_form=True).action_open_delete_wizard()
+        wizard = stage.env[action["res_model"]].with_context(**action["context"]).create({})
+        self.assertEqual(wizard.action_delete()["res_model"], "crm.stage")
+        self.assertEqual(self.open_wizard(self.visit).action_delete()["type"], "ir.actions.act_window_close")
+
     def test_move_keeps_everything_but_the_stage(self):
         closed = {lead: lead.date_closed for lead in self.archived | self.lost}
         self.env.cr.execute(

@@ -18,7 +18,13 @@ class CrmStageDeleteWizard(models.TransientModel):
         help="The stages to delete or archive.",
     )
     can_archive = fields.Boolean(
-        compute="_compute_can_archive", help="Whether any of the stages is not archived yet."
+        compute="_compute_can_archive",
+        help="Whether any of the stages is not archived yet, and the pipeline can do without them.",
+    )
+    automation_note = fields.Text(
+        "Automations",
+        compute="_compute_automation_note",
+        help="What becomes of the automations that move opportunities to these stages, or from them.",
     )
     target_stage_ids = fields.Many2many(
         "crm.stage",
@@ -34,6 +40,10 @@ class CrmStageDeleteWizard(models.TransientModel):
         help="All opportunities, archived and lost ones included, go to this stage. They stay won, lost or "
         "archived, and keep a probability set by hand.",
     )
+    is_in_form = fields.Boolean(
+        "Opened From the Stage",
+        help="Whether the dialog was opened from the form of the stage, which is left when it is deleted.",
+    )
     obstacle = fields.Char(
         compute="_compute_obstacle", help="Why the opportunities cannot be moved to another stage."
     )
@@ -41,7 +51,25 @@ class CrmStageDeleteWizard(models.TransientModel):
     @api.depends("stage_ids")
     def _compute_can_archive(self):
         for wizard in self:
-            wizard.can_archive = any(wizard.stage_ids.mapped("active"))
+            stages = wizard.stage_ids._origin
+            wizard.can_archive = any(stages.mapped("active")) and not stages.get_archive_obstacle()
+
+    @api.depends("stage_ids")
+    def _compute_automation_note(self):
+        for wizard in self:
+            stages = wizard.stage_ids._origin
+            notes = [
+                (self.env._("Deleted with the stage:"), stages.automation_ids),
+                (
+                    self.env._("Archived, as all stages that they move opportunities from are gone:"),
+                    stages._get_automations_losing_origins(),
+                ),
+            ]
+            wizard.automation_note = "\n".join(
+                "\n".join([title, *(f"\N{BULLET} {name}" for name in automations.mapped("name"))])
+                for title, automations in notes
+                if automations
+            )
 
     @api.depends("stage_ids")
     def _compute_target_stage_ids(self):
@@ -73,9 +101,13 @@ class CrmStageDeleteWizard(models.TransientModel):
     def action_delete(self):
         """Delete the stages.
 
+        :return: an action that closes the dialog, or leaves the form of the stage that is no more
         :raise RedirectWarning: while they hold opportunities
         """
         self.stage_ids.unlink()
+        if self.is_in_form:
+            action = self.env["ir.actions.act_window"]._for_xml_id("crm.crm_stage_action")
+            return {**action, "target": "main"}
         return {"type": "ir.actions.act_window_close"}
 
     def action_move_and_delete(self):

@@ -23,8 +23,13 @@ class CrmStageOpportunityCounts(models.AbstractModel):
     lost_count = fields.Integer(
         "Lost Opportunities", compute="_compute_counts", help="Lost opportunities in there."
     )
+    lead_count = fields.Integer(
+        "Leads",
+        compute="_compute_counts",
+        help="Leads in there, which are no opportunities yet: no column of the pipeline shows them.",
+    )
     opportunity_count = fields.Integer(
-        "All Opportunities", compute="_compute_counts", help="All opportunities in there."
+        "All Together", compute="_compute_counts", help="All opportunities and leads in there."
     )
 
     @api.depends(lambda self: [self._counted_stages])
@@ -35,4 +40,5 @@ class CrmStageOpportunityCounts(models.AbstractModel):
             record.active_count = sum(count["active"] for count in held)
             record.archived_count = sum(count["archived"] for count in held)
             record.lost_count = sum(count["lost"] for count in held)
-            record.opportunity_count = record.active_count + record.archived_count + record.lost_count
+            record.lead_count = sum(count["leads"] for count in held)
+            record.opportunity_count = sum(sum(count.values()) for count in held)

@@ -249,7 +249,17 @@ test("an archived stage is marked", async () => {
     expect(".o_kanban_group:contains(Visit) .o_crm_stage_archived").toHaveCount(1);
 });
 
+test("the gear asks for nothing that is refused afterwards", async () => {
+    onRpc("crm.stage", "get_archive_obstacle", () => "The last one");
+    await mountPipeline();
+    const clickAction = await toggleKanbanColumnActions(0);
+    await clickAction("Archive");
+    expect(".modal-body").toHaveText("The last one");
+    expect(".modal-footer button").toHaveCount(1);
+});
+
 test("the gear archives, and brings back", async () => {
+    onRpc("crm.stage", "get_archive_obstacle", () => "");
     onRpc("crm.stage", "action_archive", ({ args }) => expect.step(`archive ${args[0]}`) || true);
     onRpc("crm.stage", "action_unarchive", ({ args }) => expect.step(`unarchive ${args[0]}`) || true);
     await mountPipeline();

@@ -23,7 +23,7 @@ test("moves batch by batch, shows how far it came, then deletes", async () => {
     });
     onRpc("crm.stage.delete.wizard", "action_delete", ({ args }) => {
         expect.step(`delete ${args[0]}`);
-        return true;
+        return { type: "ir.actions.act_window_close" };
     });
     const done = startMove().then((next) => expect.step(next.type));
     await animationFrame();

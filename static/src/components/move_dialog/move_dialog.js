@@ -11,7 +11,7 @@ const WIZARD = "crm.stage.delete.wizard";
 export class MoveDialog extends Component {
     static template = "crm_sales_stage.MoveDialog";
     static components = { Dialog };
-    static props = { close: Function, count: Number, wizardId: Number };
+    static props = { close: Function, count: Number, onDeleted: Function, wizardId: Number };
 
     setup() {
         this.orm = useService("orm");
@@ -52,7 +52,9 @@ export class MoveDialog extends Component {
                     { type: "warning" }
                 );
             } else {
-                await this.orm.call(WIZARD, "action_delete", [[this.props.wizardId]]);
+                this.props.onDeleted(
+                    await this.orm.call(WIZARD, "action_delete", [[this.props.wizardId]])
+                );
             }
         } finally {
             this.props.close();
@@ -67,12 +69,14 @@ export class MoveDialog extends Component {
 registry
     .category("actions")
     .add("crm_sales_stage_move_opportunities", async ({ services }, { params }) => {
+        let next = { type: "ir.actions.act_window_close" };
         await new Promise((onClose) => {
+            const onDeleted = (action) => (next = action);
             services.dialog.add(
                 MoveDialog,
-                { count: params.count, wizardId: params.wizard_id },
+                { count: params.count, onDeleted, wizardId: params.wizard_id },
                 { onClose }
             );
         });
-        return { type: "ir.actions.act_window_close" };
+        return next;
     });

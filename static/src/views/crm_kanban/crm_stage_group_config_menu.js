@@ -1,4 +1,4 @@
-import { ConfirmationDialog } from "@web/core/confirmation_dialog/confirmation_dialog";
+import { AlertDialog, ConfirmationDialog } from "@web/core/confirmation_dialog/confirmation_dialog";
 import { _t } from "@web/core/l10n/translation";
 import { useService } from "@web/core/utils/hooks";
 import { GroupConfigMenu } from "@web/views/view_components/group_config_menu";
@@ -25,7 +25,13 @@ export class CrmStageGroupConfigMenu extends GroupConfigMenu {
         });
     }
 
-    archiveGroup() {
+    /** Nothing is confirmed that is refused afterwards. */
+    async archiveGroup() {
+        const obstacle = await this.callStage("get_archive_obstacle");
+        if (obstacle) {
+            this.dialog.add(AlertDialog, { title: _t("Archive Stage"), body: obstacle });
+            return;
+        }
         this.dialog.add(ConfirmationDialog, {
             title: _t("Archive Stage"),
             body: _t(
