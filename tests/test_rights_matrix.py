@@ -31,12 +31,12 @@ EXTENDED = {
     "crm.lead",
     "crm.lost.reason",
     "crm.stage.condition.value",  # abstract
+    "crm.stage.opportunity.counts",  # abstract
     "crm.stage.trigger.mixin",  # abstract
     "crm.tag",
     "crm.team",
     "ir.actions.act_window.view",
     "ir.actions.server",
-    "ir.model.fields",
     "ir.module.module",
     "ir.ui.view",
     "mail.activity",
