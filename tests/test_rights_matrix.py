@@ -31,12 +31,12 @@ EXTENDED = {
     "crm.lead",
     "crm.lost.reason",
     "crm.stage.condition.value",  # abstract
+    "crm.stage.opportunity.counts",  # abstract
     "crm.stage.trigger.mixin",  # abstract
     "crm.tag",
     "crm.team",
     "ir.actions.act_window.view",
     "ir.actions.server",
-    "ir.model.fields",
     "ir.module.module",
     "ir.ui.view",
     "mail.activity",
@@ -55,6 +55,7 @@ METHODS = {
     ("crm.stage", "action_open_delete_wizard"): "manager",
     ("crm.stage", "action_open_lost_here"): "own",
     ("crm.stage", "action_open_stays"): "own",
+    ("crm.stage", "get_archive_obstacle"): "manager",
     ("crm.stage.automation", "action_preview"): "manager",
     ("crm.stage.automation", "action_catch_up"): "manager",
     ("crm.stage.automation", "action_take_over_condition"): "manager",

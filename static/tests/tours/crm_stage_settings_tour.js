@@ -105,7 +105,7 @@ tours.add("crm_sales_stage_refused_on_form", {
         noDialog,
         { trigger: ".o_data_row:nth-of-type(2)" },
         { trigger: ".o_list_view:not(:has(.o_data_row:nth-of-type(3) .o_data_cell))" },
-        { trigger: ".o_back_button, .breadcrumb-item a", run: "click" },
+        { trigger: ".o_breadcrumb a:contains('Technical Visit')", run: "click" },
         { trigger: ".o_form_view [name=name] input:value('Technical Visit')" },
         { trigger: ".o_cp_action_menus .dropdown-toggle", run: "click" },
         { trigger: ".o-dropdown--menu .o_menu_item:contains('Delete')", run: "click" },
