@@ -88,6 +88,19 @@ class AutomationCase(TransactionCase):
         }
 
     @classmethod
+    def create_meeting(cls, lead=None, tags=None, **values):
+        return cls.env["calendar.event"].create(
+            {
+                "name": "At the customer's",
+                "start": "2030-01-01 10:00:00",
+                "stop": "2030-01-01 11:00:00",
+                "opportunity_id": lead.id if lead else False,
+                "categ_ids": [Command.set(tags.ids if tags else [])],
+                **values,
+            }
+        )
+
+    @classmethod
     def create_line(cls, stage, trigger, **values):
         return cls.automations.create({"stage_id": stage.id, "trigger": trigger, **values})
 
