@@ -38,19 +38,19 @@ class TestChatter(AutomationCase):
 
     def test_author_who_sees_the_opportunity(self):
         lead = self.create_lead()
-        order = self.create_order(lead, user_id=self.salesman.id)
+        order = self.create_order(lead, user_id=self.salesperson.id)
         self.pass_commit()
-        order.with_user(self.salesman).action_quotation_sent()
-        self.assertEqual(self.get_tracking_message(lead).author_id, self.salesman.partner_id)
+        order.with_user(self.salesperson).action_quotation_sent()
+        self.assertEqual(self.get_tracking_message(lead).author_id, self.salesperson.partner_id)
 
     def test_system_rights(self):
         """A salesperson's quotation moves the opportunity of a colleague, which they may not see."""
         lead = self.create_lead(user_id=self.manager.id)
-        order = self.create_order(lead, user_id=self.salesman.id)
+        order = self.create_order(lead, user_id=self.salesperson.id)
         lead.stage_id = self.new
         self.pass_commit()
-        own = order.with_user(self.salesman)
-        self.assertFalse(lead.with_user(self.salesman).has_access("read"))
+        own = order.with_user(self.salesperson)
+        self.assertFalse(lead.with_user(self.salesperson).has_access("read"))
         own.action_quotation_sent()
         self.assertEqual(lead.stage_id, self.quotation)
         message = self.get_tracking_message(lead)

@@ -10,7 +10,9 @@ class TestConditions(AutomationCase):
     """Documents that meet a condition, and conditions that are none."""
 
     def test_condition_chooses(self):
-        self.create_line(self.visit, "quotation_created", filter_domain="[('amount_untaxed', '>', 1000)]")
+        self.create_automation(
+            self.visit, "quotation_created", filter_domain="[('amount_untaxed', '>', 1000)]"
+        )
         leads = self.create_leads(2)
         self.env["sale.order"].create(
             [
@@ -25,7 +27,7 @@ class TestConditions(AutomationCase):
 
     def test_condition_over_links(self):
         self.partner.country_id = self.env.ref("base.fr")
-        self.create_line(
+        self.create_automation(
             self.visit, "quotation_created", filter_domain="[('partner_id.country_id.code', '=', 'FR')]"
         )
         lead = self.create_lead()
@@ -34,7 +36,7 @@ class TestConditions(AutomationCase):
 
     def test_condition_any_of_several_documents(self):
         """An opportunity moves when one of its documents meets the condition; the chatter names that one."""
-        self.create_line(
+        self.create_automation(
             self.visit, "quotation_created", filter_domain="[('client_order_ref', '=', 'right')]"
         )
         lead = self.create_lead()
@@ -62,7 +64,7 @@ class TestConditions(AutomationCase):
             "(" * 300,
         ):
             with self.subTest(domain), self.assertRaisesRegex(ValidationError, "condition"):
-                self.create_line(self.visit, "quotation_sent", filter_domain=domain)
+                self.create_automation(self.visit, "quotation_sent", filter_domain=domain)
 
     def test_refuses_unknown_field(self):
         for domain in (
@@ -72,24 +74,28 @@ class TestConditions(AutomationCase):
             "['|', ('name', '=', 'x'), '!', ('order_line.nonsense', '=', 1)]",
         ):
             with self.subTest(domain), self.assertRaisesRegex(ValidationError, "nonsense"):
-                self.create_line(self.visit, "quotation_sent", filter_domain=domain)
+                self.create_automation(self.visit, "quotation_sent", filter_domain=domain)
 
     def test_refuses_what_cannot_be_searched(self):
         with self.assertRaisesRegex(ValidationError, "cannot be searched"):
-            self.create_line(self.visit, "quotation_sent", filter_domain="[('user_id.password', '=', '')]")
+            self.create_automation(
+                self.visit, "quotation_sent", filter_domain="[('user_id.password', '=', '')]"
+            )
 
     def test_accepts_relative_dates(self):
-        line = self.create_line(
+        automation = self.create_automation(
             self.visit,
             "quotation_created",
             filter_domain="[('date_order', '>=', 'today -7d'), ('state', 'in', ['draft'])]",
         )
         lead = self.create_lead()
         self.create_order(lead)
-        self.assertFalse(line.fault)
+        self.assertFalse(automation.fault)
         self.assertEqual(lead.stage_id, self.visit)
 
     def test_condition_checked_against_new_trigger(self):
-        line = self.create_line(self.visit, "quotation_sent", filter_domain="[('amount_total', '>', 5)]")
+        automation = self.create_automation(
+            self.visit, "quotation_sent", filter_domain="[('amount_total', '>', 5)]"
+        )
         with self.assertRaisesRegex(ValidationError, "amount_total"):
-            line.trigger = "meeting_scheduled"
+            automation.trigger = "meeting_scheduled"

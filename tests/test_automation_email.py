@@ -10,12 +10,12 @@ class TestEmailTriggers(AutomationCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.create_line(cls.estimate, "email_sent")
-        cls.create_line(cls.visit, "email_received")
+        cls.create_automation(cls.estimate, "email_sent")
+        cls.create_automation(cls.visit, "email_received")
         cls.lead = cls.create_lead(email_from="customer@example.com")
 
     def post(self, **values):
-        self.lead.with_user(self.salesman).message_post(**{"body": "Hello", **values})
+        self.lead.with_user(self.salesperson).message_post(**{"body": "Hello", **values})
 
     def test_note(self):
         self.post(subtype_xmlid="mail.mt_note")
@@ -135,6 +135,6 @@ Thank you."""
         """The message that tracks the stage goes to followers, too; it triggers nothing."""
         self.lead.message_subscribe(self.partner.ids, subtype_ids=self.env.ref("crm.mt_lead_stage").ids)
         self.lead.stage_id = self.estimate
-        self.create_line(self.quotation, "email_sent")
+        self.create_automation(self.quotation, "email_sent")
         self.pass_commit()
         self.assertEqual(self.lead.stage_id, self.estimate)

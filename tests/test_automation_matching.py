@@ -16,26 +16,16 @@ class TestMatching(AutomationCase):
         self.assertEqual(lead.stage_id, self.quotation)
 
     def test_backward_from_named_origin(self):
-        self.create_line(self.new, "meeting_scheduled", from_stage_ids=[Command.set(self.estimate.ids)])
+        self.create_automation(self.new, "meeting_scheduled", from_stage_ids=[Command.set(self.estimate.ids)])
         lead, other = self.create_lead(stage_id=self.estimate.id), self.create_lead(stage_id=self.visit.id)
-        self.env["calendar.event"].create(
-            [
-                {
-                    "name": "x",
-                    "start": "2030-01-01 10:00:00",
-                    "stop": "2030-01-01 11:00:00",
-                    "opportunity_id": lead_id,
-                }
-                for lead_id in (lead + other).ids
-            ]
-        )
+        self.env["calendar.event"].create([self.get_meeting_values(each) for each in lead + other])
         self.assertEqual(lead.stage_id, self.new)
         self.assertEqual(other.stage_id, self.visit, "not one of the named stages")
 
     def test_order_is_the_pipelines(self):
         """Stages of the same sequence are ordered as the pipeline shows them."""
         stage = self.env["crm.stage"].create({"name": "Zoo", "sequence": self.estimate.sequence})
-        self.create_line(stage, "quotation_sent")
+        self.create_automation(stage, "quotation_sent")
         self.env.ref("crm_sales_stage.automation_quotation_quotation_sent").active = False
         lead = self.create_lead()
         order = self.create_order(lead)
@@ -57,8 +47,8 @@ class TestMatching(AutomationCase):
         archived = self.create_lead()
         archived.active = False
         later = self.env["crm.stage"].create({"name": "After", "sequence": 100})
-        self.create_line(later, "quotation_created")
-        self.create_line(
+        self.create_automation(later, "quotation_created")
+        self.create_automation(
             later, "quotation_created", from_stage_ids=[Command.set((self.closed + self.new).ids)]
         )
         for lead in won + lost + archived:
@@ -74,7 +64,7 @@ class TestMatching(AutomationCase):
         self.assertEqual(lead.stage_id, self.new)
 
     def test_furthest_stage_wins(self):
-        self.create_line(self.visit, "quotation_created")
+        self.create_automation(self.visit, "quotation_created")
         lead = self.create_lead()
         Automation = type(self.automations)
         with patch.object(
@@ -103,36 +93,39 @@ class TestMatching(AutomationCase):
         self.create_order(lead)
         self.assertEqual(lead.stage_id, self.estimate)
 
-    def test_archived_line(self):
+    def test_archived_automation(self):
         self.env.ref("crm_sales_stage.automation_estimate_quotation_created").active = False
         lead = self.create_lead()
         self.create_order(lead)
         self.assertEqual(lead.stage_id, self.new)
 
-    def test_new_line_works_at_once(self):
+    def test_new_automation_works_at_once(self):
         stage = self.env["crm.stage"].create({"name": "Ordered", "sequence": 3})
         lead = self.create_lead()
-        line = self.create_line(stage, "quotation_created")
+        automation = self.create_automation(stage, "quotation_created")
         self.create_order(lead)
         self.assertEqual(lead.stage_id, stage)
         self.assertIn("default", self.env.registry.cache_invalidated, "the other workers are told")
-        line.unlink()
+        automation.unlink()
         lead = self.create_lead()
         self.create_order(lead)
         self.assertEqual(lead.stage_id, self.estimate)
 
     def test_delete_only_origin(self):
         origin = self.env["crm.stage"].create({"name": "Origin", "sequence": 2})
-        line = self.create_line(self.visit, "quotation_sent", from_stage_ids=[Command.set(origin.ids)])
+        automation = self.create_automation(
+            self.visit, "quotation_sent", from_stage_ids=[Command.set(origin.ids)]
+        )
         origin.unlink()
-        self.assertFalse(line.active, "it would take opportunities from anywhere")
+        self.assertFalse(automation.active, "it would take opportunities from anywhere")
 
     def test_delete_stage(self):
         stage = self.env["crm.stage"].create({"name": "Gone", "sequence": 2})
-        line = self.create_line(stage, "quotation_created")
-        action = line.action_server_id
+        automation = self.create_automation(stage, "quotation_created")
+        action = automation.action_server_id
         stage.unlink()
-        self.assertFalse((line.exists(), action.exists())[0] or action.exists())
+        self.assertFalse(automation.exists())
+        self.assertFalse(action.exists())
         lead = self.create_lead()
         self.create_order(lead)
         self.assertEqual(lead.stage_id, self.estimate)
@@ -173,7 +166,7 @@ class TestMoving(AutomationCase):
 
     def test_won_by_custom_won_stage(self):
         stage = self.env["crm.stage"].create({"name": "Signed", "sequence": 60, "is_won": True})
-        self.create_line(stage, "quotation_sent")
+        self.create_automation(stage, "quotation_sent")
         lead = self.create_lead()
         order = self.create_order(lead)
         order.action_quotation_sent()

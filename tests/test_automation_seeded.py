@@ -76,7 +76,7 @@ class TestSeededAutomations(AutomationCase):
     def test_quotation_created_from_new(self):
         lead = self.create_lead()
         self.create_order(lead)
-        self.assertEqual(lead.stage_id, self.estimate, "that line is only from Technical Visit")
+        self.assertEqual(lead.stage_id, self.estimate, "that automation is only from Technical Visit")
 
     def test_send_by_mail_dialog(self):
         lead = self.create_lead()
@@ -153,8 +153,8 @@ class TestSeededAutomations(AutomationCase):
         self.assertEqual(order.state, "cancel")
         self.assertEqual(lead.stage_id, self.quotation)
 
-    def test_cancel_with_line_moves_back(self):
-        self.create_line(
+    def test_cancel_with_automation_moves_back(self):
+        self.create_automation(
             self.estimate, "quotation_cancelled", from_stage_ids=[Command.set(self.quotation.ids)]
         )
         lead = self.create_lead()
@@ -183,7 +183,7 @@ class TestSeededAutomations(AutomationCase):
         self.assertEqual(merged.stage_id, self.quotation)
 
     def test_activity_done(self):
-        self.create_line(
+        self.create_automation(
             self.quotation,
             "activity_done",
             filter_domain=repr([("activity_type_id", "=", self.visit_type.id)]),
@@ -197,7 +197,7 @@ class TestSeededAutomations(AutomationCase):
         self.assertEqual(lead.stage_id, self.quotation)
 
     def test_activity_cancelled(self):
-        self.create_line(self.quotation, "activity_done")
+        self.create_automation(self.quotation, "activity_done")
         lead = self.create_lead()
         activity = lead.activity_schedule("mail.mail_activity_data_call")
         activity.action_cancel()
@@ -205,7 +205,7 @@ class TestSeededAutomations(AutomationCase):
 
     def test_activity_of_another_document(self):
         """The document is found by model and id, not by id alone."""
-        self.create_line(self.visit, "activity_planned")
+        self.create_automation(self.visit, "activity_planned")
         partner = self.env["res.partner"].create({"name": "Somebody"})
         lead = self.create_lead()
         activity = partner.activity_schedule("mail.mail_activity_data_call")

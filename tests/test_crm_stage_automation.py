@@ -25,16 +25,16 @@ class TestAutomation(AutomationCase):
 
     def test_sentence_in_french(self):
         self.env["res.lang"]._activate_lang("fr_FR")
-        line = self.env.ref("crm_sales_stage.automation_quotation_quotation_created").with_context(
+        automation = self.env.ref("crm_sales_stage.automation_quotation_quotation_created").with_context(
             lang="fr_FR"
         )
         self.visit.with_context(lang="fr_FR").name = "Visite Technique"
         self.quotation.with_context(lang="fr_FR").name = "Devis"
-        self.assertEqual(line.name, "De Visite Technique vers « Devis » quand un devis est créé")
-        line.from_stage_ids = False
-        line.filter_domain = "[('invoice_status', '=', 'no'), ('amount_total', '>', 1)]"
+        self.assertEqual(automation.name, "De Visite Technique vers « Devis » quand un devis est créé")
+        automation.from_stage_ids = False
+        automation.filter_domain = "[('invoice_status', '=', 'no'), ('amount_total', '>', 1)]"
         self.assertEqual(
-            line.name,
+            automation.name,
             "Déplacer vers « Devis » quand un devis est créé, si le document remplit 2 condition(s)",
         )
 
@@ -54,39 +54,43 @@ class TestAutomation(AutomationCase):
         self.assertEqual(tag.name, "Visite Technique")
 
     def test_sentence_of_several_conditions(self):
-        line = self.create_line(
+        automation = self.create_automation(
             self.visit,
             "quotation_sent",
             filter_domain="[('amount_total', '>', 5), ('client_order_ref', '!=', False)]",
         )
         self.assertEqual(
-            line.name,
+            automation.name,
             'Move to "Technical Visit" when a quotation is sent, if the document meets 2 condition(s)',
         )
 
     def test_sentence_of_selection(self):
-        line = self.create_line(self.visit, "quotation_sent", filter_domain="[('invoice_status', '=', 'no')]")
-        self.assertIn("if Invoice Status is Nothing to Invoice", line.name)
+        automation = self.create_automation(
+            self.visit, "quotation_sent", filter_domain="[('invoice_status', '=', 'no')]"
+        )
+        self.assertIn("if Invoice Status is Nothing to Invoice", automation.name)
 
     def test_shares_action(self):
-        line = self.create_line(self.quotation, "quotation_cancelled")
+        automation = self.create_automation(self.quotation, "quotation_cancelled")
         self.assertEqual(
-            line.action_server_id, self.env.ref("crm_sales_stage.action_move_to_stage_quotation")
+            automation.action_server_id, self.env.ref("crm_sales_stage.action_move_to_stage_quotation")
         )
-        line.stage_id = self.visit
+        automation.stage_id = self.visit
         self.assertEqual(
-            line.action_server_id, self.env.ref("crm_sales_stage.action_move_to_stage_technical_visit")
+            automation.action_server_id, self.env.ref("crm_sales_stage.action_move_to_stage_technical_visit")
         )
 
     def test_makes_action(self):
         stage = self.env["crm.stage"].create({"name": "Measured"})
-        lines = self.create_line(stage, "quotation_sent") + self.create_line(stage, "activity_done")
-        self.assertEqual(len(lines.action_server_id), 1)
-        self.assertEqual(lines.action_server_id.name, "Move to Measured")
+        automations = self.create_automation(stage, "quotation_sent") + self.create_automation(
+            stage, "activity_done"
+        )
+        self.assertEqual(len(automations.action_server_id), 1)
+        self.assertEqual(automations.action_server_id.name, "Move to Measured")
 
     def test_from_itself(self):
         with self.assertRaisesRegex(ValidationError, "to itself"):
-            self.create_line(self.visit, "quotation_sent", from_stage_ids=[Command.set(self.visit.ids)])
+            self.create_automation(self.visit, "quotation_sent", from_stage_ids=[Command.set(self.visit.ids)])
 
     def test_selection_of_triggers(self):
         triggers = dict(self.automations.fields_get(["trigger"])["trigger"]["selection"])
