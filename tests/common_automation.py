@@ -60,6 +60,17 @@ class AutomationCase(SalesStageCase):
             **values,
         }
 
+    @classmethod
+    def create_lead_and_partner(cls):
+        """:return: an opportunity and a contact that have the same id"""
+        highest = max(cls.env[name].create({"name": "x"}).id for name in ("crm.lead", "res.partner"))
+        for table in ("crm_lead", "res_partner"):
+            cls.env.cr.execute("SELECT setval(%s, %s)", [f"{table}_id_seq", highest])
+        lead = cls.create_lead()
+        partner = cls.env["res.partner"].create({"name": "Somebody"})
+        assert lead.id == partner.id, "Otherwise the test would not tell"
+        return lead, partner
+
     def get_tracking_message(self, lead):
         """:return: the newest message that tracks a change of stage"""
         self.pass_commit()

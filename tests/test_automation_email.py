@@ -88,6 +88,25 @@ class TestEmailTriggers(AutomationCase):
         self.assertEqual((self.lead + lead2).stage_id, self.estimate)
         self.assertEqual(lead3.stage_id, self.new, "nobody to send to")
 
+    def test_message_about_another_document(self):
+        """The opportunity is found by model and id, not by id alone."""
+        lead, partner = self.create_lead_and_partner()
+        for message_type, author in (("comment", self.salesperson.partner_id), ("email", self.partner)):
+            partner.message_post(
+                body="Hello",
+                message_type=message_type,
+                author_id=author.id,
+                subtype_xmlid="mail.mt_comment",
+                partner_ids=self.partner.ids,
+            )
+        self.env["mail.mail"].create(
+            {"model": "res.partner", "res_id": lead.id, "email_to": "customer@example.com", "body_html": "x"}
+        )
+        self.assertEqual(lead.stage_id, self.new)
+        for automation in self.automations.search([("trigger", "in", ("email_sent", "email_received"))]):
+            shown = self.env["crm.lead"].search(automation.action_preview()["domain"])
+            self.assertNotIn(lead, shown, automation.trigger)
+
     def test_template(self):
         template = self.env["mail.template"].create(
             {

@@ -205,9 +205,13 @@ class TestSeededAutomations(AutomationCase):
 
     def test_activity_of_another_document(self):
         """The document is found by model and id, not by id alone."""
-        self.create_automation(self.visit, "activity_planned")
-        partner = self.env["res.partner"].create({"name": "Somebody"})
-        lead = self.create_lead()
+        planned = self.create_automation(self.visit, "activity_planned")
+        done = self.create_automation(self.visit, "activity_done")
+        lead, partner = self.create_lead_and_partner()
         activity = partner.activity_schedule("mail.mail_activity_data_call")
         self.assertFalse(activity._get_crm_stage_leads())
+        activity.copy().action_feedback()
         self.assertEqual(lead.stage_id, self.new)
+        for automation in planned + done:
+            shown = self.env["crm.lead"].search(automation.action_preview()["domain"])
+            self.assertNotIn(lead, shown, automation.trigger)

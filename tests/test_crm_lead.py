@@ -230,15 +230,12 @@ class TestCrmLead(SalesStageCase):
     def test_query_count_of_moves(self):
         """A move costs what it costs in Odoo CRM, plus a constant."""
 
+        def count(number):
+            leads = self.create_opportunities(number).with_env(self.env)
+            return self.count_queries(lambda: leads.write({"stage_id": self.visit.id}))
+
         def count_all():
-            return [
-                self.count_queries(
-                    lambda leads=self.create_opportunities(number).with_env(self.env): leads.write(
-                        {"stage_id": self.visit.id}
-                    )
-                )
-                for number in (1, 100, 1000)
-            ]
+            return [count(number) for number in (1, 100, 1000)]
 
         count_all()  # caches of the first calls
         ours = count_all()
