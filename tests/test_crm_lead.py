@@ -219,6 +219,9 @@ class TestCrmLead(SalesStageCase):
         lead.action_set_automated_probability()
         self.assertEqual(lead.probability_source, "scoring")
         self.assertNotIn(lead.probability, (0, 42, 50))
+        with without_hooks(self.env):
+            scores, _new_team_data = lead._pls_get_naive_bayes_probabilities()
+        self.assertAlmostEqual(lead.probability, scores[lead.id])
 
     def test_tooltip_of_a_fixed_stage(self):
         lead = self.create_opportunities(stage_id=self.visit.id)

@@ -103,7 +103,13 @@ class TestTriggerMixin(AutomationCase):
         self.assertEqual(visits.job_id.opportunity_id.stage_id, self.quotation)
 
     def test_every_trigger_of_ours_says_something(self):
+        models_of_ours = {model._name for model, _triggers in self.automations._get_trigger_models()}
+        self.assertGreaterEqual(
+            models_of_ours,
+            {"sale.order", "calendar.event", "mail.activity", "crm.lead", "test.service.visit"},
+        )
         for model, triggers in self.automations._get_trigger_models():
+            self.assertTrue(triggers, model)
             for trigger in triggers:
                 if trigger != "service_visit_late":
                     domain = model._get_crm_stage_trigger_domain(trigger)

@@ -284,6 +284,17 @@ class TestMeetings(AutomationCase):
         meeting.description = "Nobody at home"
         self.assertEqual(lead.stage_id, self.new)
 
+    def test_tag_taken_away(self):
+        """Only a tag that a meeting gets makes it another one."""
+        self.create_automation(self.visit, "meeting_scheduled")
+        lead = self.create_lead()
+        meeting = self.create_visit(lead)
+        lead.stage_id = self.new
+        meeting.write({"categ_ids": [Command.clear()], "description": "At the neighbour's"})
+        self.assertEqual(lead.stage_id, self.new)
+        meeting.categ_ids = self.visit_tag
+        self.assertEqual(lead.stage_id, self.visit)
+
     def test_duplicate(self):
         """It is another meeting, at the same time until somebody moves it."""
         lead, other = self.create_leads(2)
@@ -352,6 +363,23 @@ class TestActivities(AutomationCase):
         self.lead.stage_id = self.new
         activity.action_feedback()
         self.assertEqual(self.lead.stage_id, self.new)
+
+    def test_given_to_another_opportunity(self):
+        """As merging opportunities does."""
+        activity = self.create_activity()
+        other = self.create_lead()
+        self.lead.stage_id = self.new
+        activity.res_id = other.id
+        self.assertEqual((self.lead + other).mapped("stage_id.id"), (self.new + self.visit).ids)
+
+    def test_about_an_opportunity_that_is_gone(self):
+        gone = self.create_lead()
+        activity = self.create_activity(res_id=gone.id)
+        other = self.create_activity()
+        self.env.flush_all()
+        self.env.cr.execute("DELETE FROM crm_lead WHERE id = %s", gone.ids)
+        self.env.invalidate_all()
+        self.assertEqual((activity + other)._get_crm_stage_leads(), [(other, self.lead)])
 
     def test_next_one(self):
         """The activity that Odoo plans after another one is planned like any other."""
