@@ -1,78 +1,36 @@
 from odoo import Command
-from odoo.tests import TransactionCase, new_test_user
+
+from .common import SalesStageCase
 
 
-class AutomationCase(TransactionCase):
-    """The five stages and their seeded lines, whatever else the database holds; tracking as in real life."""
+class AutomationCase(SalesStageCase):
+    """The seeded automations, whatever else the database holds, and documents that they listen to."""
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.env = cls.env(context={**cls.env.context, "tracking_disable": False, "mail_notrack": False})
-        ref = cls.env.ref
-        cls.new = ref("crm_sales_stage.stage_new")
-        cls.estimate = ref("crm_sales_stage.stage_estimate")
-        cls.visit = ref("crm_sales_stage.stage_technical_visit")
-        cls.quotation = ref("crm_sales_stage.stage_quotation")
-        cls.closed = ref("crm_sales_stage.stage_closed")
-        cls.visit_tag = ref("crm_sales_stage.calendar_event_type_technical_visit")
-        cls.visit_type = ref("crm_sales_stage.mail_activity_type_technical_visit")
-        stages = cls.new + cls.estimate + cls.visit + cls.quotation + cls.closed
-        stages.active = True  # a live database has them archived
-        cls.env["crm.stage.automation"].search([]).filtered(
-            lambda line: not line.get_external_id()[line.id].startswith("crm_sales_stage.")
+        cls.visit_tag = cls.env.ref("crm_sales_stage.calendar_event_type_technical_visit")
+        cls.visit_type = cls.env.ref("crm_sales_stage.mail_activity_type_technical_visit")
+        cls.automations.search([]).filtered(
+            lambda automation: not automation.get_external_id()[automation.id].startswith("crm_sales_stage.")
         ).active = False
-        cls.automations = cls.env["crm.stage.automation"]
         cls.partner = cls.env["res.partner"].create(
             {"name": "Dealer's Customer", "email": "customer@example.com"}
         )
         cls.product = cls.env["product.product"].create({"name": "Window", "list_price": 500})
-        cls.salesman = new_test_user(
-            cls.env,
-            login="automation_salesman",
-            groups="sales_team.group_sale_salesman",
-            email="s@example.com",
-        )
-        cls.manager = new_test_user(
-            cls.env, login="automation_manager", groups="sales_team.group_sale_manager", email="m@example.com"
-        )
 
     @classmethod
     def create_lead(cls, **values):
-        lead = cls.env["crm.lead"].create(
-            {
-                "name": "House",
-                "type": "opportunity",
-                "partner_id": cls.partner.id,
-                "stage_id": cls.new.id,
-                "user_id": cls.salesman.id,
-                **values,
-            }
-        )
-        cls.pass_commit()
-        return lead
+        """:return: an opportunity as of yesterday, of the salesperson and in the first stage by default"""
+        return cls.create_leads(1, **{"name": "House", "user_id": cls.salesperson.id, **values})
 
     @classmethod
-    def create_leads(cls, count):
-        leads = cls.env["crm.lead"].create(
-            [
-                {
-                    "name": f"House {i}",
-                    "type": "opportunity",
-                    "partner_id": cls.partner.id,
-                    "stage_id": cls.new.id,
-                }
-                for i in range(count)
-            ]
-        )
+    def create_leads(cls, count, **values):
+        """:return: ``count`` opportunities as of yesterday, in the first stage by default"""
+        values = {"partner_id": cls.partner.id, "stage_id": cls.new.id, "expected_revenue": 0, **values}
+        leads = cls.create_opportunities(count, **values)
         cls.pass_commit()
         return leads
-
-    @classmethod
-    def pass_commit(cls):
-        """Post the tracking messages, as the commit does; Odoo tracks nothing of what it has just created."""
-        cls.env.flush_all()
-        cls.env.cr.precommit.run()
 
     @classmethod
     def create_order(cls, lead=None, **values):
@@ -88,8 +46,30 @@ class AutomationCase(TransactionCase):
         }
 
     @classmethod
-    def create_line(cls, stage, trigger, **values):
-        return cls.automations.create({"stage_id": stage.id, "trigger": trigger, **values})
+    def create_meeting(cls, lead=None, tags=None, **values):
+        return cls.env["calendar.event"].create(cls.get_meeting_values(lead, tags, **values))
+
+    @classmethod
+    def get_meeting_values(cls, lead=None, tags=None, **values):
+        return {
+            "name": "At the customer's",
+            "start": "2030-01-01 10:00:00",
+            "stop": "2030-01-01 11:00:00",
+            "opportunity_id": lead.id if lead else False,
+            "categ_ids": [Command.set(tags.ids if tags else [])],
+            **values,
+        }
+
+    @classmethod
+    def create_lead_and_partner(cls):
+        """:return: an opportunity and a contact that have the same id"""
+        highest = max(cls.env[name].create({"name": "x"}).id for name in ("crm.lead", "res.partner"))
+        for table in ("crm_lead", "res_partner"):
+            cls.env.cr.execute("SELECT setval(%s, %s)", [f"{table}_id_seq", highest])
+        lead = cls.create_lead()
+        partner = cls.env["res.partner"].create({"name": "Somebody"})
+        assert lead.id == partner.id, "Otherwise the test would not tell"
+        return lead, partner
 
     def get_tracking_message(self, lead):
         """:return: the newest message that tracks a change of stage"""

@@ -35,12 +35,6 @@ class ReportCase(PipelineCase):
         return cls.env.cr.fetchone()[0]
 
     @classmethod
-    def pass_commit(cls):
-        """Post the tracking messages, as the commit does."""
-        cls.env.flush_all()
-        cls.env.cr.precommit.run()
-
-    @classmethod
     @contextmanager
     def at(cls, days_ago):
         """Do something that many days before now."""

@@ -191,12 +191,11 @@ class TestAuthor(AutomationCase):
                 leads = self.create_leads(number)
                 automation = self.create_by(user, "quotation_created", [("amount_total", ">=", 0)])
                 self.env["sale.order"].create([self.get_order_values(lead) for lead in self.create_leads(1)])
-                self.env.flush_all()
-                self.env.invalidate_all()
-                before = self.env.cr.sql_log_count
-                self.env["sale.order"].create([self.get_order_values(lead) for lead in leads])
-                self.env.flush_all()
-                costs[user, number] = self.env.cr.sql_log_count - before
+                costs[user, number] = self.count_queries(
+                    lambda leads=leads: self.env["sale.order"].create(
+                        [self.get_order_values(lead) for lead in leads]
+                    )
+                )
                 self.assertEqual(leads.stage_id, self.visit)
                 automation.active = False
         root = self.env.ref("base.user_root")
@@ -292,7 +291,7 @@ class TestConditionValues(AutomationCase):
             [("amount_total", "=", {"a": 1})],
         ):
             with self.subTest(domain), self.assertRaises(ValidationError):
-                self.create_line(self.visit, "quotation_sent", filter_domain=repr(domain))
+                self.create_automation(self.visit, "quotation_sent", filter_domain=repr(domain))
 
     def test_accepted_and_evaluated(self):
         self.partner.name = "Dealer"
@@ -311,7 +310,7 @@ class TestConditionValues(AutomationCase):
             ["|", ("user_id", "!=", False), ("user_id", "=", False)],
         ):
             with self.subTest(domain):
-                automation = self.create_line(self.visit, "quotation_sent", filter_domain=repr(domain))
+                automation = self.create_automation(self.visit, "quotation_sent", filter_domain=repr(domain))
                 order = self.create_order(self.create_lead())
                 order.action_quotation_sent()
                 self.assertFalse(automation.fault)

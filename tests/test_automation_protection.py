@@ -194,7 +194,7 @@ class TestNothingLost(ProtectionCase):
     def change_others(self):
         """:return: what the same request does to other records"""
         other = self.create_lead(name="Other")
-        other.with_user(self.salesman).write({"expected_revenue": 4000, "stage_id": self.visit.id})
+        other.with_user(self.salesperson).write({"expected_revenue": 4000, "stage_id": self.visit.id})
         other._track_set_log_message("said by somebody")
         return other
 
@@ -238,15 +238,15 @@ class TestNothingLost(ProtectionCase):
 
     def test_trackings_of_the_opportunity(self):
         """What the request changed on the opportunity itself is told once, and without the move."""
-        self.lead.with_user(self.salesman).priority = "2"
-        self.lead.with_user(self.salesman).expected_revenue = 77
+        self.lead.with_user(self.salesperson).priority = "2"
+        self.lead.with_user(self.salesperson).expected_revenue = 77
         with self.other_addon(before=self.open_savepoint, after=self.fail):
             self.send()
         self.pass_commit()
         tracked = self.get_tracked(self.lead)[-1]
         self.assertEqual(tracked[2], ["expected_revenue"])
         self.assertNotIn("Moved by", tracked[0])
-        self.assertEqual(tracked[1], self.salesman.partner_id)
+        self.assertEqual(tracked[1], self.salesperson.partner_id)
 
     def test_context_of_the_business_action(self):
         """Its default values, and its wish not to be tracked, are not for what the move brings about."""
@@ -316,7 +316,7 @@ class TestConflictsNobodyTriesAgain(ProtectionCase):
 
     def test_furthest_stage_still_wins(self):
         """The automations to nearer stages leave alone what is moved later."""
-        self.create_line(self.visit, "quotation_sent")
+        self.create_automation(self.visit, "quotation_sent")
         with self.other_addon(after=self.conflict):
             self.order.with_context(cron_id=1).action_quotation_sent()
         self.assertEqual(self.lead.stage_id, self.estimate)
@@ -328,7 +328,7 @@ class TestConflictsNobodyTriesAgain(ProtectionCase):
         other = self.create_lead()
         order = self.create_order(other)
         self.automation._postpone({self.lead.id: self.order})
-        later = self.create_line(self.visit, "quotation_created")
+        later = self.create_automation(self.visit, "quotation_created")
         later._postpone({other.id: order})
         self.env["ir.cron.trigger"].search([]).unlink()
 
@@ -360,8 +360,8 @@ class TestCatchUpAlone(ProtectionCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.first = cls.create_line(cls.quotation, "quotation_created", sequence=1)
-        cls.second = cls.create_line(cls.visit, "quotation_created", sequence=2)
+        cls.first = cls.create_automation(cls.quotation, "quotation_created", sequence=1)
+        cls.second = cls.create_automation(cls.visit, "quotation_created", sequence=2)
         cls.other = cls.create_lead()
         cls.other_order = cls.create_order(cls.other)
         (cls.lead + cls.other).stage_id = cls.new

@@ -15,7 +15,6 @@ class TestBadInput(SalesStageCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.env = cls.env["base"].with_context(tracking_disable=False).env
         cls.partner = cls.env["res.partner"].create({"name": "Customer"})
 
     def load(self, model, fields, *rows):
@@ -51,7 +50,7 @@ class TestBadInput(SalesStageCase):
         result = self.load("crm.stage", fields, ("Negotiation", "60", "The stage's probability"))
         self.assertFalse(result["messages"])
 
-    def test_import_of_lines(self):
+    def test_import_of_automations(self):
         fields = ["stage_id", "trigger", "filter_domain"]
         for row, expected in (
             (("No Such Stage", "a quotation is sent", ""), "No Such Stage"),
@@ -88,18 +87,18 @@ class TestBadInput(SalesStageCase):
                 self.env.cr.savepoint(),
             ):
                 self.env["crm.stage.automation"].create(
-                    {"stage_id": self.stage_visit.id, "trigger": "quotation_sent", "filter_domain": domain}
+                    {"stage_id": self.visit.id, "trigger": "quotation_sent", "filter_domain": domain}
                 )
 
     def test_condition_over_links_is_called_valid(self):
-        line = self.env["crm.stage.automation"].create(
+        automation = self.env["crm.stage.automation"].create(
             {
-                "stage_id": self.stage_visit.id,
+                "stage_id": self.visit.id,
                 "trigger": "quotation_sent",
                 "filter_domain": "[('partner_id.name', '=', 'x')]",
             }
         )
-        self.assertIn("if the document meets 1 condition", line.name)
+        self.assertIn("if the document meets 1 condition", automation.name)
 
     def test_deep_domain(self):
         """A cyclic or endlessly nested expression is refused, not evaluated."""
@@ -118,7 +117,7 @@ class TestBadInput(SalesStageCase):
                 self.env.cr.savepoint(),
             ):
                 self.env["crm.stage.automation"].create(
-                    {"stage_id": self.stage_visit.id, "trigger": "quotation_sent", "filter_domain": domain}
+                    {"stage_id": self.visit.id, "trigger": "quotation_sent", "filter_domain": domain}
                 )
 
     def test_huge_name(self):
@@ -133,60 +132,58 @@ class TestBadInput(SalesStageCase):
         stage = self.env["crm.stage"].create({"name": HOSTILE, "probability": 60, "sequence": 3})
         self.env["crm.stage.automation"].create({"stage_id": stage.id, "trigger": "quotation_created"})
         lead = self.create_opportunities()
-        self.env.flush_all()
-        self.env.cr.precommit.run()
+        self.pass_commit()
         self.quote(lead)
-        self.env.flush_all()
-        self.env.cr.precommit.run()
+        self.pass_commit()
         bodies = "".join(lead.message_ids.mapped("body"))
-        self.assertIn(str(escape(HOSTILE)).split("&#34;")[0], bodies, "The line is named")
+        self.assertIn(str(escape(HOSTILE)).split("&#34;")[0], bodies, "The automation is named")
         self.assertNotIn("<img", bodies)
 
     def test_markup_in_documents_and_messages(self):
         """Names of documents in the chatter, and of stages where deleting is refused, are text."""
         lead = self.create_opportunities()
-        self.env.flush_all()
-        self.env.cr.precommit.run()
+        self.pass_commit()
         self.quote(lead).name = HOSTILE
-        self.env.flush_all()
-        self.env.cr.precommit.run()
+        self.pass_commit()
         body = lead.message_ids[0].body
         self.assertIn("Moved by an automation", body)
         self.assertNotIn("<img", body)
-        self.stage_estimate.name = HOSTILE
-        message = self.stage_estimate._get_holding_message()
+        self.estimate.name = HOSTILE
+        message = self.estimate._get_holding_message()
         self.assertIn(HOSTILE, message)
         self.assertNotIsInstance(message, Markup, "The web client escapes what is not")
 
-    def test_line_deleted_in_another_worker(self):
-        """The cache still knows the line: nobody's quotation fails for that, and the next line moves."""
-        line = self.env["crm.stage.automation"].create(
-            {"stage_id": self.stage_visit.id, "trigger": "quotation_created"}
+    def test_automation_deleted_in_another_worker(self):
+        """The cache still knows the automation: nobody's quotation fails for that, the next one moves."""
+        automation = self.env["crm.stage.automation"].create(
+            {"stage_id": self.visit.id, "trigger": "quotation_created"}
         )
         lead, other = self.create_opportunities(2)
         self.quote(other)
-        self.assertEqual(other.stage_id, self.stage_visit)
+        self.assertEqual(other.stage_id, self.visit)
         self.env.flush_all()
-        self.env.cr.execute("DELETE FROM crm_stage_automation WHERE id = %s", line.ids)
+        self.env.cr.execute("DELETE FROM crm_stage_automation WHERE id = %s", automation.ids)
         self.env.invalidate_all()
         self.quote(lead)
-        self.assertEqual(lead.stage_id, self.stage_estimate)
+        self.assertEqual(lead.stage_id, self.estimate)
 
-    def test_stage_deleted_under_a_line(self):
+    def test_stage_deleted_under_an_automation(self):
         stage = self.env["crm.stage"].create({"name": "Passing", "sequence": 3})
-        line = self.env["crm.stage.automation"].create({"stage_id": stage.id, "trigger": "quotation_created"})
+        automation = self.env["crm.stage.automation"].create(
+            {"stage_id": stage.id, "trigger": "quotation_created"}
+        )
         stage.unlink()
-        self.assertFalse(line.exists(), "The line goes with the stage it moves to")
+        self.assertFalse(automation.exists(), "The automation goes with the stage it moves to")
         lead = self.create_opportunities()
         self.quote(lead)
-        self.assertEqual(lead.stage_id, self.stage_estimate)
+        self.assertEqual(lead.stage_id, self.estimate)
 
     @mute_logger("odoo.addons.crm_sales_stage.models.crm_stage_automation")
-    def test_field_removed_under_a_line(self):
-        """The sale goes through, and the line tells what is wrong with it."""
-        line = self.env["crm.stage.automation"].create(
+    def test_field_removed_under_an_automation(self):
+        """The sale goes through, and the automation tells what is wrong with it."""
+        automation = self.env["crm.stage.automation"].create(
             {
-                "stage_id": self.stage_visit.id,
+                "stage_id": self.visit.id,
                 "trigger": "quotation_created",
                 "filter_domain": "[('client_order_ref', '=', 'x')]",
             }
@@ -194,30 +191,30 @@ class TestBadInput(SalesStageCase):
         self.env.flush_all()
         self.env.cr.execute(
             "UPDATE crm_stage_automation SET filter_domain = %s WHERE id = %s",
-            ["[('x_removed', '=', 'x')]", line.id],
+            ["[('x_removed', '=', 'x')]", automation.id],
         )
         self.env.invalidate_all()
         self.env.registry.clear_cache()
         lead = self.create_opportunities()
         order = self.quote(lead)
         self.assertTrue(order.exists())
-        self.assertEqual(lead.stage_id, self.stage_estimate, "The other lines go on")
-        self.assertIn("x_removed", line.fault)
-        self.assertTrue(line.name, "The list of lines still opens")
+        self.assertEqual(lead.stage_id, self.estimate, "The other automations go on")
+        self.assertIn("x_removed", automation.fault)
+        self.assertTrue(automation.name, "The list of automations still opens")
 
     def test_missing_default_stages(self):
         """Deleted default stages stay deleted; what refers to them copes."""
         self.env["crm.lead"].with_context(active_test=False).search(
-            [("stage_id", "=", self.stage_visit.id)]
-        ).stage_id = self.stage_estimate
-        self.stage_visit.unlink()
+            [("stage_id", "=", self.visit.id)]
+        ).stage_id = self.estimate
+        self.visit.unlink()
         self.assertEqual(self.env["crm.stage"]._get_default_stages(), self.stages.exists())
         self.env["ir.module.module"].search([("name", "=", "crm")])._update_translations(["en_US"])
         wizard = self.env["crm.stage.setup.wizard"].create({})
-        self.assertNotIn(self.stage_visit, wizard.line_ids.target_id)
+        self.assertNotIn(self.visit, wizard.line_ids.target_id)
         lead = self.create_opportunities()
         self.quote(lead)
-        self.assertEqual(lead.stage_id, self.stage_estimate)
+        self.assertEqual(lead.stage_id, self.estimate)
 
     def test_no_default_stage_left(self):
         """A dealer with other stages, Odoo's menu and action of stages gone: all goes on."""

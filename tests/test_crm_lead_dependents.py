@@ -47,7 +47,7 @@ class TestDecimals(SalesStageCase):
             company_id=company.id, user_id=False, team_id=False, expected_revenue=1000.555
         )
         self.env.flush_all()
-        self.stage_new.probability = 33.33
+        self.new.probability = 33.33
         self.env.flush_all()
         self.env.invalidate_all()
         weighted = lead.prorated_revenue

@@ -96,8 +96,8 @@ class TestEnterStage(SalesStageCase):
 
     def test_reassign_with_and_without_the_stage(self):
         lead = self.create_own()
-        lead.with_user(self.own).write({"user_id": self.other.id, "stage_id": self.stage_estimate.id})
-        self.assertFollows(lead, self.stage_estimate)
+        lead.with_user(self.own).write({"user_id": self.other.id, "stage_id": self.estimate.id})
+        self.assertFollows(lead, self.estimate)
         lead = self.create_own()
         lead.with_user(self.own).user_id = self.other
         self.assertFollows(lead, self.stage_other)
@@ -108,7 +108,7 @@ class TestEnterStage(SalesStageCase):
         )
         lead = self.create_own()
         lead.with_user(self.own).write(
-            {"user_id": self.other.id, "stage_id": self.stage_estimate.id, "probability": 64}
+            {"user_id": self.other.id, "stage_id": self.estimate.id, "probability": 64}
         )
         self.assertEqual((lead.probability, lead.automated_probability), (64, 25))
 
@@ -163,7 +163,7 @@ class TestEnterStage(SalesStageCase):
         leads[3].team_id = self.env["crm.team"].create({"name": "Roofs"})
         self.assertFollows(leads[0] + leads[2], self.stage_other)
         self.assertEqual((leads[1].stage_id, leads[1].probability), (predictive, 33))
-        self.assertFollows(leads[3], self.stage_new)
+        self.assertFollows(leads[3], self.new)
 
     def test_assignment(self):
         leads = self.create_own(4)
@@ -199,18 +199,18 @@ class TestEnterStage(SalesStageCase):
         ):
             with self.subTest(value=value):
                 lead = self.create_own()
-                lead.write({"stage_id": self.stage_estimate.id, "probability": value})
+                lead.write({"stage_id": self.estimate.id, "probability": value})
                 self.assertEqual((lead.probability, lead.automated_probability), (expected, 25))
 
     def test_old_probability_sent_back_for_many(self):
         leads = self.create_own(5)
         leads[1].probability = 40
-        leads[2].stage_id = self.stage_estimate
+        leads[2].stage_id = self.estimate
         leads[2].probability = 33
         leads[3].action_set_lost()
         leads[4].action_archive()
-        leads.write({"stage_id": self.stage_estimate.id, "probability": 33})
-        self.assertFollows(leads[0] + leads[4], self.stage_estimate)
+        leads.write({"stage_id": self.estimate.id, "probability": 33})
+        self.assertFollows(leads[0] + leads[4], self.estimate)
         self.assertEqual(leads[1].probability, 33, "Set by hand along with the stage")
         self.assertEqual(leads[2].probability, 33, "It was in that stage already")
         self.assertEqual(leads[3].probability, 33, "Not what a lost one had")
@@ -219,19 +219,19 @@ class TestEnterStage(SalesStageCase):
         """It writes with the system's rights, and sends back whatever it showed."""
         lead = self.create_own()
         lead.sudo().write(
-            {"expected_revenue": 500, "probability": 33, "stage_id": self.stage_quotation.id, "priority": "2"}
+            {"expected_revenue": 500, "probability": 33, "stage_id": self.quotation.id, "priority": "2"}
         )
-        self.assertFollows(lead, self.stage_quotation)
+        self.assertFollows(lead, self.quotation)
 
     def test_sent_back_to_a_won_stage_and_from_it(self):
         lead = self.create_own()
-        lead.write({"stage_id": self.stage_closed.id, "probability": 33})
+        lead.write({"stage_id": self.closed.id, "probability": 33})
         self.assertEqual((lead.won_status, lead.probability), ("won", 100))
-        lead.write({"stage_id": self.stage_estimate.id, "probability": 100})
-        self.assertFollows(lead, self.stage_estimate)
+        lead.write({"stage_id": self.estimate.id, "probability": 100})
+        self.assertFollows(lead, self.estimate)
         self.assertEqual((lead.won_status, lead.date_closed), ("pending", False))
-        lead.stage_id = self.stage_closed
-        lead.write({"stage_id": self.stage_estimate.id, "probability": 64})
+        lead.stage_id = self.closed
+        lead.write({"stage_id": self.estimate.id, "probability": 64})
         self.assertEqual(
             (lead.won_status, lead.probability, lead.automated_probability, lead.date_closed),
             ("pending", 64, 25, False),
@@ -239,17 +239,17 @@ class TestEnterStage(SalesStageCase):
 
     def test_created_with_a_probability(self):
         for values, stage, expected in (
-            ({}, self.stage_new, 10),
-            ({"probability": False}, self.stage_new, 10),
-            ({"probability": None, "stage_id": self.stage_visit.id}, self.stage_visit, 50),
-            ({"probability": 64}, self.stage_new, 64),
-            ({"probability": 0}, self.stage_new, 0),
-            ({"probability": 10}, self.stage_new, 10),
-            ({"probability": 64, "stage_id": self.stage_visit.id}, self.stage_visit, 64),
-            ({"probability": 0, "stage_id": self.stage_visit.id}, self.stage_visit, 0),
+            ({}, self.new, 10),
+            ({"probability": False}, self.new, 10),
+            ({"probability": None, "stage_id": self.visit.id}, self.visit, 50),
+            ({"probability": 64}, self.new, 64),
+            ({"probability": 0}, self.new, 0),
+            ({"probability": 10}, self.new, 10),
+            ({"probability": 64, "stage_id": self.visit.id}, self.visit, 64),
+            ({"probability": 0, "stage_id": self.visit.id}, self.visit, 0),
             ({"probability": 64, "team_id": self.other_team.id, "user_id": False}, self.stage_other, 64),
-            ({"type": "lead", "probability": 64}, self.stage_new, 64),
-            ({"type": "lead"}, self.stage_new, 10),
+            ({"type": "lead", "probability": 64}, self.new, 64),
+            ({"type": "lead"}, self.new, 10),
         ):
             with self.subTest(values=values):
                 lead = self.create_opportunities(**values)
@@ -261,7 +261,7 @@ class TestEnterStage(SalesStageCase):
                 )
         lost = self.create_opportunities(active=False, probability=0)
         self.assertEqual((lost.won_status, lost.probability), ("lost", 0))
-        won = self.create_opportunities(stage_id=self.stage_closed.id, probability=100)
+        won = self.create_opportunities(stage_id=self.closed.id, probability=100)
         self.assertEqual((won.won_status, won.is_automated_probability), ("won", False))
 
     def test_created_with_a_default_probability(self):
@@ -269,7 +269,7 @@ class TestEnterStage(SalesStageCase):
         self.env["ir.default"].set("crm.lead", "probability", 41)
         for model, values, expected in (
             (leads, {}, 64),
-            (leads, {"stage_id": self.stage_new.id}, 64),
+            (leads, {"stage_id": self.new.id}, 64),
             (leads, {"probability": 5}, 5),
             (leads, {"probability": False}, 64),
             (self.env["crm.lead"], {}, 41),
@@ -282,7 +282,7 @@ class TestEnterStage(SalesStageCase):
         leads = self.env["crm.lead"].create(
             [
                 {"name": "by hand", "type": "opportunity", "probability": 64},
-                {"name": "follows", "type": "opportunity", "stage_id": self.stage_visit.id},
+                {"name": "follows", "type": "opportunity", "stage_id": self.visit.id},
                 {"name": "empty", "type": "opportunity", "probability": False},
             ]
         )
@@ -296,20 +296,20 @@ class TestEnterStage(SalesStageCase):
         )
         self.assertFalse(result["messages"])
         stove, window = self.env["crm.lead"].browse(result["ids"])
-        self.assertFollows(stove, self.stage_visit)
+        self.assertFollows(stove, self.visit)
         self.assertEqual(window.probability, window.stage_id.probability or 0)
         stove.probability = 42
         result = self.env["crm.lead"].load(
             [".id", "stage_id", "probability"], [[str(stove.id), "Quotation", ""]]
         )
         self.assertFalse(result["messages"])
-        self.assertFollows(stove, self.stage_quotation)
+        self.assertFollows(stove, self.quotation)
 
     # Forms
 
     def test_form_shows_the_new_probability(self):
         for field, value in (
-            ("stage_id", self.stage_estimate),
+            ("stage_id", self.estimate),
             ("team_id", self.other_team),
             ("user_id", self.other),
         ):
@@ -327,12 +327,12 @@ class TestEnterStage(SalesStageCase):
     def test_form_with_a_change_of_mind(self):
         lead = self.create_own()
         with Form(lead) as form:
-            form.stage_id = self.stage_estimate
+            form.stage_id = self.estimate
             form.stage_id = self.stage_own
             self.assertEqual(form.probability, 33)
         self.assertEqual((lead.stage_id, lead.probability), (self.stage_own, 33))
         with Form(lead) as form:
-            form.stage_id = self.stage_estimate
+            form.stage_id = self.estimate
             form.probability = 64
             form.priority = "2"
             self.assertEqual(form.probability, 64)
@@ -341,8 +341,8 @@ class TestEnterStage(SalesStageCase):
     def test_new_form(self):
         with Form(self.env["crm.lead"].with_context(default_type="opportunity")) as form:
             form.name = "Stove"
-            form.stage_id = self.stage_visit
-        self.assertFollows(form.record, self.stage_visit)
+            form.stage_id = self.visit
+        self.assertFollows(form.record, self.visit)
         with Form(self.env["crm.lead"].with_context(default_type="opportunity")) as form:
             form.name = "Window"
             form.probability = 64
@@ -350,7 +350,7 @@ class TestEnterStage(SalesStageCase):
         leads = self.env["crm.lead"].with_context(default_type="opportunity", default_probability=64)
         with Form(leads) as form:
             form.name = "Door"
-            self.assertEqual((form.stage_id, form.probability), (self.stage_new, 64))
+            self.assertEqual((form.stage_id, form.probability), (self.new, 64))
         self.assertEqual((form.record.probability, form.record.automated_probability), (64, 10))
 
     def test_scored_stages_are_odoos(self):
@@ -359,7 +359,7 @@ class TestEnterStage(SalesStageCase):
         self.assertEqual((lead.probability, lead.automated_probability), (64, 0))
         lead = self.create_own()
         automated = lead.automated_probability
-        lead.write({"stage_id": self.stage_estimate.id, "probability": 33})
+        lead.write({"stage_id": self.estimate.id, "probability": 33})
         self.assertEqual((lead.probability, lead.automated_probability), (33, automated))
 
     # One write
@@ -390,9 +390,9 @@ class TestEnterStage(SalesStageCase):
 
     def test_one_write_and_one_update(self):
         for values in (
-            {"stage_id": self.stage_estimate.id},
-            {"stage_id": self.stage_estimate.id, "probability": 33},
-            {"stage_id": self.stage_estimate.id, "probability": 64},
+            {"stage_id": self.estimate.id},
+            {"stage_id": self.estimate.id, "probability": 33},
+            {"stage_id": self.estimate.id, "probability": 64},
             {"team_id": self.other_team.id},
             {"user_id": self.other.id},
             {"user_id": self.other.id, "probability": 64},
@@ -428,7 +428,7 @@ class TestEnterStage(SalesStageCase):
                     ],
                 }
             )
-        for values in ({"stage_id": self.stage_estimate.id}, {"team_id": self.other_team.id}):
+        for values in ({"stage_id": self.estimate.id}, {"team_id": self.other_team.id}):
             for probability in (33, None):
                 with self.subTest(values=values, probability=probability):
                     lead = self.create_own(probability=probability)
@@ -441,9 +441,9 @@ class TestEnterStage(SalesStageCase):
     def test_closing_dates(self):
         lead = self.create_own()
         for stage, probability in (
-            (self.stage_estimate, 0),
-            (self.stage_quotation, 100),
-            (self.stage_visit, 50),
+            (self.estimate, 0),
+            (self.quotation, 100),
+            (self.visit, 50),
         ):
             stage.probability = probability
             for values in ({}, {"probability": 33}, {"probability": probability}):
@@ -453,7 +453,7 @@ class TestEnterStage(SalesStageCase):
                     lead.write({"stage_id": stage.id, **values})
                     self.assertFalse(lead.date_closed)
                     self.assertFollows(lead, stage)
-                    lead.stage_id = self.stage_closed
+                    lead.stage_id = self.closed
                     self.assertTrue(lead.date_closed)
                     lead.stage_id = stage
                     self.assertFalse(lead.date_closed)
@@ -461,7 +461,7 @@ class TestEnterStage(SalesStageCase):
 
     def test_rolled_back(self):
         lead = self.create_own()
-        for values in ({"stage_id": self.stage_estimate.id}, {"team_id": self.other_team.id}):
+        for values in ({"stage_id": self.estimate.id}, {"team_id": self.other_team.id}):
             with self.env.cr.savepoint() as savepoint:
                 lead.write(values)
                 savepoint.rollback()
@@ -496,10 +496,10 @@ class TestEnterStage(SalesStageCase):
             with self.subTest(index=index):
                 self.assertTrue(record.stage_id.active)
                 self.assertEqual(record.probability, record.stage_id.probability)
-        self.assertEqual(created[0].stage_id, self.stage_new)
+        self.assertEqual(created[0].stage_id, self.new)
         lead = self.create_opportunities(stage_id=archived.id, team_id=self.other_team.id, user_id=False)
         self.assertEqual(lead.stage_id, self.stage_other, "The first stage of its team")
-        self.assertEqual(self.create_opportunities(stage_id=self.stage_visit.id).stage_id, self.stage_visit)
+        self.assertEqual(self.create_opportunities(stage_id=self.visit.id).stage_id, self.visit)
 
     def test_creating_costs_no_query_more(self):
         """Neither with a stage nor without one."""
@@ -516,7 +516,7 @@ class TestEnterStage(SalesStageCase):
             self.env.flush_all()
             return self.env.cr.sql_log_count - before
 
-        for values in ({}, {"stage_id": self.stage_visit.id}):
+        for values in ({}, {"stage_id": self.visit.id}):
             count(values)
             with_hook = count(values)
             with patch.object(ours, "create", plain):

@@ -18,14 +18,14 @@ class TestCrmStage(SalesStageCase):
         )
         self.assertEqual(self.stages.mapped("probability"), [10, 25, 50, 75, 100])
         self.assertEqual(set(self.stages.mapped("probability_mode")), {"fixed"})
-        self.assertEqual(self.stages.filtered("is_won"), self.stage_closed)
+        self.assertEqual(self.stages.filtered("is_won"), self.closed)
 
     def test_odoo_external_ids_stay(self):
         for odoo_name, stage in (
-            ("stage_lead1", self.stage_new),
-            ("stage_lead2", self.stage_estimate),
-            ("stage_lead3", self.stage_quotation),
-            ("stage_lead4", self.stage_closed),
+            ("stage_lead1", self.new),
+            ("stage_lead2", self.estimate),
+            ("stage_lead3", self.quotation),
+            ("stage_lead4", self.closed),
         ):
             self.assertEqual(self.env.ref(f"crm.{odoo_name}"), stage)
 
@@ -47,11 +47,11 @@ class TestCrmStage(SalesStageCase):
                 self.assertRaises(IntegrityError) as error,
                 self.env.cr.savepoint(),
             ):
-                self.stage_visit.probability = probability
+                self.visit.probability = probability
                 self.env.flush_all()
             self.assertIn("check_probability", str(error.exception))
         for probability in (0, 100):
-            self.stage_visit.probability = probability
+            self.visit.probability = probability
             self.env.flush_all()
 
     def test_probability_out_of_range_message(self):
@@ -63,15 +63,15 @@ class TestCrmStage(SalesStageCase):
 
     def test_won_stage_is_always_at_100(self):
         self.assertEqual(self.env["crm.stage"].create({"name": "Signed", "is_won": True}).probability, 100)
-        self.stage_visit.is_won = True
-        self.assertEqual(self.stage_visit.probability, 100)
+        self.visit.is_won = True
+        self.assertEqual(self.visit.probability, 100)
         with self.assertRaisesRegex(ValidationError, "Won / Lost.*always 100%"):
-            self.stage_closed.probability = 50
+            self.closed.probability = 50
         with self.assertRaises(ValidationError):
             self.env["crm.stage"].create({"name": "Signed", "is_won": True, "probability": 80})
 
     def test_won_stage_in_the_form(self):
-        with Form(self.stage_visit) as form:
+        with Form(self.visit) as form:
             form.is_won = True
             self.assertEqual(form.probability, 100)
             with self.assertRaises(AssertionError):
@@ -85,7 +85,7 @@ class TestCrmStage(SalesStageCase):
     def test_new_stage_gets_a_probability_between_its_neighbours(self):
         """Whoever makes it: 0% would be next to lost."""
         stages = self.env["crm.stage"]
-        values = {"name": "Measured", "sequence": self.stage_visit.sequence}
+        values = {"name": "Measured", "sequence": self.visit.sequence}
         self.assertEqual(stages.create(values).probability, 60)
         self.assertEqual(stages.create({**values, "probability": 0}).probability, 0)
         self.assertEqual(stages.create({**values, "is_won": True}).probability, 100)
@@ -94,16 +94,16 @@ class TestCrmStage(SalesStageCase):
             self.assertGreater(form.probability, 0)
 
     def test_probability_change_updates_followers(self):
-        followers = self.create_opportunities(3, stage_id=self.stage_visit.id, recurring_revenue=120)
-        elsewhere = self.create_opportunities(stage_id=self.stage_estimate.id)
-        by_hand = self.create_opportunities(stage_id=self.stage_visit.id)
+        followers = self.create_opportunities(3, stage_id=self.visit.id, recurring_revenue=120)
+        elsewhere = self.create_opportunities(stage_id=self.estimate.id)
+        by_hand = self.create_opportunities(stage_id=self.visit.id)
         by_hand.probability = 33
-        archived = self.create_opportunities(stage_id=self.stage_visit.id)
+        archived = self.create_opportunities(stage_id=self.visit.id)
         archived.action_archive()
-        lost = self.create_opportunities(stage_id=self.stage_visit.id)
+        lost = self.create_opportunities(stage_id=self.visit.id)
         lost.action_set_lost()
-        won = self.create_opportunities(stage_id=self.stage_closed.id)
-        self.stage_visit.probability = 60
+        won = self.create_opportunities(stage_id=self.closed.id)
+        self.visit.probability = 60
         self.assertEqual(followers.mapped("probability"), [60] * 3)
         self.assertEqual(followers.mapped("prorated_revenue"), [600] * 3)
         self.assertEqual(followers.mapped("recurring_revenue_prorated"), [72] * 3)
@@ -117,10 +117,10 @@ class TestCrmStage(SalesStageCase):
         self.assertEqual((won.probability, won.won_status), (100, "won"))
 
     def test_probability_change_rounds_as_the_orm(self):
-        leads = self.create_opportunities(20, stage_id=self.stage_visit.id)
+        leads = self.create_opportunities(20, stage_id=self.visit.id)
         for index, lead in enumerate(leads):
             lead.write({"expected_revenue": 7.31 + index * 13.37, "recurring_revenue": 3.33 * index})
-        self.stage_visit.probability = 37.5
+        self.visit.probability = 37.5
         names = ("prorated_revenue", "recurring_revenue_prorated", "recurring_revenue_monthly_prorated")
         in_sql = {name: leads.mapped(name) for name in names}
         for name in names:
@@ -135,47 +135,47 @@ class TestCrmStage(SalesStageCase):
     def test_probability_change_query_count(self):
         counts = []
         for number in (1, 500):
-            self.create_opportunities(number, stage_id=self.stage_visit.id)
+            self.create_opportunities(number, stage_id=self.visit.id)
             self.env.flush_all()
             self.env.invalidate_all()
             before = self.env.cr.sql_log_count
-            self.stage_visit.probability += 1
+            self.visit.probability += 1
             self.env.flush_all()
             counts.append(self.env.cr.sql_log_count - before)
         # Odoo stores what it computes a hundred records at a time: 6 statements for 501 opportunities, not 1.
         self.assertEqual(counts[1], counts[0] + 5, "Otherwise the same statements for 1 and for 501")
 
     def test_switch_to_scoring_and_back(self):
-        closed = self.create_opportunities(6, stage_id=self.stage_visit.id)
+        closed = self.create_opportunities(6, stage_id=self.visit.id)
         closed[:2].action_set_lost()
         closed[2:].action_set_won()
-        lead, by_hand = self.create_opportunities(2, stage_id=self.stage_visit.id)
+        lead, by_hand = self.create_opportunities(2, stage_id=self.visit.id)
         by_hand.probability = 12
-        self.stage_visit.probability_mode = "predictive"
+        self.visit.probability_mode = "predictive"
         score = lead._pls_get_naive_bayes_probabilities()[0][lead.id]
         self.assertNotIn(score, (0, 50))
         self.assertAlmostEqual(lead.probability, score)
         self.assertAlmostEqual(lead.prorated_revenue, 10 * score)
         self.assertEqual(lead.probability_source, "scoring")
         self.assertEqual(by_hand.probability, 12)
-        self.stage_visit.probability_mode = "fixed"
+        self.visit.probability_mode = "fixed"
         self.assertEqual((lead.probability, lead.prorated_revenue), (50, 500))
         self.assertEqual(by_hand.probability, 12)
 
     def test_other_changes_of_a_stage_cost_nothing(self):
-        self.create_opportunities(5, stage_id=self.stage_visit.id)
+        self.create_opportunities(5, stage_id=self.visit.id)
         self.env.flush_all()
         with self.assertQueryCount(1):
-            self.stage_visit.write({"fold": True})
+            self.visit.write({"fold": True})
             self.env.flush_all()
 
     def test_only_managers_edit_stages(self):
         salesperson = new_test_user(self.env, "stage_salesperson", "sales_team.group_sale_salesman_all_leads")
         manager = new_test_user(self.env, "stage_manager", "sales_team.group_sale_manager")
         with self.assertRaises(AccessError):
-            self.stage_visit.with_user(salesperson).probability = 40
-        self.stage_visit.with_user(manager).probability = 40
-        self.assertEqual(self.stage_visit.probability, 40)
+            self.visit.with_user(salesperson).probability = 40
+        self.visit.with_user(manager).probability = 40
+        self.assertEqual(self.visit.probability, 40)
 
     def test_menu_for_managers_without_developer_mode(self):
         menu = self.env.ref("crm.menu_crm_lead_stage_act")

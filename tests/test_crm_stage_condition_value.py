@@ -8,15 +8,8 @@ from .common import SalesStageCase
 class TestConditionValue(SalesStageCase):
     """What the condition of an automation names is not deleted."""
 
-    def create_automation(self, trigger, domain, **values):
-        return self.env["crm.stage.automation"].create(
-            {
-                "stage_id": self.stage_visit.id,
-                "trigger": trigger,
-                "filter_domain": str(domain),
-                **values,
-            }
-        )
+    def create_with_condition(self, trigger, domain, **values):
+        return self.create_automation(self.visit, trigger, filter_domain=str(domain), **values)
 
     def assertHeld(self, record, held=True):
         if held:
@@ -55,7 +48,7 @@ class TestConditionValue(SalesStageCase):
             (activity, "activity_planned", [("activity_type_id", "=", activity.id)]),
         ):
             with self.subTest(record=record, domain=domain):
-                automation = self.create_automation(trigger, domain)
+                automation = self.create_with_condition(trigger, domain)
                 self.assertHeld(record)
                 automation.active = False
                 self.assertHeld(record)
@@ -65,18 +58,18 @@ class TestConditionValue(SalesStageCase):
     def test_what_is_not_named(self):
         tag, other = self.env["crm.tag"].create([{"name": "Urgent"}, {"name": "Stove"}])
         team = self.env["crm.team"].create({"name": "Stoves"})
-        self.create_automation(
+        self.create_with_condition(
             "email_sent", [("tag_ids", "in", other.ids), ("expected_revenue", ">", tag.id)]
         )
-        self.create_automation("email_sent", [("id", "=", tag.id)])
-        self.create_automation("email_sent", [("tag_ids.color", "=", tag.id), ("user_id", "=", team.id)])
+        self.create_with_condition("email_sent", [("id", "=", tag.id)])
+        self.create_with_condition("email_sent", [("tag_ids.color", "=", tag.id), ("user_id", "=", team.id)])
         self.assertHeld(tag, False)
         self.assertHeld(team, False)
         self.assertHeld(tag + other)
 
     def test_condition_that_is_not_valid_any_more(self):
         tag = self.env["crm.tag"].create({"name": "Urgent"})
-        automation = self.create_automation("email_sent", [("tag_ids", "in", tag.ids)])
+        automation = self.create_with_condition("email_sent", [("tag_ids", "in", tag.ids)])
         self.env.flush_all()
         for domain in ("[(", "[('gone_field', '=', 1)]", "[('gone.field', 'in', [1])]", "{}"):
             self.env.cr.execute(
@@ -87,12 +80,12 @@ class TestConditionValue(SalesStageCase):
 
     def test_automations_that_go_along(self):
         stage = self.env["crm.stage"].create({"name": "Measured", "sequence": 2})
-        self.create_automation("email_sent", [("stage_id", "!=", stage.id)], stage_id=stage.id)
+        self.create_with_condition("email_sent", [("stage_id", "!=", stage.id)], stage_id=stage.id)
         self.assertHeld(stage, False)
 
     def test_names_are_for_those_who_may_see_automations(self):
         tag = self.env["crm.tag"].create({"name": "Urgent"})
-        automation = self.create_automation("email_sent", [("tag_ids", "in", tag.ids)])
+        automation = self.create_with_condition("email_sent", [("tag_ids", "in", tag.ids)])
         manager = new_test_user(self.env, "value_manager", "sales_team.group_sale_manager")
         salesperson = new_test_user(self.env, "value_sales", "sales_team.group_sale_salesman")
         for user, told in ((manager, True), (salesperson, False)):
@@ -104,9 +97,9 @@ class TestConditionValue(SalesStageCase):
     def test_move_and_delete_is_refused_before_it_moves(self):
         stage = self.env["crm.stage"].create({"name": "Measured", "sequence": 2})
         lead = self.create_opportunities(stage_id=stage.id)
-        self.create_automation("email_sent", [("stage_id", "=", stage.id)])
+        self.create_with_condition("email_sent", [("stage_id", "=", stage.id)])
         wizard = self.env["crm.stage.delete.wizard"].create(
-            {"stage_ids": stage.ids, "target_stage_id": self.stage_visit.id}
+            {"stage_ids": stage.ids, "target_stage_id": self.visit.id}
         )
         with self.assertRaisesRegex(UserError, "in their conditions"):
             wizard.action_move_and_delete()

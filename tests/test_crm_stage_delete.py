@@ -217,14 +217,7 @@ class TestCrmStageDelete(PipelineCase):
             stage = self.env["crm.stage"].create({"name": "Extra", "probability": 40, "sequence": 5})
             self.create_in(stage, count, expected_revenue=10)
             wizard = self.open_wizard(stage, target_stage_id=self.visit.id)
-            self.env.flush_all()
-            self.env.cr.precommit.run()
-            self.env.invalidate_all()
-            before = self.env.cr.sql_log_count
-            wizard.move_batch()
-            self.env.flush_all()
-            self.env.cr.precommit.run()
-            return self.env.cr.sql_log_count - before
+            return self.count_queries(wizard.move_batch)
 
         queries(2)
         self.assertLessEqual(queries(200), queries(5) + 10)

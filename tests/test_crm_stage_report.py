@@ -460,6 +460,8 @@ class TestCrmStageReport(PipelineHistoryCase):
     def test_opportunities_behind(self):
         _by_stage, overview = self.get_overview()
         domains = overview["domains"]
+        for name in ("late_domain", "reasons"):  # otherwise nothing of it is looked at below
+            self.assertTrue(any(figures[name] for figures in overview["stages"]), name)
         for figures in overview["stages"]:
             stays = [stay for stay in self.stays if stay["stage"].id == figures["id"]]
             left = [stay for stay in stays if stay["left"] and stay["left"] >= self.period]

@@ -27,7 +27,7 @@ class TestCrmStageRights(PipelineCase, HttpCase):
         self.assertEqual(answer.get("error", {}).get("data", {}).get("name"), name, answer)
 
     def test_salesperson_changes_no_stage(self):
-        self.authenticate("stage_salesperson", "stage_salesperson")
+        self.authenticate(self.salesperson.login, self.salesperson.login)
         ids = self.visit.ids
         self.assertRefused(self.call_kw("crm.stage", "unlink", ids))
         self.assertRefused(self.call_kw("crm.stage", "write", ids, {"probability": 99}))
@@ -49,7 +49,7 @@ class TestCrmStageRights(PipelineCase, HttpCase):
         wizard = self.env["crm.stage.delete.wizard"].with_user(self.manager)
         wizard = wizard.create({"stage_ids": self.visit.ids, "target_stage_id": self.new.id})
         self.env.flush_all()
-        self.authenticate("stage_salesperson", "stage_salesperson")
+        self.authenticate(self.salesperson.login, self.salesperson.login)
         for method in ("action_move_and_delete", "move_batch", "action_archive", "action_delete"):
             self.assertRefused(self.call_kw("crm.stage.delete.wizard", method, wizard.ids))
         self.assertTrue(self.visit.exists().active)
@@ -57,7 +57,7 @@ class TestCrmStageRights(PipelineCase, HttpCase):
     def test_salesperson_moves_and_closes(self):
         opportunity = self.create_in(self.visit, user_id=self.salesperson.id)
         self.env.flush_all()
-        self.authenticate("stage_salesperson", "stage_salesperson")
+        self.authenticate(self.salesperson.login, self.salesperson.login)
         self.assertTrue(
             self.call_kw("crm.lead", "write", opportunity.ids, {"stage_id": self.quotation.id})["result"]
         )
@@ -74,7 +74,7 @@ class TestCrmStageRights(PipelineCase, HttpCase):
     def test_manager_is_refused_while_a_stage_holds_opportunities(self):
         self.create_in(self.visit)
         self.env.flush_all()
-        self.authenticate("stage_manager", "stage_manager")
+        self.authenticate(self.manager.login, self.manager.login)
         answer = self.call_kw("crm.stage", "unlink", self.visit.ids)
         self.assertRefused(answer, "odoo.exceptions.RedirectWarning")
         message, action, _button, _context = answer["error"]["data"]["arguments"]

@@ -11,8 +11,6 @@ class TestCrmStageSetup(SalesStageCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        # the set-up is tracked: this is how it is undone
-        cls.env = cls.env["base"].with_context(tracking_disable=False).env
         cls.env["crm.lead"].with_context(active_test=False).search([]).unlink()
         cls.env["ir.config_parameter"].set_param("crm.pls_start_date", "2000-01-01")
         Stage = cls.env["crm.stage"]
@@ -30,23 +28,19 @@ class TestCrmStageSetup(SalesStageCase):
             ]
         )
         cls.stages.active = False
-        cls.followers = cls.create_in(4, cls.qualified)
-        cls.by_hand = cls.create_in(1, cls.qualified)
+        cls.followers = cls.create_in(cls.qualified, 4)
+        cls.by_hand = cls.create_in(cls.qualified)
         cls.by_hand.probability = 33
-        cls.lost = cls.create_in(2, cls.qualified)
+        cls.lost = cls.create_in(cls.qualified, 2)
         cls.lost.action_set_lost()
-        cls.archived = cls.create_in(1, cls.proposal)
+        cls.archived = cls.create_in(cls.proposal)
         cls.archived.action_archive()
-        cls.won = cls.create_in(2, cls.signed)
-        cls.waiting_leads = cls.create_in(1, cls.waiting)
+        cls.won = cls.create_in(cls.signed, 2)
+        cls.waiting_leads = cls.create_in(cls.waiting)
         cls.env.cr.flush()
         cls.all = (
             cls.followers + cls.by_hand + cls.lost + cls.archived + cls.won + cls.waiting_leads
         ).with_context(active_test=False)
-
-    @classmethod
-    def create_in(cls, number, stage):
-        return cls.create_opportunities(number, stage_id=stage.id).with_env(cls.env)
 
     def get_wizard(self):
         return self.env["crm.stage.setup.wizard"].create({})
@@ -56,8 +50,7 @@ class TestCrmStageSetup(SalesStageCase):
 
     def apply(self, wizard):
         wizard.action_apply()
-        self.env.flush_all()
-        self.env.cr.precommit.run()
+        self.pass_commit()
 
     def outcomes(self):
         return {lead: (lead.active, lead.won_status, lead.date_closed) for lead in self.all}
@@ -92,9 +85,9 @@ class TestCrmStageSetup(SalesStageCase):
         self.apply(wizard)
         self.assertTrue(all(self.stages.mapped("active")))
         self.assertEqual(self.own.filtered("active"), self.waiting, "Merged stages leave the pipeline")
-        self.assertEqual((self.followers + self.by_hand + self.lost).stage_id, self.stage_estimate)
-        self.assertEqual(self.won.stage_id, self.stage_closed)
-        self.assertEqual(self.archived.stage_id, self.stage_quotation)
+        self.assertEqual((self.followers + self.by_hand + self.lost).stage_id, self.estimate)
+        self.assertEqual(self.won.stage_id, self.closed)
+        self.assertEqual(self.archived.stage_id, self.quotation)
         self.assertEqual(self.waiting_leads.stage_id, self.waiting)
         self.assertEqual(self.outcomes(), before, "Won, lost and archived as before")
         self.assertEqual(self.followers.mapped("probability"), [25] * 4)
@@ -110,12 +103,11 @@ class TestCrmStageSetup(SalesStageCase):
         stages_before = {lead: lead.stage_id for lead in self.all}
         self.apply(self.get_wizard())
         moved_on = self.followers[0]
-        moved_on.stage_id = self.stage_visit
-        newcomer = self.create_in(1, self.stage_estimate)
+        moved_on.stage_id = self.visit
+        newcomer = self.create_in(self.estimate)
         stranger = self.waiting_leads  # comes to the same stage, but from another one, by hand
-        stranger.stage_id = self.stage_estimate
-        self.env.flush_all()
-        self.env.cr.precommit.run()
+        stranger.stage_id = self.estimate
+        self.pass_commit()
         wizard = self.get_wizard()
         merged = wizard.line_ids.filtered(lambda line: line.stage_id.setup_stage_id)
         self.assertEqual(merged.stage_id, self.own - self.waiting)
@@ -128,17 +120,17 @@ class TestCrmStageSetup(SalesStageCase):
         self.assertTrue(all(self.own.mapped("active")))
         for lead in self.all - moved_on - stranger:
             self.assertEqual(lead.stage_id, stages_before[lead])
-        self.assertEqual(moved_on.stage_id, self.stage_visit)
-        self.assertEqual((newcomer + stranger).stage_id, self.stage_estimate)
+        self.assertEqual(moved_on.stage_id, self.visit)
+        self.assertEqual((newcomer + stranger).stage_id, self.estimate)
         self.assertEqual({**self.outcomes(), moved_on: None}, {**before, moved_on: None})
         self.assertEqual(
-            self.stages.filtered("active"), self.stage_estimate + self.stage_visit, "Those in use since stay"
+            self.stages.filtered("active"), self.estimate + self.visit, "Those in use since stay"
         )
 
     def test_refused_with_reasons(self):
         wizard = self.get_wizard()
         line = self.get_line(wizard, self.qualified)
-        line.target_id = self.stage_closed
+        line.target_id = self.closed
         with self.assertRaisesRegex(UserError, "Qualified: .*won and open"):
             wizard.action_apply()
         line.target_id = False
@@ -153,14 +145,14 @@ class TestCrmStageSetup(SalesStageCase):
     def test_automations_become_active_with_their_stage(self):
         wizard = self.get_wizard()
         wizard.line_ids.action = "keep"
-        lead = self.create_in(1, self.lead_in)
+        lead = self.create_in(self.lead_in)
         self.env["sale.order"].create({"partner_id": self.env.user.partner_id.id, "opportunity_id": lead.id})
         self.assertEqual(lead.stage_id, self.lead_in, "Idle while their stage is archived")
         # before the customer's own stages, as the five come with low sequences
         self.own.filtered(lambda stage: not stage.is_won).sequence = 0
         self.apply(wizard)
         self.env["sale.order"].create({"partner_id": self.env.user.partner_id.id, "opportunity_id": lead.id})
-        self.assertEqual(lead.stage_id, self.stage_estimate)
+        self.assertEqual(lead.stage_id, self.estimate)
 
     def test_form(self):
         with Form(self.env["crm.stage.setup.wizard"]) as form, form.line_ids.edit(1) as line:
@@ -176,13 +168,11 @@ class TestCrmStageSetup(SalesStageCase):
         manager = new_test_user(self.env, "setup_manager", "sales_team.group_sale_manager")
         wizard = self.env["crm.stage.setup.wizard"].with_user(manager).create({})
         wizard.action_apply()
-        self.assertEqual(self.followers.stage_id, self.stage_estimate)
+        self.assertEqual(self.followers.stage_id, self.estimate)
 
     def test_opportunities_of_another_company(self):
         company = self.env["res.company"].create({"name": "Elsewhere"})
-        self.create_in(1, self.qualified).write(
-            {"company_id": company.id, "user_id": False, "team_id": False}
-        )
+        self.create_in(self.qualified).write({"company_id": company.id, "user_id": False, "team_id": False})
         manager = new_test_user(self.env, "setup_manager", "sales_team.group_sale_manager")
         wizard = self.env["crm.stage.setup.wizard"].with_user(manager).create({})
         with self.assertRaisesRegex(UserError, "Qualified: 1 of its opportunities are not yours"):

@@ -46,7 +46,7 @@ class TestTriggerMixin(AutomationCase):
         cls.registry._setup_models__(cls.env.cr, ["test.service.visit"])
         cls.registry.init_models(cls.env.cr, ["test.service.visit"], {"module": "crm_sales_stage"})
         cls.addClassCleanup(cls.forget_model)
-        cls.line = cls.create_line(
+        cls.automation = cls.create_automation(
             cls.visit, "service_visit_done", filter_domain="[('name', '=', 'Measured')]"
         )
 
@@ -71,9 +71,10 @@ class TestTriggerMixin(AutomationCase):
             ("service_visit_done", "a service visit is done"),
             self.automations.fields_get(["trigger"])["trigger"]["selection"],
         )
-        self.assertEqual(self.line.model_name, "test.service.visit")
+        self.assertEqual(self.automation.model_name, "test.service.visit")
         self.assertEqual(
-            self.line.name, 'Move to "Technical Visit" when a service visit is done, if Name is Measured'
+            self.automation.name,
+            'Move to "Technical Visit" when a service visit is done, if Name is Measured',
         )
 
     def test_moves(self):
@@ -86,13 +87,13 @@ class TestTriggerMixin(AutomationCase):
         """Also over a path of several links."""
         visits = self.create_visits("Measured", "Nobody home", "Measured")
         visits[:2].state = "done"
-        self.line.action_catch_up()
+        self.automation.action_catch_up()
         self.assertEqual(visits.job_id.opportunity_id.mapped("stage_id"), self.visit + self.new)
         self.assertEqual(visits[2].job_id.opportunity_id.stage_id, self.new)
 
     def test_nothing_said_of_existing_documents(self):
         """Then it has happened to none of them."""
-        late = self.create_line(self.quotation, "service_visit_late")
+        late = self.create_automation(self.quotation, "service_visit_late")
         visits = self.create_visits("Measured", "Nobody home")
         visits.state = "done"
         late.action_catch_up()
@@ -102,7 +103,13 @@ class TestTriggerMixin(AutomationCase):
         self.assertEqual(visits.job_id.opportunity_id.stage_id, self.quotation)
 
     def test_every_trigger_of_ours_says_something(self):
+        models_of_ours = {model._name for model, _triggers in self.automations._get_trigger_models()}
+        self.assertGreaterEqual(
+            models_of_ours,
+            {"sale.order", "calendar.event", "mail.activity", "crm.lead", "test.service.visit"},
+        )
         for model, triggers in self.automations._get_trigger_models():
+            self.assertTrue(triggers, model)
             for trigger in triggers:
                 if trigger != "service_visit_late":
                     domain = model._get_crm_stage_trigger_domain(trigger)
@@ -110,7 +117,7 @@ class TestTriggerMixin(AutomationCase):
 
     def test_costs_nothing(self):
         visits = self.create_visits("Measured")
-        self.line.active = False
+        self.automation.active = False
         visits._trigger_crm_stage("service_visit_done")  # warms the cache
         with self.assertQueryCount(0):
             visits._trigger_crm_stage("service_visit_done")

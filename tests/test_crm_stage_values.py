@@ -44,7 +44,7 @@ class TestStageValues(SalesStageCase):
         self.assertGreater(new.probability, 75, "Between the last open one and won")
 
     def test_opportunity_without_dates(self):
-        lead = self.create_opportunities(stage_id=self.stage_estimate.id)
+        lead = self.create_opportunities(stage_id=self.estimate.id)
         self.env.flush_all()
         self.env.cr.execute(
             "UPDATE crm_lead SET create_date = NULL, date_last_stage_update = NULL, write_date = NULL"
@@ -52,7 +52,7 @@ class TestStageValues(SalesStageCase):
             [lead.id],
         )
         self.env.invalidate_all()
-        lead.stage_id = self.stage_visit
+        lead.stage_id = self.visit
         self.env.flush_all()
         self.assertEqual(lead.probability, 50)
         self.env["crm.lead"]._update_automated_probabilities()
@@ -68,16 +68,16 @@ class TestStageValues(SalesStageCase):
                 stage = stages.create({"name": "Called", "probability": empty, "probability_mode": empty})
                 self.assertGreater(stage.probability, 0)
                 self.assertEqual(stage.probability_mode, "fixed")
-                self.stage_visit.write({"probability": empty, "probability_mode": empty, "fold": True})
-                self.assertEqual((self.stage_visit.probability, self.stage_visit.fold), (50, True))
+                self.visit.write({"probability": empty, "probability_mode": empty, "fold": True})
+                self.assertEqual((self.visit.probability, self.visit.fold), (50, True))
                 signed = stages.create({"name": "Signed", "is_won": True, "probability": empty})
                 self.assertEqual(signed.probability, 100)
                 signed.write({"is_won": True, "probability": empty})
                 self.assertEqual(signed.probability, 100)
-        self.stage_visit.write({"active": None})
-        self.assertTrue(self.stage_visit.active)
-        self.stage_visit.probability = 0
-        self.assertEqual(self.stage_visit.probability, 0, "Zero is a value")
+        self.visit.write({"active": None})
+        self.assertTrue(self.visit.active)
+        self.visit.probability = 0
+        self.assertEqual(self.visit.probability, 0, "Zero is a value")
 
     def test_import_of_empty_cells(self):
         result = self.env["crm.stage"].load(
@@ -88,23 +88,23 @@ class TestStageValues(SalesStageCase):
         measured, signed = self.env["crm.stage"].browse(result["ids"])
         self.assertEqual((measured.probability, signed.probability), (60, 100))
         result = self.env["crm.stage"].load(
-            [".id", "name", "probability"], [[str(self.stage_visit.id), "Visit", ""]]
+            [".id", "name", "probability"], [[str(self.visit.id), "Visit", ""]]
         )
         self.assertFalse(result["messages"])
-        self.assertEqual((self.stage_visit.name, self.stage_visit.probability), ("Visit", 50))
+        self.assertEqual((self.visit.name, self.visit.probability), ("Visit", 50))
 
     # Won no longer
 
     def test_won_no_longer(self):
-        leads = self.create_opportunities(3, stage_id=self.stage_closed.id)
+        leads = self.create_opportunities(3, stage_id=self.closed.id)
         leads[2].with_context(tracking_disable=True).active = False
         self.assertEqual(set(leads.mapped("won_status")), {"won"})
-        self.stage_closed.is_won = False
-        self.assertGreater(self.stage_closed.probability, 75)
-        self.assertLess(self.stage_closed.probability, 100)
+        self.closed.is_won = False
+        self.assertGreater(self.closed.probability, 75)
+        self.assertLess(self.closed.probability, 100)
         for lead in leads:
-            self.assertEqual((lead.won_status, lead.probability), ("pending", self.stage_closed.probability))
-            self.assertEqual(lead.prorated_revenue, 10 * self.stage_closed.probability)
+            self.assertEqual((lead.won_status, lead.probability), ("pending", self.closed.probability))
+            self.assertEqual(lead.prorated_revenue, 10 * self.closed.probability)
         self.assertEqual(leads[:2].mapped("date_closed"), [False, False])
 
     def test_won_no_longer_in_the_middle(self):
@@ -114,28 +114,28 @@ class TestStageValues(SalesStageCase):
         self.assertEqual((stage.probability, lead.probability), (60, 60))
 
     def test_won_no_longer_with_a_probability(self):
-        lead = self.create_opportunities(stage_id=self.stage_closed.id)
-        self.stage_closed.write({"is_won": False, "probability": 80})
-        self.assertEqual((self.stage_closed.probability, lead.probability), (80, 80))
+        lead = self.create_opportunities(stage_id=self.closed.id)
+        self.closed.write({"is_won": False, "probability": 80})
+        self.assertEqual((self.closed.probability, lead.probability), (80, 80))
         self.assertEqual(lead.won_status, "pending")
 
     def test_won_no_longer_several(self):
         signed = self.env["crm.stage"].create({"name": "Signed", "sequence": 80, "is_won": True})
         leads = self.create_opportunities(stage_id=signed.id) + self.create_opportunities(
-            stage_id=self.stage_closed.id
+            stage_id=self.closed.id
         )
-        (signed + self.stage_closed + self.stage_visit).write({"is_won": False, "fold": True})
-        self.assertEqual(self.stage_visit.probability, 50)
-        self.assertTrue(75 < self.stage_closed.probability < 100)
-        self.assertTrue(self.stage_closed.probability <= signed.probability < 100)
-        self.assertEqual(leads.mapped("probability"), [signed.probability, self.stage_closed.probability])
+        (signed + self.closed + self.visit).write({"is_won": False, "fold": True})
+        self.assertEqual(self.visit.probability, 50)
+        self.assertTrue(75 < self.closed.probability < 100)
+        self.assertTrue(self.closed.probability <= signed.probability < 100)
+        self.assertEqual(leads.mapped("probability"), [signed.probability, self.closed.probability])
 
     def test_won_no_longer_with_scoring(self):
-        closed = self.create_opportunities(6, stage_id=self.stage_visit.id)
+        closed = self.create_opportunities(6, stage_id=self.visit.id)
         closed[:2].action_set_lost()
         closed[2:].action_set_won()
-        self.stage_closed.probability_mode = "predictive"
-        self.stage_closed.is_won = False
+        self.closed.probability_mode = "predictive"
+        self.closed.is_won = False
         for lead in closed[2:]:
             self.assertEqual(lead.won_status, "pending")
             self.assertLess(lead.probability, 100)
@@ -144,19 +144,19 @@ class TestStageValues(SalesStageCase):
     def test_won_no_longer_in_another_company(self):
         company = self.env["res.company"].create({"name": "Windows Ltd"})
         lead = self.create_opportunities(
-            stage_id=self.stage_closed.id, company_id=company.id, user_id=False, team_id=False
+            stage_id=self.closed.id, company_id=company.id, user_id=False, team_id=False
         )
         manager = new_test_user(self.env, "won_manager", "sales_team.group_sale_manager")
         self.assertFalse(self.env["crm.lead"].with_user(manager).search([("id", "=", lead.id)]))
-        self.stage_closed.with_user(manager).is_won = False
-        self.assertEqual((lead.won_status, lead.probability), ("pending", self.stage_closed.probability))
+        self.closed.with_user(manager).is_won = False
+        self.assertEqual((lead.won_status, lead.probability), ("pending", self.closed.probability))
 
     def test_won_no_longer_in_the_form(self):
-        with Form(self.stage_closed) as form:
+        with Form(self.closed) as form:
             form.is_won = False
             self.assertTrue(75 < form.probability < 100)
-        self.assertTrue(75 < self.stage_closed.probability < 100)
-        with Form(self.stage_visit) as form:
+        self.assertTrue(75 < self.closed.probability < 100)
+        with Form(self.visit) as form:
             form.is_won = True
             form.is_won = False
             self.assertEqual(form.probability, 50)
@@ -180,14 +180,14 @@ class TestStageValues(SalesStageCase):
     def test_data_of_others_for_odoos_stages(self):
         self.load_data("crm_stage_probability", probability=30, fold=True)
         self.assertEqual(self.stages.mapped("probability"), [10, 25, 50, 75, 100])
-        self.assertTrue(self.stage_estimate.fold, "What is not about the probability is loaded")
+        self.assertTrue(self.estimate.fold, "What is not about the probability is loaded")
         own = self.env["crm.stage"].create({"name": "Own"})
         self.env["ir.model.data"]._update_xmlids([{"xml_id": "stage_pack.own", "record": own}])
         stages = self.env["crm.stage"].with_context(install_module="stage_pack")
         stages._load_records([{"xml_id": "stage_pack.own", "values": {"probability": 30}}])
         self.assertEqual(own.probability, 30)
         self.env["crm.stage"]._load_records([{"xml_id": "crm.stage_lead2", "values": {"probability": 30}}])
-        self.assertEqual(self.stage_estimate.probability, 30, "A user's import")
+        self.assertEqual(self.estimate.probability, 30, "A user's import")
 
     def test_one_probability_in_each_view(self):
         for view_type in ("form", "list", "search", "kanban"):
@@ -224,7 +224,7 @@ class TestStageValues(SalesStageCase):
                 "perm_read": True,
             }
         )
-        stage = self.stage_visit.with_user(portal)
+        stage = self.visit.with_user(portal)
         self.assertEqual(stage.name, "Technical Visit")
         actions = [
             name
@@ -235,7 +235,7 @@ class TestStageValues(SalesStageCase):
         for name in actions:
             with self.subTest(name=name), self.assertRaises(AccessError), self.env.cr.savepoint():
                 getattr(stage, name)()
-        self.stage_visit.with_user(
+        self.visit.with_user(
             new_test_user(self.env, "own", "sales_team.group_sale_salesman")
         ).action_open_stays()
 
@@ -262,7 +262,7 @@ class TestStageValues(SalesStageCase):
                 stage.with_user(manager).unlink()
         self.create_opportunities(stage_id=stage.id)
         wizard = self.env["crm.stage.delete.wizard"].with_user(manager).create({"stage_ids": stage.ids})
-        wizard.target_stage_id = self.stage_visit
+        wizard.target_stage_id = self.visit
         with self.assertRaisesRegex(UserError, "Weekly tidying"):
             wizard.action_move_and_delete()
         self.assertTrue(wizard.opportunity_count, "Refused before anything is moved")

@@ -16,12 +16,12 @@ class TestInstall(SalesStageCase):
             [cls.env.ref(f"crm.stage_lead{number}").id for number in (1, 2, 3, 4)]
         )
         cls.env["crm.lead"].with_context(active_test=False).search(
-            [("stage_id", "=", cls.stage_visit.id)]
-        ).stage_id = cls.stage_estimate
+            [("stage_id", "=", cls.visit.id)]
+        ).stage_id = cls.estimate
         cls.env["ir.model.data"].search(
             [("module", "=", "crm_sales_stage"), ("model", "=", "crm.stage")]
         ).unlink()
-        cls.stage_visit.unlink()
+        cls.visit.unlink()
         for stage, name, sequence in zip(
             cls.odoo_stages, ("New", "Qualified", "Proposition", "Won"), (1, 2, 3, 70), strict=True
         ):

@@ -186,14 +186,14 @@ class TestMoveAction(AutomationCase):
         """From the Action menu a salesperson moves their own opportunities, not those of others."""
         action = self.create_action()
         own, others = self.create_lead(), self.create_lead(user_id=self.manager.id)
-        self.run_action(action, own, self.salesman)
+        self.run_action(action, own, self.salesperson)
         self.assertEqual(own.stage_id, self.visit)
         with self.assertRaises(AccessError):
-            self.run_action(action, others, self.salesman)
-        order = self.create_order(others, user_id=self.salesman.id)
+            self.run_action(action, others, self.salesperson)
+        order = self.create_order(others, user_id=self.salesperson.id)
         others.stage_id = self.new
         with self.assertRaises(AccessError):
-            self.run_action(self.create_action("sale.order"), order, self.salesman)
+            self.run_action(self.create_action("sale.order"), order, self.salesperson)
         self.assertEqual(others.stage_id, self.new)
 
     def test_portal_user(self):
@@ -286,7 +286,7 @@ class TestNestedMoves(AutomationCase):
 
     def test_the_same_action_on_others(self):
         """That an automation takes opportunities back from a stage is no permission for the action itself."""
-        automation = self.create_line(
+        automation = self.create_automation(
             self.estimate, "quotation_cancelled", from_stage_ids=[Command.set(self.quotation.ids)]
         )
         other = self.create_lead(stage_id=self.quotation.id)

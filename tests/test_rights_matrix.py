@@ -194,7 +194,7 @@ class TestRightsMatrix(SalesStageCase):
                     owner = user if whose == "mine" and not user.share else self.env.user
                     lead = self.create_opportunities(user_id=owner.id)
                     context = {"active_model": "crm.lead", "active_id": lead.id, "active_ids": lead.ids}
-                    action = actions.filtered(lambda action: action.crm_stage_id == self.stage_visit)
+                    action = actions.filtered(lambda action: action.crm_stage_id == self.visit)
                     action = action.with_user(user).with_context(**context)
                     self.env.flush_all()
                     self.env.invalidate_all()
@@ -203,7 +203,7 @@ class TestRightsMatrix(SalesStageCase):
                     else:
                         with self.assertRaises(AccessError), mute_logger(ACTIONS_LOGGER):
                             action.run()
-                    expected = self.stage_visit if role in allowed else self.stage_new
+                    expected = self.visit if role in allowed else self.new
                     self.assertEqual(lead.stage_id, expected)
                     savepoint.rollback()
                     self.env.invalidate_all()
@@ -271,7 +271,7 @@ class TestRightsMatrix(SalesStageCase):
                         with self.assertRaises(AccessError):
                             model.get_view(main.id, main.type)
 
-    def test_lines_on_the_stage_are_for_managers(self):
+    def test_automations_on_the_stage_are_for_managers(self):
         for role in ("own", "all", "manager", "admin"):
             arch = self.env["crm.stage"].with_user(self.users[role]).get_view(view_type="form")["arch"]
             with self.subTest(role=role):
@@ -279,9 +279,7 @@ class TestRightsMatrix(SalesStageCase):
 
     def test_automation_by_somebody_who_may_not_see_the_opportunity(self):
         """It moves whoever sends the quotation; they are told nothing, by the answer, chatter or a fault."""
-        # tracked, as in real life
         lead = self.create_opportunities(name="Secret", user_id=self.users["manager"].id)
-        lead = lead.with_context(tracking_disable=False)
         order = lead.env["sale.order"].create(
             {
                 "partner_id": self.env["res.partner"].create({"name": "Customer"}).id,
@@ -289,27 +287,25 @@ class TestRightsMatrix(SalesStageCase):
                 "opportunity_id": lead.id,
             }
         )
-        lead.stage_id = self.stage_new
-        self.env.flush_all()
-        self.env.cr.precommit.run()
+        lead.stage_id = self.new
+        self.pass_commit()
         self.env.invalidate_all()
         user_env = lead.with_user(self.users["own"]).env
         answer = call_kw(user_env["sale.order"], "action_quotation_sent", (order.ids,), {})
-        self.env.flush_all()
-        self.env.cr.precommit.run()
+        self.pass_commit()
         self.env.invalidate_all()
-        self.assertEqual(lead.stage_id, self.stage_quotation)
+        self.assertEqual(lead.stage_id, self.quotation)
         self.assertIn("Quotation", lead.message_ids[0].tracking_value_ids.mapped("new_value_char"))
         self.assertNotIn("Secret", repr(answer))
         self.assertNotIn("Secret", "".join(order.message_ids.mapped("body")))
         self.assertFalse(user_env["crm.lead"].search([("name", "=", "Secret")]))
         messages = user_env["mail.message"].search([("model", "=", "crm.lead"), ("res_id", "=", lead.id)])
-        self.assertFalse(messages, "The chatter that names the line is not theirs to read")
+        self.assertFalse(messages, "The chatter that names the automation is not theirs to read")
         with self.assertRaises(AccessError):
             user_env["crm.lead"].browse(lead.id).read(["stage_id"])
 
     def test_fault_reveals_nothing(self):
-        """A line that fails while somebody works is told to managers alone."""
+        """An automation that fails while somebody works is told to managers alone."""
         lead = self.create_opportunities(name="Secret", user_id=self.users["manager"].id)
         order = self.env["sale.order"].create(
             {
@@ -318,8 +314,8 @@ class TestRightsMatrix(SalesStageCase):
                 "opportunity_id": lead.id,
             }
         )
-        line = self.env.ref(f"{MODULE}.automation_quotation_quotation_sent")
-        stage = self.stage_quotation
+        automation = self.env.ref(f"{MODULE}.automation_quotation_quotation_sent")
+        stage = self.quotation
 
         def write(records, vals):
             if vals.get("stage_id") == stage.id:
@@ -333,9 +329,9 @@ class TestRightsMatrix(SalesStageCase):
             answer = call_kw(sales, "action_quotation_sent", (order.ids,), {})
         self.assertEqual(order.state, "sent")
         self.assertNotIn("Secret", repr(answer))
-        self.assertIn("Secret", line.fault)
+        self.assertIn("Secret", automation.fault)
         with self.assertRaises(AccessError):
-            line.with_user(self.users["own"]).read(["fault"])
+            automation.with_user(self.users["own"]).read(["fault"])
 
     def test_other_company(self):
         """A manager sees stages, which all companies share, and moves no opportunity of another company."""
@@ -343,20 +339,22 @@ class TestRightsMatrix(SalesStageCase):
         stages = self.env["crm.stage"].with_user(self.user_2)
         self.assertTrue(stages.search([]))
         with self.assertRaises(AccessError):
-            lead.with_user(self.user_2).stage_id = self.stage_visit
+            lead.with_user(self.user_2).stage_id = self.visit
         wizard = (
             self.env["crm.stage.delete.wizard"]
             .with_user(self.user_2)
             .create({"stage_ids": lead.stage_id.ids})
         )
-        wizard.target_stage_id = self.stage_visit
+        wizard.target_stage_id = self.visit
         with self.assertRaisesRegex(UserError, "are not yours to move"):
             wizard.action_move_and_delete()
-        self.assertEqual(lead.stage_id, self.stage_new)
+        self.assertEqual(lead.stage_id, self.new)
 
     def test_own_documents_stay_in_their_company_and_team(self):
         stage = self.env["crm.stage"].create({"name": "Measured", "sequence": 3, "team_ids": self.team_2.ids})
-        line = self.env["crm.stage.automation"].create({"stage_id": stage.id, "trigger": "quotation_created"})
+        automation = self.env["crm.stage.automation"].create(
+            {"stage_id": stage.id, "trigger": "quotation_created"}
+        )
         partner = self.env["res.partner"].create({"name": "Customer"})
         here = self.create_opportunities()[0]
         there = self.create_opportunities(
@@ -370,6 +368,6 @@ class TestRightsMatrix(SalesStageCase):
                     "company_id": (lead.company_id or self.env.company).id,
                 }
             )
-        self.assertFalse(line.fault)
-        self.assertEqual(here.stage_id, self.stage_estimate, "The stage is another team's")
+        self.assertFalse(automation.fault)
+        self.assertEqual(here.stage_id, self.estimate, "The stage is another team's")
         self.assertEqual(there.stage_id, stage)

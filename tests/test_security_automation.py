@@ -7,7 +7,7 @@ from odoo.tests import HttpCase, new_test_user, tagged
 
 from .common_automation import AutomationCase
 
-# What each kind of user tries on the lines by RPC
+# What each kind of user tries on the automations by RPC
 OPERATIONS = (
     ("search_read", [[]], {}),
     ("read", [["name"]], {}),
@@ -26,8 +26,8 @@ class TestSecurity(AutomationCase):
         super().setUpClass()
         cls.portal = new_test_user(cls.env, login="automation_portal", groups="base.group_portal")
         cls.public = cls.env.ref("base.public_user")
-        cls.line = cls.env.ref("crm_sales_stage.automation_quotation_quotation_sent")
-        cls.action = cls.line.action_server_id
+        cls.automation = cls.env.ref("crm_sales_stage.automation_quotation_quotation_sent")
+        cls.action = cls.automation.action_server_id
         cls.code = cls.env["ir.actions.server"].create(
             {
                 "name": "Code",
@@ -46,23 +46,23 @@ class TestSecurity(AutomationCase):
         return call_kw(records, method, args, kwargs)
 
     def test_without_rights(self):
-        for user in (self.salesman, self.portal, self.public):
+        for user in (self.salesperson, self.portal, self.public):
             for method, args, kwargs in OPERATIONS:
-                ids = self.line.ids if method not in ("search_read", "create") else None
+                ids = self.automation.ids if method not in ("search_read", "create") else None
                 if method == "create":
                     args = [[{"stage_id": self.visit.id, "trigger": "quotation_sent"}]]
                 with self.subTest(user=user.login, method=method), self.assertRaises(AccessError):
                     self.call(user, "crm.stage.automation", method, *args, ids=ids, **kwargs)
-        self.assertTrue(self.line.active)
+        self.assertTrue(self.automation.active)
 
     def test_salesman_reads_stages(self):
-        """The lines on the stage do not keep those who may not see them from the stage."""
-        self.call(self.salesman, "crm.stage", "read", ids=self.visit.ids)
+        """The automations on the stage do not keep those who may not see them from the stage."""
+        self.call(self.salesperson, "crm.stage", "read", ids=self.visit.ids)
         with self.assertRaises(AccessError):
-            self.call(self.salesman, "crm.stage", "read", ["automation_ids"], ids=self.visit.ids)
+            self.call(self.salesperson, "crm.stage", "read", ["automation_ids"], ids=self.visit.ids)
         with self.assertRaises(AccessError):
             self.call(
-                self.salesman,
+                self.salesperson,
                 "crm.stage",
                 "write",
                 {"automation_ids": [Command.create({"trigger": "quotation_sent"})]},
@@ -70,21 +70,20 @@ class TestSecurity(AutomationCase):
             )
 
     def test_private_methods(self):
-        for name in (
-            "_process",
-            "_process_rule",
-            "_cron_catch_up",
-            "_get_rules",
-            "_set_fault",
-            "_trigger_crm_stage",
-        ):
-            model = self.env["sale.order" if name.startswith("_trigger") else "crm.stage.automation"]
-            with self.subTest(name), self.assertRaises(AccessError):
-                get_public_method(model, name)
+        private = {
+            "crm.stage.automation": ("_process", "_move", "_run_action", "_cron_catch_up", "_set_fault"),
+            "sale.order": ("_trigger_crm_stage", "_trigger_crm_stage_current"),
+        }
+        for model_name, names in private.items():
+            for name in names:
+                model = self.env[model_name]
+                self.assertTrue(hasattr(model, name), "What is not there is always refused")
+                with self.subTest(name), self.assertRaises(AccessError):
+                    get_public_method(model, name)
 
     def test_manager_does_all(self):
         stage_id = self.call(self.manager, "crm.stage", "create", [{"name": "Measured", "sequence": 3}])[0]
-        (line_id,) = self.call(
+        (automation_id,) = self.call(
             self.manager,
             "crm.stage.automation",
             "create",
@@ -97,21 +96,21 @@ class TestSecurity(AutomationCase):
                 }
             ],
         )
-        line = self.env["crm.stage.automation"].browse(line_id)
+        automation = self.env["crm.stage.automation"].browse(automation_id)
         lead = self.create_lead()
         self.create_order(lead)
         self.assertEqual(lead.stage_id.id, stage_id)
         for vals in ({"trigger": "quotation_sent"}, {"stage_id": self.visit.id}, {"filter_domain": False}):
-            self.call(self.manager, "crm.stage.automation", "write", vals, ids=line.ids)
-        self.assertEqual(line.action_server_id.crm_stage_id, self.visit)
-        self.call(self.manager, "crm.stage.automation", "action_preview", ids=line.ids)
-        self.call(self.manager, "crm.stage.automation", "action_catch_up", ids=line.ids)
+            self.call(self.manager, "crm.stage.automation", "write", vals, ids=automation.ids)
+        self.assertEqual(automation.action_server_id.crm_stage_id, self.visit)
+        self.call(self.manager, "crm.stage.automation", "action_preview", ids=automation.ids)
+        self.call(self.manager, "crm.stage.automation", "action_catch_up", ids=automation.ids)
         data = self.call(
-            self.manager, "crm.stage.automation", "read", ["name", "fault", "model_name"], ids=line.ids
+            self.manager, "crm.stage.automation", "read", ["name", "fault", "model_name"], ids=automation.ids
         )
         self.assertEqual(data[0]["model_name"], "sale.order")
-        copy_id = self.call(self.manager, "crm.stage.automation", "copy", ids=line.ids)[0]
-        self.call(self.manager, "crm.stage.automation", "unlink", ids=[line.id, copy_id])
+        copy_id = self.call(self.manager, "crm.stage.automation", "copy", ids=automation.ids)[0]
+        self.call(self.manager, "crm.stage.automation", "unlink", ids=[automation.id, copy_id])
 
     def test_manager_has_no_right_on_server_actions(self):
         for method, args in (
@@ -129,7 +128,7 @@ class TestSecurity(AutomationCase):
                 [{"name": "x", "state": "crm_stage", "crm_stage_id": self.visit.id}],
             )
 
-    def test_manager_cannot_reach_actions_through_line(self):
+    def test_manager_cannot_reach_actions_through_automation(self):
         """Neither choose one, nor change the one there is, nor create one."""
         commands = (
             self.code.id,
@@ -143,7 +142,7 @@ class TestSecurity(AutomationCase):
                         "crm.stage.automation",
                         "write",
                         {"action_server_id": value},
-                        ids=self.line.ids,
+                        ids=self.automation.ids,
                     )
                 with self.assertRaises(AccessError):
                     self.call(
@@ -157,7 +156,7 @@ class TestSecurity(AutomationCase):
                 self.manager,
                 "crm.stage",
                 "write",
-                {"automation_ids": [Command.update(self.line.id, {"action_server_id": self.code.id})]},
+                {"automation_ids": [Command.update(self.automation.id, {"action_server_id": self.code.id})]},
                 ids=self.quotation.ids,
             )
         with self.assertRaises(AccessError):
@@ -168,12 +167,12 @@ class TestSecurity(AutomationCase):
                 [{"stage_id": self.visit.id, "trigger": "quotation_sent"}],
                 context={"default_action_server_id": self.code.id},
             )
-        self.assertEqual(self.line.action_server_id, self.action)
+        self.assertEqual(self.automation.action_server_id, self.action)
 
     def test_defaults_do_not_reach_the_action(self):
         """Context keys of the caller must not become values of the server action made for a new stage."""
         stage = self.env["crm.stage"].create({"name": "Fresh"})
-        (line_id,) = self.call(
+        (automation_id,) = self.call(
             self.manager,
             "crm.stage.automation",
             "create",
@@ -187,7 +186,7 @@ class TestSecurity(AutomationCase):
                 "default_child_ids": [Command.set(self.code.ids)],
             },
         )
-        action = self.env["crm.stage.automation"].browse(line_id).action_server_id
+        action = self.env["crm.stage.automation"].browse(automation_id).action_server_id
         self.assertTrue(action._is_plain_move_to(stage))
         self.assertFalse(action.code)
         self.assertFalse(action.binding_model_id)
@@ -211,7 +210,11 @@ class TestSecurity(AutomationCase):
                 self.assertRaisesRegex(ValidationError, "Move Opportunity to Stage"),
             ):
                 self.call(
-                    admin, "crm.stage.automation", "write", {"action_server_id": action.id}, ids=self.line.ids
+                    admin,
+                    "crm.stage.automation",
+                    "write",
+                    {"action_server_id": action.id},
+                    ids=self.automation.ids,
                 )
 
     def test_hostile_conditions(self):
@@ -228,11 +231,11 @@ class TestSecurity(AutomationCase):
                     "crm.stage.automation",
                     "write",
                     {"filter_domain": domain},
-                    ids=self.line.ids,
+                    ids=self.automation.ids,
                 )
 
     def test_condition_reads_nothing_forbidden(self):
-        """The line is evaluated with the system's rights: it must not become a way to guess hidden values."""
+        """It is evaluated with the system's rights: it must not become a way to guess hidden values."""
         self.patch(self.env["res.partner"]._fields["ref"], "groups", "base.group_system")
         for domain in (
             "[('partner_id.ref', '=like', 'a%')]",
@@ -247,34 +250,34 @@ class TestSecurity(AutomationCase):
                     "crm.stage.automation",
                     "write",
                     {"filter_domain": domain},
-                    ids=self.line.ids,
+                    ids=self.automation.ids,
                 )
 
     def test_nothing_revealed(self):
         """Whoever triggers the move of an opportunity that they may not see gets nothing of it."""
         lead = self.create_lead(name="Secret", user_id=self.manager.id)
-        order = self.create_order(lead, user_id=self.salesman.id)
+        order = self.create_order(lead, user_id=self.salesperson.id)
         lead.stage_id = self.new
-        result = self.call(self.salesman, "sale.order", "action_quotation_sent", ids=order.ids)
+        result = self.call(self.salesperson, "sale.order", "action_quotation_sent", ids=order.ids)
         self.assertNotIn("Secret", repr(result))
         self.assertEqual(lead.stage_id, self.quotation)
         self.assertNotIn("Secret", "".join(order.message_ids.mapped("body")))
 
     def test_fault_not_writable_by_salesman_action(self):
-        """A fault is told on the line though the salesperson who met it has no right on lines."""
-        self.line.sudo().flush_recordset()
+        """A fault is told on the automation though the salesperson who met it has no right on it."""
+        self.automation.sudo().flush_recordset()
         self.env.cr.execute(
             "UPDATE crm_stage_automation SET filter_domain = %s WHERE id = %s",
-            ["[('gone', '=', 1)]", self.line.id],
+            ["[('gone', '=', 1)]", self.automation.id],
         )
-        self.line.invalidate_recordset()
+        self.automation.invalidate_recordset()
         self.env.registry.clear_cache()
         lead = self.create_lead()
-        order = self.create_order(lead, user_id=self.salesman.id)
+        order = self.create_order(lead, user_id=self.salesperson.id)
         with self.assertLogs("odoo.addons.crm_sales_stage.models.crm_stage_automation", "WARNING"):
-            self.call(self.salesman, "sale.order", "action_quotation_sent", ids=order.ids)
+            self.call(self.salesperson, "sale.order", "action_quotation_sent", ids=order.ids)
         self.assertEqual(order.state, "sent")
-        self.assertIn("gone", self.line.fault)
+        self.assertIn("gone", self.automation.fault)
 
 
 @tagged("post_install", "-at_install")
@@ -284,7 +287,11 @@ class TestSecurityByHttp(HttpCase):
             self.env, login="rpc_salesman", groups="sales_team.group_sale_salesman", password="rpc_salesman"
         )
         new_test_user(self.env, login="rpc_portal", groups="base.group_portal", password="rpc_portal")
-        for login in ("rpc_salesman", "rpc_portal", None):
+        for login, refusal in (
+            ("rpc_salesman", "odoo.exceptions.AccessError"),
+            ("rpc_portal", "odoo.exceptions.AccessError"),
+            (None, "odoo.http.SessionExpiredException"),
+        ):
             self.authenticate(login, login)
             for model in ("crm.stage.automation", "ir.actions.server"):
                 with self.subTest(login=login, model=model):
@@ -304,8 +311,4 @@ class TestSecurityByHttp(HttpCase):
                         ),
                         headers={"Content-Type": "application/json"},
                     )
-                    error = response.json()["error"]
-                    self.assertIn(
-                        error["data"]["name"],
-                        ("odoo.exceptions.AccessError", "odoo.http.SessionExpiredException"),
-                    )
+                    self.assertEqual(response.json()["error"]["data"]["name"], refusal)

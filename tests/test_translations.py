@@ -79,16 +79,16 @@ class TestTranslations(SalesStageCase):
 
     def test_renamed_stage_stays_renamed(self):
         self.forget_languages("fr_FR")
-        self.stage_estimate.name = "Costing"
-        self.stage_new.name = "Contact"
+        self.estimate.name = "Costing"
+        self.new.name = "Contact"
         for overwrite in (False, True):
             self.modules._update_translations(["fr_FR"], overwrite)
             self.assertEqual(self.get_names("fr_FR"), ["Contact", "Costing", *FRENCH[2:]])
 
     def test_stage_renamed_in_french_stays_renamed(self):
         self.modules._update_translations(["fr_FR"])
-        self.stage_estimate.with_context(lang="fr_FR").name = "Chiffrage"
+        self.estimate.with_context(lang="fr_FR").name = "Chiffrage"
         for overwrite in (False, True):
             self.modules._update_translations(["fr_FR"], overwrite)
             self.assertEqual(self.get_names("fr_FR")[1], "Chiffrage")
-            self.assertEqual(self.stage_estimate.name, "Estimate")
+            self.assertEqual(self.estimate.name, "Estimate")

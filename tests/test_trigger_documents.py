@@ -91,7 +91,7 @@ class TestDuplicatedQuotation(AutomationCase):
 
     def test_another_customer(self):
         """It moves nothing of the first one, whatever happens to it."""
-        self.create_line(self.visit, "quotation_cancelled")
+        self.create_automation(self.visit, "quotation_cancelled")
         copy = self.order.copy()
         with Form(copy) as form:
             form.partner_id = self.other_partner
@@ -236,17 +236,8 @@ class TestDuplicatedQuotation(AutomationCase):
 
 @tagged("post_install", "-at_install")
 class TestMeetings(AutomationCase):
-    def create_meeting(self, lead, **values):
-        return self.env["calendar.event"].create(
-            {
-                "name": "At the customer's",
-                "start": "2030-01-01 10:00:00",
-                "stop": "2030-01-01 11:00:00",
-                "opportunity_id": lead.id if lead else False,
-                "categ_ids": [Command.set(self.visit_tag.ids)],
-                **values,
-            }
-        )
+    def create_visit(self, lead, **values):
+        return self.create_meeting(lead, self.visit_tag, **values)
 
     def is_scheduled(self, meetings):
         """:return: whether some of them count, by what they are now"""
@@ -256,7 +247,7 @@ class TestMeetings(AutomationCase):
 
     def test_created_cancelled(self):
         lead = self.create_lead()
-        meeting = self.create_meeting(lead, active=False)
+        meeting = self.create_visit(lead, active=False)
         self.assertEqual(lead.stage_id, self.new)
         self.assertFalse(self.is_scheduled(meeting))
         meeting.action_unarchive()
@@ -265,11 +256,9 @@ class TestMeetings(AutomationCase):
 
     def test_several_created(self):
         leads = self.create_leads(2)
-        values = {"name": "x", "start": "2030-01-01 10:00:00", "stop": "2030-01-01 11:00:00"}
-        tags = {"categ_ids": [Command.set(self.visit_tag.ids)]}
         self.env["calendar.event"].create(
             [
-                {**values, **tags, "opportunity_id": lead.id, "active": active}
+                self.get_meeting_values(lead, self.visit_tag, active=active)
                 for lead, active in zip(leads, (False, True), strict=True)
             ]
         )
@@ -277,7 +266,7 @@ class TestMeetings(AutomationCase):
 
     def test_changed_while_cancelled(self):
         lead, other = self.create_leads(2)
-        meeting = self.create_meeting(lead, active=False, categ_ids=[])
+        meeting = self.create_visit(lead, active=False, categ_ids=[])
         meeting.categ_ids = self.visit_tag
         meeting.opportunity_id = other
         self.assertEqual((lead + other).stage_id, self.new)
@@ -286,7 +275,7 @@ class TestMeetings(AutomationCase):
 
     def test_cancelled(self):
         lead = self.create_lead()
-        meeting = self.create_meeting(lead)
+        meeting = self.create_visit(lead)
         lead.stage_id = self.new
         meeting.action_archive()
         self.assertEqual(lead.stage_id, self.new)
@@ -295,10 +284,21 @@ class TestMeetings(AutomationCase):
         meeting.description = "Nobody at home"
         self.assertEqual(lead.stage_id, self.new)
 
+    def test_tag_taken_away(self):
+        """Only a tag that a meeting gets makes it another one."""
+        self.create_automation(self.visit, "meeting_scheduled")
+        lead = self.create_lead()
+        meeting = self.create_visit(lead)
+        lead.stage_id = self.new
+        meeting.write({"categ_ids": [Command.clear()], "description": "At the neighbour's"})
+        self.assertEqual(lead.stage_id, self.new)
+        meeting.categ_ids = self.visit_tag
+        self.assertEqual(lead.stage_id, self.visit)
+
     def test_duplicate(self):
         """It is another meeting, at the same time until somebody moves it."""
         lead, other = self.create_leads(2)
-        meeting = self.create_meeting(lead)
+        meeting = self.create_visit(lead)
         lead.stage_id = self.new
         copy = meeting.copy()
         self.assertEqual(lead.stage_id, self.visit)
@@ -314,7 +314,7 @@ class TestMeetings(AutomationCase):
 
     def test_recurring(self):
         lead = self.create_lead()
-        meeting = self.create_meeting(
+        meeting = self.create_visit(
             lead, recurrency=True, rrule_type="weekly", tue=True, end_type="count", count=3
         )
         self.assertEqual(lead.stage_id, self.visit)
@@ -363,6 +363,23 @@ class TestActivities(AutomationCase):
         self.lead.stage_id = self.new
         activity.action_feedback()
         self.assertEqual(self.lead.stage_id, self.new)
+
+    def test_given_to_another_opportunity(self):
+        """As merging opportunities does."""
+        activity = self.create_activity()
+        other = self.create_lead()
+        self.lead.stage_id = self.new
+        activity.res_id = other.id
+        self.assertEqual((self.lead + other).mapped("stage_id.id"), (self.new + self.visit).ids)
+
+    def test_about_an_opportunity_that_is_gone(self):
+        gone = self.create_lead()
+        activity = self.create_activity(res_id=gone.id)
+        other = self.create_activity()
+        self.env.flush_all()
+        self.env.cr.execute("DELETE FROM crm_lead WHERE id = %s", gone.ids)
+        self.env.invalidate_all()
+        self.assertEqual((activity + other)._get_crm_stage_leads(), [(other, self.lead)])
 
     def test_next_one(self):
         """The activity that Odoo plans after another one is planned like any other."""

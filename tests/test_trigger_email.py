@@ -12,8 +12,8 @@ class EmailCase(AutomationCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.create_line(cls.estimate, "email_sent")
-        cls.create_line(cls.visit, "email_received")
+        cls.create_automation(cls.estimate, "email_sent")
+        cls.create_automation(cls.visit, "email_received")
 
     def assert_trigger(self, lead, trigger, message=None):
         """The opportunity went where ``trigger`` moves it, and the trigger tells the same afterwards."""
@@ -48,8 +48,8 @@ class TestEmailSent(EmailCase):
                 "alias_model_id": cls.env["ir.model"]._get_id("crm.lead"),
             }
         )
-        cls.salesman.email = '"Sam, the Salesman" <Sam@dealer.example>, sam.private@example.net'
-        cls.salesman.login = "sam.login@dealer.example"
+        cls.salesperson.email = '"Sam, the Salesman" <Sam@dealer.example>, sam.private@example.net'
+        cls.salesperson.login = "sam.login@dealer.example"
         cls.template = cls.env["mail.template"].create(
             {
                 "name": "Reminder",
@@ -108,7 +108,7 @@ class TestEmailSent(EmailCase):
         addressless = self.env["res.partner"].create({"name": "Nowhere"})
         double = self.env["res.partner"].create({"name": "Sam at Home", "email": "sam@dealer.example"})
         robot = self.env.ref("base.partner_root")
-        for partner in (self.salesman.partner_id, addressless, double, robot):
+        for partner in (self.salesperson.partner_id, addressless, double, robot):
             with self.subTest(partner.name):
                 self.assert_not_sent(self.send(partner_to=str(partner.id)))
         self.assert_sent(self.send(partner_to=str(self.partner.id)))
@@ -459,7 +459,7 @@ class TestEmailReceived(EmailCase):
 
     def test_sender_of_ours(self):
         """A colleague who writes from another address of theirs: an e-mail to whom they wrote to."""
-        self.salesman.login = "sam@login.example"
+        self.salesperson.login = "sam@login.example"
         self.receive(sender="sam@login.example", to="neighbour@example.org")
         self.assertFalse(self.lead.message_ids[0].author_id)
         self.assert_trigger(self.lead, "email_sent")
@@ -484,7 +484,7 @@ class TestEmailReceived(EmailCase):
         ):
             with self.subTest(headers, to=to):
                 self.receive(headers, sender="s@example.com", to=to)
-                self.assertEqual(self.lead.message_ids[0].author_id, self.salesman.partner_id)
+                self.assertEqual(self.lead.message_ids[0].author_id, self.salesperson.partner_id)
                 self.assert_trigger(self.lead, trigger)
                 self.reset()
 

@@ -26,12 +26,14 @@ class TestUiAutomation(HttpCase, AutomationCase):
     def create_tour_lead(self, user):
         return self.create_lead(name="Tour House", user_id=user.id)
 
-    def test_consultant_adds_line(self):
+    def test_consultant_adds_automation(self):
         lead = self.create_tour_lead(self.tour_manager)
         self.start_tour("/odoo", "crm_stage_automation_consultant", login="tour_manager")
         self.assertEqual(lead.stage_id.name, "Measured")
-        line = lead.stage_id.automation_ids
-        self.assertEqual((line.trigger, line.create_uid), ("quotation_created", self.tour_manager))
+        automation = lead.stage_id.automation_ids
+        self.assertEqual(
+            (automation.trigger, automation.create_uid), ("quotation_created", self.tour_manager)
+        )
 
     def test_menu(self):
         self.start_tour("/odoo", "crm_stage_automation_menu", login="tour_manager")

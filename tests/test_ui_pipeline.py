@@ -3,25 +3,18 @@ from unittest.mock import patch
 from odoo.tests import HttpCase, tagged
 
 from ..wizard import crm_stage_delete_wizard
-from .common_pipeline import PipelineCase
+from .common_ui import TourCase
 
 
 @tagged("post_install", "-at_install")
-class TestUiPipeline(PipelineCase, HttpCase):
+class TestUiPipeline(TourCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.env["res.lang"]._activate_lang("en_US")
-        (cls.manager | cls.salesperson).lang = "en_US"
         cls.kitchen, cls.bathroom = cls.create_in(cls.visit, 2, user_id=cls.manager.id)
         cls.kitchen.name, cls.bathroom.name = "Kitchen", "Bathroom"
         cls.env["crm.lost.reason"].with_context(active_test=False).search([]).active = False
         cls.reason = cls.env["crm.lost.reason"].create({"name": "Too far away"})
-
-    def run_tour(self, name, user=None, path="/odoo/crm"):
-        self.env.flush_all()
-        self.start_tour(path, f"crm_sales_stage_{name}", login=(user or self.manager).login)
-        self.env.invalidate_all()
 
     def test_delete_moves_the_opportunities(self):
         self.bathroom.action_set_lost()
@@ -85,7 +78,7 @@ class TestUiPipeline(PipelineCase, HttpCase):
 
     def test_salesperson_finds_no_stage_settings(self):
         self.kitchen.user_id = self.salesperson
-        self.run_tour("salesperson", self.salesperson)
+        self.run_tour("salesperson", user=self.salesperson)
         self.assertEqual(self.kitchen.won_status, "lost")
         self.assertEqual(self.env["crm.stage"].search([]).ids, self.stages.ids)
 

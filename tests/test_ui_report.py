@@ -1,26 +1,21 @@
 from datetime import timedelta
 
 from odoo import fields
-from odoo.tests import HttpCase, tagged
+from odoo.tests import tagged
 from odoo.tools import SQL
 
-from .common_pipeline import PipelineCase
+from .common_ui import TourCase
 
 
 @tagged("post_install", "-at_install")
-class TestUiReport(PipelineCase, HttpCase):
+class TestUiReport(TourCase):
+    tour_path = "/odoo/action-crm_sales_stage.crm_stage_report_action"
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.env["res.lang"]._activate_lang("en_US")
-        (cls.manager | cls.salesperson).lang = "en_US"
         cls.reason = cls.env["crm.lost.reason"].create({"name": "Too far away"})
         cls.team = cls.env["crm.team"].create({"name": "Doors and Gates"})
-
-    def run_tour(self, name, path="/odoo/action-crm_sales_stage.crm_stage_report_action", user=None):
-        self.env.flush_all()
-        self.start_tour(path, f"crm_sales_stage_{name}", login=(user or self.manager).login)
-        self.env.invalidate_all()
 
     def create_in_new(self, name, days_ago, **values):
         lead = self.create_in(self.new, **{"name": name, "user_id": False, **values})
@@ -30,8 +25,7 @@ class TestUiReport(PipelineCase, HttpCase):
     def set_dates(self, lead, days_ago, *names):
         """As if what was just done to an opportunity had happened some days ago."""
         date = fields.Datetime.now() - timedelta(days=days_ago)
-        self.env.flush_all()
-        self.env.cr.precommit.run()
+        self.pass_commit()
         for name in names:
             self.env.cr.execute(
                 SQL("UPDATE crm_lead SET %s = %s WHERE id = %s", SQL.identifier(name), date, lead.id)
@@ -87,8 +81,7 @@ class TestUiReport(PipelineCase, HttpCase):
 
     def test_suggested_probability(self):
         leads = self.create_in(self.new, 20)
-        self.env.flush_all()
-        self.env.cr.precommit.run()
+        self.pass_commit()
         leads[:13].stage_id = self.closed
         leads[13:].action_set_lost()
         self.run_tour("report_suggestion", path=f"/odoo/action-crm.crm_stage_action/{self.new.id}")

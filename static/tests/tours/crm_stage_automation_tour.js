@@ -1,11 +1,8 @@
 import { registry } from "@web/core/registry";
 import { stepUtils } from "@web_tour/tour_utils";
+import { cardIn } from "./tour_utils";
 
 const OPPORTUNITY = "Tour House";
-
-function card(column) {
-    return `.o_kanban_group:has(.o_column_title:contains("${column}")) .o_kanban_record:contains("${OPPORTUNITY}")`;
-}
 
 function openPipeline() {
     return [
@@ -23,7 +20,7 @@ function openPipeline() {
 
 function openOpportunity(column) {
     return [
-        { content: "open the opportunity", trigger: card(column), run: "click" },
+        { content: "open the opportunity", trigger: cardIn(column, OPPORTUNITY), run: "click" },
         { trigger: `.o_form_view .o_field_widget[name=name] input:value(${OPPORTUNITY}), .o_form_view h1 textarea:value(${OPPORTUNITY})` },
     ];
 }
@@ -52,7 +49,7 @@ registry.category("web_tour.tours").add("crm_stage_automation_consultant", {
         { trigger: 'a[data-menu-xmlid="crm.menu_crm_lead_stage_act"]', run: "click" },
         { content: "open the new stage", trigger: '.o_list_view .o_data_cell:contains("Measured")', run: "click" },
         {
-            content: "add a line",
+            content: "add an automation",
             trigger: ".o_form_view .o_field_widget[name=automation_ids] .o_field_x2many_list_row_add button, .o_form_view .o_field_widget[name=automation_ids] .o_field_x2many_list_row_add a",
             run: "click",
         },
@@ -74,14 +71,14 @@ registry.category("web_tour.tours").add("crm_stage_automation_consultant", {
         { trigger: ".o_field_widget[name=automation_ids] .o_data_row" },
         ...stepUtils.saveForm(),
         {
-            content: "the line reads as a sentence",
+            content: "the automation reads as a sentence",
             trigger: `.o_field_widget[name=automation_ids] .o_data_row:contains('Move to "Measured" when a quotation is created')`,
         },
         ...openPipeline(),
         ...openOpportunity("New"),
         ...createQuotation(),
         ...openPipeline(),
-        { content: "the card has moved", trigger: card("Measured") },
+        { content: "the card has moved", trigger: cardIn("Measured", OPPORTUNITY) },
     ],
 });
 
@@ -108,21 +105,21 @@ registry.category("web_tour.tours").add("crm_stage_automation_salesperson", {
         ...openOpportunity("New"),
         ...createQuotation(),
         ...openPipeline(),
-        { content: "a quotation was created", trigger: card("Estimate") },
+        { content: "a quotation was created", trigger: cardIn("Estimate", OPPORTUNITY) },
         ...openOpportunity("Estimate"),
         { content: "plan the visit", trigger: ".o-mail-Chatter-activity", run: "click" },
         { trigger: '.modal .o_field_widget[name=activity_type_id] span:contains("Technical Visit")', run: "click" },
         { trigger: ".modal button[name=action_schedule_activities]", run: "click" },
         { trigger: '.o-mail-Activity:contains("Technical Visit")' },
         ...openPipeline(),
-        { content: "a visit was planned", trigger: card("Technical Visit") },
+        { content: "a visit was planned", trigger: cardIn("Technical Visit", OPPORTUNITY) },
         ...openOpportunity("Technical Visit"),
         { trigger: "button[name=action_view_sale_quotation]", run: "click" },
         { content: "send the quotation", trigger: ".o_sale_order button[name=action_quotation_send]", run: "click" },
         { trigger: ".modal button[name=action_send_mail]", run: "click" },
         { trigger: 'body:not(:has(.modal)) .o_arrow_button_current[data-value="sent"], body:not(:has(.modal)) .o_statusbar_status button[data-value="sent"][aria-checked="true"]' },
         ...openPipeline(),
-        { content: "the quotation was sent", trigger: card("Quotation") },
+        { content: "the quotation was sent", trigger: cardIn("Quotation", OPPORTUNITY) },
     ],
 });
 

@@ -1,18 +1,12 @@
 import { registry } from "@web/core/registry";
+import { card, cardIn, column, dragCard, noDialog, search } from "./tour_utils";
 
 const tours = registry.category("web_tour.tours");
 
-const column = (name) => `.o_kanban_group:has(.o_column_title:contains('${name}'))`;
-const card = (name) => `.o_kanban_record.o_draggable:contains('${name}')`;
 const dialog = ".o_crm_stage_outcome";
-const noDialog = { trigger: "body:not(:has(.modal))" };
 
 const dropOnFinalStage = (name) => [
-    {
-        content: `Drop ${name} on the final stage`,
-        trigger: `${column("Technical Visit")} ${card(name)}`,
-        run: `drag_and_drop (${column("Won / Lost")})`,
-    },
+    dragCard(name, "Technical Visit", "Won / Lost"),
     { trigger: `${dialog}:contains('${name}')` },
 ];
 
@@ -30,12 +24,12 @@ tours.add("crm_sales_stage_won_or_lost", {
         ...dropOnFinalStage("Kitchen"),
         { content: "So does Cancel", trigger: `${dialog} button:contains('Cancel')`, run: "click" },
         noDialog,
-        { trigger: `${column("Technical Visit")} ${card("Kitchen")}` },
+        { trigger: cardIn("Technical Visit", "Kitchen") },
         ...dropOnFinalStage("Kitchen"),
         { content: "Enter means won", trigger: `${dialog} .btn-primary:focus`, run: "press Enter" },
         { content: "Odoo celebrates", trigger: ".o_reward_rainbow" },
         { trigger: ".o_reward_rainbow_man", run: "click" },
-        { trigger: `${column("Won / Lost")} ${card("Kitchen")}` },
+        { trigger: cardIn("Won / Lost", "Kitchen") },
         { trigger: "body:not(:has(.o_reward_rainbow))" },
         ...dropOnFinalStage("Bathroom"),
         { trigger: `${dialog} button:contains('Lost')`, run: "click" },
@@ -45,7 +39,7 @@ tours.add("crm_sales_stage_won_or_lost", {
             run: "click",
         },
         noDialog,
-        { trigger: `${column("Technical Visit")} ${card("Bathroom")}` },
+        { trigger: cardIn("Technical Visit", "Bathroom") },
         ...dropOnFinalStage("Bathroom"),
         { trigger: `${dialog} button:contains('Lost')`, run: "click" },
         { trigger: ".modal .o_selection_badge:contains('Too far away')", run: "click" },
@@ -102,11 +96,7 @@ tours.add("crm_sales_stage_worth", {
             run: "click",
         },
         { trigger: weighted("Technical Visit", "2,000") },
-        {
-            content: "They follow a drag",
-            trigger: `${column("Technical Visit")} ${card("Kitchen")}`,
-            run: `drag_and_drop (${column("Quotation")})`,
-        },
+        dragCard("Kitchen", "Technical Visit", "Quotation"),
         { trigger: weighted("Quotation", "750") },
         { trigger: total("Quotation", "1,000") },
         { trigger: weighted("Technical Visit", "1,500") },
@@ -114,8 +104,7 @@ tours.add("crm_sales_stage_worth", {
             content: "Lost ones of the filter (my pipeline) are counted",
             trigger: `${column("Won / Lost")} .o_crm_stage_lost:contains('2 lost')`,
         },
-        { trigger: ".o_searchview_input", run: "edit Garage" },
-        { trigger: ".o_searchview_input", run: "press Enter" },
+        ...search("Garage"),
         {
             content: "They follow the filter",
             trigger: `${column("Won / Lost")} .o_crm_stage_lost:contains('1 lost')`,

@@ -1,37 +1,21 @@
 import { registry } from "@web/core/registry";
+import { cardIn, column, dragCard, expectColumns, noDialog, openGear } from "./tour_utils";
 
-const column = (name) => `.o_kanban_group:has(.o_column_title:contains('${name}'))`;
-const card = ".o_kanban_record:contains('Stove for the tour')";
+const STOVE = "Stove for the tour";
 const probability = (value) => `.o_crm_stage_probability:contains('${value} %')`;
 
 registry.category("web_tour.tours").add("crm_sales_stage_pipeline", {
     url: "/odoo/crm",
     steps: () => [
-        {
-            content: "The five columns are there, in order",
-            trigger: `.o_kanban_group:nth-of-type(5) .o_column_title:contains('Won / Lost')`,
-            run() {
-                const titles = [...document.querySelectorAll(".o_kanban_group .o_column_title")].map(
-                    (title) => title.textContent.trim()
-                );
-                const expected = ["New", "Estimate", "Technical Visit", "Quotation", "Won / Lost"];
-                if (titles.join() !== expected.join()) {
-                    throw new Error(`The columns are ${titles.join()}`);
-                }
-            },
-        },
+        expectColumns("New", "Estimate", "Technical Visit", "Quotation", "Won / Lost"),
         {
             content: "The card shows the probability of its column",
-            trigger: `${column("New")} ${card} ${probability(10)}`,
+            trigger: `${cardIn("New", STOVE)} ${probability(10)}`,
         },
-        {
-            content: "Drag the card to Technical Visit",
-            trigger: `${column("New")} ${card}`,
-            run: `drag_and_drop (${column("Technical Visit")})`,
-        },
+        dragCard(STOVE, "New", "Technical Visit"),
         {
             content: "It takes the probability of that column",
-            trigger: `${column("Technical Visit")} ${card} ${probability(50)}`,
+            trigger: `${cardIn("Technical Visit", STOVE)} ${probability(50)}`,
         },
         {
             content: "The tooltip tells the column's probability",
@@ -41,11 +25,7 @@ registry.category("web_tour.tours").add("crm_sales_stage_pipeline", {
         {
             trigger: ".o-tooltip:contains('Probability'):contains('50 %')",
         },
-        {
-            content: "Open the gear of the column",
-            trigger: `${column("Technical Visit")} .o_kanban_header`,
-            run: `hover && click ${column("Technical Visit")} .o_group_config .dropdown-toggle`,
-        },
+        openGear("Technical Visit"),
         {
             trigger: ".o_group_edit",
             run: "click",
@@ -63,12 +43,10 @@ registry.category("web_tour.tours").add("crm_sales_stage_pipeline", {
             trigger: ".modal .o_form_button_save",
             run: "click",
         },
-        {
-            trigger: "body:not(:has(.modal))",
-        },
+        noDialog,
         {
             content: "The card follows its stage",
-            trigger: `${column("Technical Visit")} ${card} ${probability(60)}`,
+            trigger: `${cardIn("Technical Visit", STOVE)} ${probability(60)}`,
         },
     ],
 });

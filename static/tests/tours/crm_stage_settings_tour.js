@@ -1,18 +1,11 @@
 import { registry } from "@web/core/registry";
+import { card, cardIn, column, dragCard, expectColumns, noDialog, openGear, search } from "./tour_utils";
 
 const tours = registry.category("web_tour.tours");
 
-const column = (name) => `.o_kanban_group:has(.o_column_title:contains('${name}'))`;
-const card = (name) => `.o_kanban_record.o_draggable:contains('${name}')`;
-const noDialog = { trigger: "body:not(:has(.modal))" };
-
 /** Opens the gear of a column and clicks on one of its items. */
 const gear = (name, item) => [
-    {
-        content: `Open the gear of ${name}`,
-        trigger: `${column(name)} .o_kanban_header`,
-        run: `hover && click ${column(name)} .o_group_config .dropdown-toggle`,
-    },
+    openGear(name),
     { trigger: `.o-dropdown--menu ${item}`, run: "click" },
 ];
 
@@ -22,24 +15,9 @@ const chooseTarget = (name) => [
     { trigger: `.o-autocomplete--dropdown-item a:contains('${name}')`, run: "click" },
 ];
 
-function expectColumns(...expected) {
-    return {
-        content: `The columns are ${expected.join(", ")}`,
-        trigger: `.o_kanban_group:nth-of-type(${expected.length}) .o_column_title:contains('${expected.at(-1)}')`,
-        run() {
-            const titles = [...document.querySelectorAll(".o_kanban_group .o_column_title span:first-child")].map(
-                (title) => title.textContent.trim()
-            );
-            if (titles.join() !== expected.join()) {
-                throw new Error(`The columns are ${titles.join()}`);
-            }
-        },
-    };
-}
-
 tours.add("crm_sales_stage_delete_stage", {
     steps: () => [
-        { trigger: `${column("Technical Visit")} ${card("Kitchen")}` },
+        { trigger: cardIn("Technical Visit", "Kitchen") },
         ...gear("Technical Visit", ".o_group_delete"),
         {
             content: "The dialog tells what is in there",
@@ -57,7 +35,7 @@ tours.add("crm_sales_stage_delete_stage", {
         ...chooseTarget("Estimate"),
         { trigger: ".modal button[name=action_move_and_delete]", run: "click" },
         noDialog,
-        { trigger: `${column("Estimate")} ${card("Kitchen")}` },
+        { trigger: cardIn("Estimate", "Kitchen") },
         expectColumns("New", "Estimate", "Quotation", "Won / Lost"),
     ],
 });
@@ -121,7 +99,7 @@ tours.add("crm_sales_stage_refused_on_form", {
 
 tours.add("crm_sales_stage_delete_with_progress", {
     steps: () => [
-        { trigger: `${column("Technical Visit")} ${card("Kitchen")}` },
+        { trigger: cardIn("Technical Visit", "Kitchen") },
         ...gear("Technical Visit", ".o_group_delete"),
         ...chooseTarget("New"),
         { trigger: ".modal button[name=action_move_and_delete]", run: "click" },
@@ -134,34 +112,27 @@ tours.add("crm_sales_stage_delete_with_progress", {
 
 tours.add("crm_sales_stage_archive_stage", {
     steps: () => [
-        { trigger: `${column("Technical Visit")} ${card("Kitchen")}` },
+        { trigger: cardIn("Technical Visit", "Kitchen") },
         ...gear("Technical Visit", ".o_group_archive"),
         { trigger: ".modal-footer .btn-primary:contains('Archive')", run: "click" },
         {
             content: "Nothing disappears: the column stays, marked",
             trigger: `${column("Technical Visit")}:has(.o_crm_stage_archived) ${card("Kitchen")}`,
         },
-        { trigger: `${column("Technical Visit")} ${card("Kitchen")}`, run: "click" },
+        { trigger: cardIn("Technical Visit", "Kitchen"), run: "click" },
         {
             content: "The form shows the opportunity's archived stage",
             trigger: ".o_statusbar_status .o_arrow_button_current:contains('Technical Visit')",
         },
         { trigger: ".o_back_button", run: "click" },
-        {
-            trigger: `${column("Technical Visit")} ${card("Kitchen")}`,
-            run: `drag_and_drop (${column("Quotation")})`,
-        },
-        {
-            trigger: `${column("Technical Visit")} ${card("Bathroom")}`,
-            run: `drag_and_drop (${column("Quotation")})`,
-        },
+        dragCard("Kitchen", "Technical Visit", "Quotation"),
+        dragCard("Bathroom", "Technical Visit", "Quotation"),
         { trigger: `${column("Quotation")}:has(${card("Kitchen")}) ${card("Bathroom")}` },
         ...gear("Won / Lost", ".o_group_archive"),
         { trigger: ".modal:contains('A pipeline needs a won stage')" },
         { trigger: ".modal-footer .btn-primary", run: "click" },
         noDialog,
-        { trigger: ".o_searchview_input", run: "edit Kitchen" },
-        { trigger: ".o_searchview_input", run: "press Enter" },
+        ...search("Kitchen"),
         {
             content: "The emptied archived column has left the pipeline",
             trigger: `.o_kanban_renderer:not(:has(.o_column_title:contains('Technical Visit')))`,
@@ -171,7 +142,7 @@ tours.add("crm_sales_stage_archive_stage", {
 
 tours.add("crm_sales_stage_add_stage", {
     steps: () => [
-        { trigger: `${column("Technical Visit")} ${card("Kitchen")}` },
+        { trigger: cardIn("Technical Visit", "Kitchen") },
         { trigger: ".o_column_quick_create.o_quick_create_folded > div", run: "click" },
         { trigger: ".o_column_quick_create input", run: "edit Negotiation" },
         { trigger: ".o_column_quick_create .o_kanban_add", run: "click" },
@@ -192,7 +163,7 @@ tours.add("crm_sales_stage_add_stage", {
         expectColumns("New", "Technical Visit", "Estimate", "Quotation", "Last Call", "Won / Lost"),
         {
             content: "No probability changes by that",
-            trigger: `${column("Technical Visit")} ${card("Kitchen")} .o_crm_stage_probability:contains('50 %')`,
+            trigger: `${cardIn("Technical Visit", "Kitchen")} .o_crm_stage_probability:contains('50 %')`,
         },
         ...gear("Last Call", ".o_kanban_toggle_fold"),
         { trigger: `.o_column_folded:contains('Last Call')`, run: "click" },
@@ -202,15 +173,12 @@ tours.add("crm_sales_stage_add_stage", {
 
 tours.add("crm_sales_stage_salesperson", {
     steps: () => [
-        { trigger: `${column("Technical Visit")} ${card("Kitchen")}` },
+        { trigger: cardIn("Technical Visit", "Kitchen") },
         { trigger: "body:not(:has(.o_column_quick_create))" },
         { trigger: "body:not(:has(.o_group_draggable))" },
+        openGear("Technical Visit"),
         {
             content: "The gear folds, and does nothing else",
-            trigger: `${column("Technical Visit")} .o_kanban_header`,
-            run: `hover && click ${column("Technical Visit")} .o_group_config .dropdown-toggle`,
-        },
-        {
             trigger: ".o-dropdown--menu .o_kanban_toggle_fold",
             run({ queryAll }) {
                 const items = queryAll(".o-dropdown--menu .o-dropdown-item, .o-dropdown--menu .dropdown-item");
@@ -224,11 +192,8 @@ tours.add("crm_sales_stage_salesperson", {
             content: "Stages are not in the menu",
             trigger: "body:not(:has([data-menu-xmlid='crm.menu_crm_lead_stage_act']))",
         },
-        {
-            trigger: `${column("Technical Visit")} ${card("Kitchen")}`,
-            run: `drag_and_drop (${column("Quotation")})`,
-        },
-        { trigger: `${column("Quotation")} ${card("Kitchen")}`, run: `drag_and_drop (${column("Won / Lost")})` },
+        dragCard("Kitchen", "Technical Visit", "Quotation"),
+        dragCard("Kitchen", "Quotation", "Won / Lost"),
         { trigger: ".o_crm_stage_outcome button:contains('Lost')", run: "click" },
         { trigger: ".modal button[name=action_lost_reason_apply]", run: "click" },
         noDialog,

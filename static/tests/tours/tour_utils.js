@@ -1,0 +1,45 @@
+/** The pipeline as tours see it: its columns, its cards, and what is done with them. */
+
+export const column = (name) => `.o_kanban_group:has(.o_column_title:contains('${name}'))`;
+
+export const card = (name) => `.o_kanban_record.o_draggable:contains('${name}')`;
+
+export const cardIn = (columnName, name) => `${column(columnName)} ${card(name)}`;
+
+export const noDialog = { trigger: "body:not(:has(.modal))" };
+
+/** Drags a card from its column to another one. */
+export const dragCard = (name, from, to) => ({
+    content: `Drag ${name} from ${from} to ${to}`,
+    trigger: cardIn(from, name),
+    run: `drag_and_drop (${column(to)})`,
+});
+
+/** Opens the menu behind the gear of a column. */
+export const openGear = (name) => ({
+    content: `Open the gear of ${name}`,
+    trigger: `${column(name)} .o_kanban_header`,
+    run: `hover && click ${column(name)} .o_group_config .dropdown-toggle`,
+});
+
+/** Searches the pipeline for a text. */
+export const search = (text) => [
+    { trigger: ".o_searchview_input", run: `edit ${text}` },
+    { trigger: ".o_searchview_input", run: "press Enter" },
+];
+
+/** The columns have these names, in this order, and there are no others. */
+export function expectColumns(...expected) {
+    return {
+        content: `The columns are ${expected.join(", ")}`,
+        trigger: `.o_kanban_group:nth-of-type(${expected.length}) .o_column_title:contains('${expected.at(-1)}')`,
+        run() {
+            const titles = [...document.querySelectorAll(".o_kanban_group .o_column_title span:first-child")].map(
+                (title) => title.textContent.trim()
+            );
+            if (titles.join() !== expected.join()) {
+                throw new Error(`The columns are ${titles.join()}`);
+            }
+        },
+    };
+}

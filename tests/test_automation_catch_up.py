@@ -1,0 +1,136 @@
+from unittest.mock import patch
+
+from odoo.exceptions import UserError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from .common_automation import AutomationCase
+
+LOGGER = "odoo.addons.crm_sales_stage.models.crm_stage_automation"
+
+
+@tagged("post_install", "-at_install")
+class TestExistingDocuments(AutomationCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env["sale.order"].search([]).opportunity_id = False
+        cls.leads = cls.create_leads(3)
+        cls.orders = cls.env["sale.order"].create(
+            [cls.get_order_values(lead, client_order_ref=lead.name) for lead in cls.leads]
+        )
+        cls.leads.stage_id = cls.new
+        cls.automation = cls.create_automation(
+            cls.visit, "quotation_created", filter_domain="[('client_order_ref', '!=', 'House 1')]"
+        )
+
+    def test_preview(self):
+        action = self.automation.with_user(self.manager).action_preview()
+        leads = self.env["crm.lead"].search(action["domain"])
+        self.assertEqual(leads, (self.leads[0] + self.leads[2]).sorted())
+        self.assertEqual(self.leads.stage_id, self.new, "a preview moves nothing")
+
+    def test_preview_is_what_happens(self):
+        """Won, lost and later opportunities, and documents the trigger has not happened to, are not in it."""
+        extra = self.create_leads(4)
+        self.env["sale.order"].create([self.get_order_values(lead) for lead in extra])
+        extra.stage_id = self.new
+        extra[0].stage_id = self.closed
+        extra[1].action_set_lost()
+        extra[2].stage_id = self.quotation
+        extra[3].order_ids._action_cancel()
+        leads = self.env["crm.lead"].search(self.automation.action_preview()["domain"])
+        self.assertEqual(leads, (self.leads[0] + self.leads[2]).sorted())
+
+    def test_preview_of_other_triggers(self):
+        lead = self.leads[0]
+        lead.activity_schedule("mail.mail_activity_data_call")
+        lead.activity_schedule("mail.mail_activity_data_call").action_done()
+        lead.message_post(
+            body="x", message_type="comment", subtype_xmlid="mail.mt_comment", partner_ids=self.partner.ids
+        )
+        lead.message_post(body="x", message_type="email", author_id=self.partner.id)
+        self.create_meeting(lead)
+        mine = [("id", "in", self.leads.ids)]
+        for trigger in (
+            "activity_planned",
+            "activity_done",
+            "email_sent",
+            "email_received",
+            "meeting_scheduled",
+        ):
+            with self.subTest(trigger):
+                automation = self.create_automation(self.visit, trigger)
+                self.assertEqual(
+                    self.env["crm.lead"].search(automation.action_preview()["domain"] + mine), lead
+                )
+                automation.action_catch_up()
+                self.assertEqual(lead.stage_id, self.visit)
+                lead.stage_id = self.new
+                automation.active = False
+
+    def test_few_at_once(self):
+        action = self.automation.with_user(self.manager).action_catch_up()
+        self.assertEqual(action["params"]["message"], "2 opportunities moved.")
+        self.assertEqual(self.leads.mapped("stage_id"), self.visit + self.new)
+        self.assertIn(self.orders[0].name, self.get_tracking_message(self.leads[0]).body)
+        action = self.automation.action_catch_up()
+        self.assertEqual(action["params"]["message"], "0 opportunities moved.", "never twice")
+
+    def test_idle(self):
+        self.visit.active = False
+        with self.assertRaisesRegex(UserError, "archived"):
+            self.automation.action_catch_up()
+
+    def test_faulty(self):
+        with (
+            patch.object(type(self.env["ir.actions.server"]), "run", side_effect=ValueError("broken")),
+            mute_logger(LOGGER),
+            self.assertRaisesRegex(UserError, "broken"),
+        ):
+            self.automation.action_catch_up()
+
+    def test_many_by_job(self):
+        self.automation.filter_domain = False
+        with patch("odoo.addons.crm_sales_stage.models.crm_stage_automation_catch_up.CATCH_UP_BATCH", 2):
+            self.automation.with_user(self.manager).action_catch_up()
+            self.assertEqual(self.leads.stage_id, self.new, "left to the job")
+            self.assertTrue(self.automation.is_catching_up)
+            self.assertEqual((self.automation.catch_up_total, self.automation.catch_up_progress), (3, 0))
+            cron = self.env.ref("crm_sales_stage.ir_cron_crm_stage_catch_up")
+            self.assertTrue(self.env["ir.cron.trigger"].search_count([("cron_id", "=", cron.id)]))
+            # interrupted after the first batch
+            with patch.object(type(self.env["ir.cron"]), "_commit_progress", return_value=0) as progress:
+                self.automations._cron_catch_up()
+            progress.assert_called_once_with(2, remaining=1)
+            self.assertEqual(self.leads.mapped("stage_id"), self.visit + self.new)
+            self.assertEqual(self.automation.catch_up_progress, 66)
+            # moved back by hand meanwhile: not moved again
+            self.leads[0].stage_id = self.new
+            with patch.object(type(self.env["ir.cron"]), "_commit_progress", return_value=60):
+                self.automations._cron_catch_up()
+        self.assertEqual(self.leads.mapped("stage_id.id"), (self.new + self.visit).ids)
+        self.assertEqual(self.leads[0].stage_id, self.new)
+        self.assertEqual(self.leads[2].stage_id, self.visit)
+        self.assertFalse(self.automation.is_catching_up)
+
+    def test_job_stops_at_fault(self):
+        self.automation.filter_domain = False
+        with patch("odoo.addons.crm_sales_stage.models.crm_stage_automation_catch_up.CATCH_UP_BATCH", 2):
+            self.automation.action_catch_up()
+            with (
+                patch.object(type(self.env["ir.cron"]), "_commit_progress", return_value=60),
+                patch.object(type(self.env["ir.actions.server"]), "run", side_effect=ValueError("broken")),
+                mute_logger(LOGGER),
+            ):
+                self.automations._cron_catch_up()
+        self.assertFalse(self.automation.is_catching_up)
+        self.assertIn("broken", self.automation.fault)
+
+    def test_job_runs_as_scheduled(self):
+        self.automation.filter_domain = False
+        with patch("odoo.addons.crm_sales_stage.models.crm_stage_automation_catch_up.CATCH_UP_BATCH", 2):
+            self.automation.action_catch_up()
+            with self.enter_registry_test_mode():
+                self.env.ref("crm_sales_stage.ir_cron_crm_stage_catch_up").method_direct_trigger()
+        self.assertEqual(self.leads.stage_id, self.visit)

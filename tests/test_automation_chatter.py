@@ -1,0 +1,60 @@
+from odoo.tests import tagged
+
+from .common_automation import AutomationCase
+
+
+@tagged("post_install", "-at_install")
+class TestChatter(AutomationCase):
+    def test_chatter(self):
+        self.partner.name = "<b>Bold</b>"
+        self.estimate.name = "<i>Estimate</i>"
+        lead = self.create_lead()
+        order = self.create_order(lead)
+        body = self.get_tracking_message(lead).body
+        self.assertIn(f'data-oe-id="{order.id}"', body)
+        self.assertIn('data-oe-model="sale.order"', body)
+        self.assertIn("&lt;i&gt;Estimate&lt;/i&gt;", body)
+        self.assertIn("a quotation is created", body)
+
+    def test_chatter_keeps_other_message(self):
+        """Odoo CRM tells in the same message that the revenue was updated."""
+        lead = self.create_lead()
+        order = self.create_order(lead)
+        order.action_confirm()
+        body = self.get_tracking_message(lead).body
+        self.assertIn(order.name, body)
+        self.assertIn("Expected revenue has been updated", body)
+
+    def test_one_message_per_transaction(self):
+        lead = self.create_lead()
+        before = lead.message_ids
+        order = self.create_order(lead)
+        order.action_quotation_sent()
+        order.action_confirm()
+        self.pass_commit()
+        messages = lead.message_ids - before
+        self.assertEqual(len(messages), 1, "from New to Won / Lost, not step by step")
+        self.assertIn("an order is confirmed", messages.body)
+
+    def test_author_who_sees_the_opportunity(self):
+        lead = self.create_lead()
+        order = self.create_order(lead, user_id=self.salesperson.id)
+        self.pass_commit()
+        order.with_user(self.salesperson).action_quotation_sent()
+        self.assertEqual(self.get_tracking_message(lead).author_id, self.salesperson.partner_id)
+
+    def test_system_rights(self):
+        """A salesperson's quotation moves the opportunity of a colleague, which they may not see."""
+        lead = self.create_lead(user_id=self.manager.id)
+        order = self.create_order(lead, user_id=self.salesperson.id)
+        lead.stage_id = self.new
+        self.pass_commit()
+        own = order.with_user(self.salesperson)
+        self.assertFalse(lead.with_user(self.salesperson).has_access("read"))
+        own.action_quotation_sent()
+        self.assertEqual(lead.stage_id, self.quotation)
+        message = self.get_tracking_message(lead)
+        self.assertEqual(
+            message.author_id, self.env.ref("base.partner_root"), "Authors may read the opportunity's name"
+        )
+        self.assertIn(order.name, message.body)
