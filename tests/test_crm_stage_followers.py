@@ -32,7 +32,7 @@ class TestFollowers(SalesStageCase, CronMixinCase):
 
     def teach_scoring(self):
         """Let Odoo's scoring know something of Technical Visit, so that it gives no stage's probability."""
-        closed = self.create_opportunities(6, stage_id=self.stage_visit.id)
+        closed = self.create_opportunities(6, stage_id=self.visit.id)
         closed[:2].action_set_lost()
         closed[2:].action_set_won()
 
@@ -40,10 +40,10 @@ class TestFollowers(SalesStageCase, CronMixinCase):
         company = self.env["res.company"].create({"name": "Windows Ltd"})
         self.teach_scoring()
         lead, by_hand = self.create_opportunities(
-            2, stage_id=self.stage_visit.id, company_id=company.id, user_id=False, team_id=False
+            2, stage_id=self.visit.id, company_id=company.id, user_id=False, team_id=False
         )
         by_hand.probability = 33
-        stage = self.stage_visit.with_user(self.manager)
+        stage = self.visit.with_user(self.manager)
         self.assertFalse(self.env["crm.lead"].with_user(self.manager).search([("id", "=", lead.id)]))
         stage.probability = 60
         self.assertEqual((lead.probability, lead.prorated_revenue), (60, 600))
@@ -58,31 +58,31 @@ class TestFollowers(SalesStageCase, CronMixinCase):
     def test_won_no_longer_in_a_company_that_the_manager_does_not_see(self):
         company = self.env["res.company"].create({"name": "Windows Ltd"})
         lead = self.create_opportunities(
-            stage_id=self.stage_closed.id, company_id=company.id, user_id=False, team_id=False
+            stage_id=self.closed.id, company_id=company.id, user_id=False, team_id=False
         )
         self.assertEqual(lead.won_status, "won")
-        self.stage_closed.with_user(self.manager).write({"is_won": False, "probability": 80})
+        self.closed.with_user(self.manager).write({"is_won": False, "probability": 80})
         self.assertEqual((lead.won_status, lead.probability, lead.prorated_revenue), ("pending", 80, 800))
 
     def test_won_no_longer_at_100(self):
-        leads = self.create_opportunities(2, stage_id=self.stage_closed.id)
+        leads = self.create_opportunities(2, stage_id=self.closed.id)
         leads[1].with_context(tracking_disable=True).active = False
-        self.stage_closed.write({"is_won": False, "probability": 100})
+        self.closed.write({"is_won": False, "probability": 100})
         self.env.flush_all()
         self.env.invalidate_all()
         self.assertEqual(leads.mapped("won_status"), ["pending", "pending"])
         self.assertEqual(leads.mapped("probability"), [100, 100])
 
     def test_nothing_but_the_probability_changes(self):
-        lead = self.create_opportunities(stage_id=self.stage_visit.id)
-        elsewhere = self.create_opportunities(stage_id=self.stage_estimate.id)
-        archived = self.create_opportunities(stage_id=self.stage_visit.id)
+        lead = self.create_opportunities(stage_id=self.visit.id)
+        elsewhere = self.create_opportunities(stage_id=self.estimate.id)
+        archived = self.create_opportunities(stage_id=self.visit.id)
         archived.action_archive()
         self.env.flush_all()
         self.env.cr.execute("UPDATE crm_lead SET date_last_stage_update = '2020-01-01', write_date = NULL")
         self.env.invalidate_all()
         stays = self.env["crm.stage.stay"].search_count([("lead_id", "=", lead.id)])
-        self.stage_visit.probability = 60
+        self.visit.probability = 60
         self.env.flush_all()
         self.env.invalidate_all()
         self.assertEqual(lead.probability, 60)
@@ -91,9 +91,9 @@ class TestFollowers(SalesStageCase, CronMixinCase):
         self.assertEqual(self.env["crm.stage.stay"].search_count([("lead_id", "=", lead.id)]), stays)
 
     def test_several_stages_at_once(self):
-        leads = self.create_opportunities(stage_id=self.stage_new.id)
-        leads += self.create_opportunities(stage_id=self.stage_visit.id)
-        (self.stage_new + self.stage_visit).probability = 40
+        leads = self.create_opportunities(stage_id=self.new.id)
+        leads += self.create_opportunities(stage_id=self.visit.id)
+        (self.new + self.visit).probability = 40
         self.assertEqual(leads.mapped("probability"), [40, 40])
 
     # More than a few
@@ -108,7 +108,7 @@ class TestFollowers(SalesStageCase, CronMixinCase):
             patch.object(self.env.registry["bus.bus"], "_sendone") as send,
             self.capture_triggers("crm_sales_stage.ir_cron_crm_stage_recompute") as triggers,
         ):
-            self.stage_visit.with_user(self.manager).write(values)
+            self.visit.with_user(self.manager).write(values)
             self.env.flush_all()
         sent = [
             message
@@ -131,20 +131,20 @@ class TestFollowers(SalesStageCase, CronMixinCase):
         return [(call.args[0], call.kwargs["remaining"]) for call in progress.call_args_list]
 
     def test_as_many_as_are_recomputed_at_once(self):
-        leads = self.create_opportunities(3, stage_id=self.stage_visit.id)
+        leads = self.create_opportunities(3, stage_id=self.visit.id)
         self.assertFalse(self.change_stage_of_many(probability=60))
         self.assertEqual(leads.mapped("probability"), [60] * 3)
         self.assertFalse(self.run_job())
 
     def test_too_many_for_a_fixed_stage(self):
-        leads = self.create_opportunities(4, stage_id=self.stage_visit.id)
-        by_hand = self.create_opportunities(stage_id=self.stage_visit.id)
+        leads = self.create_opportunities(4, stage_id=self.visit.id)
+        by_hand = self.create_opportunities(stage_id=self.visit.id)
         by_hand.probability = 33
-        elsewhere = self.create_opportunities(stage_id=self.stage_estimate.id)
+        elsewhere = self.create_opportunities(stage_id=self.estimate.id)
         (message,) = self.change_stage_of_many(probability=60)
         self.assertIn("5 open opportunities of Technical Visit", message["message"])
         self.assertEqual(leads.mapped("probability"), [50] * 4, "Saving the stage waits for nothing")
-        newcomer = self.create_opportunities(stage_id=self.stage_visit.id)
+        newcomer = self.create_opportunities(stage_id=self.visit.id)
         self.assertEqual(newcomer.probability, 60)
         self.assertEqual(self.run_job(seconds_left=0), [(2, 3)])
         self.assertEqual(leads.mapped("probability"), [50, 50, 50, 60], "Interrupted")
@@ -157,7 +157,7 @@ class TestFollowers(SalesStageCase, CronMixinCase):
 
     def test_too_many_for_a_predictive_stage(self):
         self.teach_scoring()
-        leads = self.create_opportunities(4, stage_id=self.stage_visit.id)
+        leads = self.create_opportunities(4, stage_id=self.visit.id)
         self.assertTrue(self.change_stage_of_many(probability_mode="predictive"))
         score = leads._pls_get_naive_bayes_probabilities()[0][leads[0].id]
         self.assertEqual(leads.mapped("probability"), [50] * 4)
@@ -166,22 +166,22 @@ class TestFollowers(SalesStageCase, CronMixinCase):
         self.assertEqual(leads.mapped("prorated_revenue"), [10 * score] * 4)
 
     def test_changed_again_before_the_job_is_done(self):
-        leads = self.create_opportunities(5, stage_id=self.stage_visit.id)
+        leads = self.create_opportunities(5, stage_id=self.visit.id)
         self.change_stage_of_many(probability=60)
         self.run_job(seconds_left=0)
         self.change_stage_of_many(probability=70)
-        leads[0].stage_id = self.stage_quotation
+        leads[0].stage_id = self.quotation
         self.run_job()
         self.assertEqual(leads.mapped("probability"), [75, 70, 70, 70, 70])
 
     def test_job_looks_at_nothing_when_nothing_waits(self):
-        self.create_opportunities(5, stage_id=self.stage_visit.id)
+        self.create_opportunities(5, stage_id=self.visit.id)
         self.env.flush_all()
         with self.assertQueryCount(1):
             self.env["crm.stage"]._cron_recompute_probabilities()
 
     def test_scheduled_job_runs(self):
-        leads = self.create_opportunities(4, stage_id=self.stage_visit.id)
+        leads = self.create_opportunities(4, stage_id=self.visit.id)
         self.change_stage_of_many(probability=60)
         with self.enter_registry_test_mode():
             self.env.ref("crm_sales_stage.ir_cron_crm_stage_recompute").method_direct_trigger()
@@ -191,7 +191,7 @@ class TestFollowers(SalesStageCase, CronMixinCase):
 
     def test_nightly_job_before_the_scheduled_one(self):
         """What Odoo's SQL has done already, the scheduled job completes."""
-        leads = self.create_opportunities(4, stage_id=self.stage_visit.id)
+        leads = self.create_opportunities(4, stage_id=self.visit.id)
         self.change_stage_of_many(probability=60)
         self.env["crm.lead"]._cron_update_automated_probabilities()
         self.assertEqual(leads.mapped("probability"), [60] * 4)
@@ -200,24 +200,24 @@ class TestFollowers(SalesStageCase, CronMixinCase):
 
     def test_nightly_job_of_fixed_stages(self):
         """It finds those that did not get their stage's probability, archived stages' included."""
-        drifted = self.create_opportunities(2, stage_id=self.stage_visit.id)
-        drifted += self.create_opportunities(stage_id=self.stage_estimate.id)
-        by_hand, set_to_zero = self.create_opportunities(2, stage_id=self.stage_visit.id)
+        drifted = self.create_opportunities(2, stage_id=self.visit.id)
+        drifted += self.create_opportunities(stage_id=self.estimate.id)
+        by_hand, set_to_zero = self.create_opportunities(2, stage_id=self.visit.id)
         by_hand.probability = 42
         set_to_zero.probability = 0
-        in_step = self.create_opportunities(3, stage_id=self.stage_visit.id)
+        in_step = self.create_opportunities(3, stage_id=self.visit.id)
         self.set_by_sql(drifted, 45)
         self.env.cr.execute("UPDATE crm_lead SET automated_probability = 45 WHERE id = %s", [by_hand.id])
         self.env.invalidate_all()
-        self.stage_estimate.active = False
+        self.estimate.active = False
         self.assertEqual(self.env["crm.stage"]._get_opportunities_out_of_step(), drifted + by_hand)
-        self.stage_visit.recompute_up_to_id = in_step[-1].id
+        self.visit.recompute_up_to_id = in_step[-1].id
         self.assertEqual(
             self.env["crm.stage"]._get_opportunities_out_of_step(),
             drifted[2],
             "Others wait for their own job",
         )
-        self.stage_visit.recompute_up_to_id = 0
+        self.visit.recompute_up_to_id = 0
         self.env["crm.lead"]._cron_update_automated_probabilities()
         self.env.flush_all()
         self.env.invalidate_all()
@@ -229,7 +229,7 @@ class TestFollowers(SalesStageCase, CronMixinCase):
 
     def test_nightly_job_without_a_start_of_the_scoring(self):
         self.env["ir.config_parameter"].set_param("crm.pls_start_date", "")
-        drifted = self.create_opportunities(stage_id=self.stage_visit.id)
+        drifted = self.create_opportunities(stage_id=self.visit.id)
         self.set_by_sql(drifted, 45)
         self.env["crm.lead"]._cron_update_automated_probabilities()
         self.assertEqual((drifted.probability, drifted.prorated_revenue), (50, 500))
@@ -267,7 +267,7 @@ class TestActionNames(SalesStageCase):
         super().setUpClass()
         cls.env["res.lang"]._activate_lang("fr_FR")
         cls.action = cls.env.ref("crm_sales_stage.action_move_to_stage_technical_visit")
-        cls.stage_visit.update_field_translations("name", {"fr_FR": "Visite Technique"})
+        cls.visit.update_field_translations("name", {"fr_FR": "Visite Technique"})
         cls.action.update_field_translations("name", {"fr_FR": cls.get_automatic_name(cls.action, "fr_FR")})
 
     @classmethod
@@ -288,18 +288,18 @@ class TestActionNames(SalesStageCase):
 
     def test_renamed_in_one_language_then_the_other(self):
         before = self.get_names(self.action)
-        self.stage_visit.name = "Measuring"
+        self.visit.name = "Measuring"
         self.assertEqual(self.get_names(self.action), ["Move to Measuring", before[1]])
-        self.stage_visit.with_context(lang="fr_FR").name = "Métré"
+        self.visit.with_context(lang="fr_FR").name = "Métré"
         names = self.get_names(self.action)
         self.assertEqual(names[0], "Move to Measuring")
         self.assertEqual(names[1], self.get_automatic_name(self.action, "fr_FR"))
         self.assertIn("Métré", names[1])
-        self.stage_visit.name = "Measured"
+        self.visit.name = "Measured"
         self.assertEqual(self.get_names(self.action), ["Move to Measured", names[1]])
 
     def test_renamed_in_all_languages_by_the_dialog(self):
-        self.stage_visit.update_field_translations("name", {"en_US": "Measuring", "fr_FR": "Métré"})
+        self.visit.update_field_translations("name", {"en_US": "Measuring", "fr_FR": "Métré"})
         names = self.get_names(self.action)
         self.assertEqual(names, [self.get_automatic_name(self.action, lang) for lang in ("en_US", "fr_FR")])
         self.assertIn("Measuring", names[0])
@@ -326,24 +326,24 @@ class TestActionNames(SalesStageCase):
                 "name": "Weekly visits",
                 "model_id": self.env["ir.model"]._get_id("crm.lead"),
                 "state": "crm_stage",
-                "crm_stage_id": self.stage_visit.id,
+                "crm_stage_id": self.visit.id,
                 "interval_type": "days",
             }
         )
-        self.stage_visit.name = "Measuring"
+        self.visit.name = "Measuring"
         self.assertEqual((own.name, scheduled.name), ("Plan the visit", "Weekly visits"))
 
     def test_renamed_by_a_manager(self):
         """Server actions are the administrators'."""
         manager = new_test_user(self.env, "naming_manager", "sales_team.group_sale_manager")
-        self.stage_visit.with_user(manager).name = "Measuring"
+        self.visit.with_user(manager).name = "Measuring"
         self.assertEqual(self.action.name, "Move to Measuring")
 
     def test_another_stage_is_chosen(self):
-        self.action.crm_stage_id = self.stage_quotation
+        self.action.crm_stage_id = self.quotation
         self.assertEqual(self.action.name, "Move to Quotation")
         self.action.name = "On"
-        self.action.crm_stage_id = self.stage_visit
+        self.action.crm_stage_id = self.visit
         self.assertEqual(self.action.name, "On")
 
     def test_nothing_of_odoos_depends_on_our_fields(self):

@@ -62,60 +62,60 @@ class TestCrmStageSetupUndo(SalesStageCase):
             self.assertEqual((lead.stage_id, lead.merged_from_stage_id), (target, stage), kind)
 
     def test_only_what_this_merge_moved(self):
-        self.run_wizard(qualified=self.stage_estimate, contacted=self.stage_estimate)
-        self.assertMerged(self.qualified, self.stage_estimate)
-        self.assertMerged(self.contacted, self.stage_estimate)
-        newcomer = self.create_in(self.stage_estimate)
+        self.run_wizard(qualified=self.estimate, contacted=self.estimate)
+        self.assertMerged(self.qualified, self.estimate)
+        self.assertMerged(self.contacted, self.estimate)
+        newcomer = self.create_in(self.estimate)
         by_hand = self.leads[self.waiting]["open"]
-        by_hand.stage_id = self.stage_estimate
-        self.leads[self.qualified]["moved"].stage_id = self.stage_visit
+        by_hand.stage_id = self.estimate
+        self.leads[self.qualified]["moved"].stage_id = self.visit
         self.run_wizard(qualified="restore")
-        self.assertBroughtBack(self.qualified, self.stage_visit)
-        self.assertMerged(self.contacted, self.stage_estimate)
-        self.assertEqual((newcomer + by_hand).stage_id, self.stage_estimate)
-        self.leads[self.contacted]["moved"].stage_id = self.stage_visit
+        self.assertBroughtBack(self.qualified, self.visit)
+        self.assertMerged(self.contacted, self.estimate)
+        self.assertEqual((newcomer + by_hand).stage_id, self.estimate)
+        self.leads[self.contacted]["moved"].stage_id = self.visit
         self.run_wizard(contacted="restore")
-        self.assertBroughtBack(self.contacted, self.stage_visit)
+        self.assertBroughtBack(self.contacted, self.visit)
 
     def test_moved_on_and_back(self):
         """The last move of one that somebody put there is not the set-up's."""
-        self.run_wizard(qualified=self.stage_estimate)
+        self.run_wizard(qualified=self.estimate)
         lead = self.leads[self.qualified]["moved"]
-        lead.stage_id = self.stage_visit
+        lead.stage_id = self.visit
         self.env.flush_all()
-        lead.stage_id = self.stage_estimate
+        lead.stage_id = self.estimate
         self.run_wizard(qualified="restore")
-        self.assertBroughtBack(self.qualified, self.stage_estimate)
+        self.assertBroughtBack(self.qualified, self.estimate)
 
     def test_written_without_a_move(self):
         """A file that is imported, or a form, may tell the stage where it is already."""
-        self.run_wizard(qualified=self.stage_estimate)
+        self.run_wizard(qualified=self.estimate)
         leads = self.leads[self.qualified]
-        leads["open"].write({"stage_id": self.stage_estimate.id, "expected_revenue": 5})
+        leads["open"].write({"stage_id": self.estimate.id, "expected_revenue": 5})
         leads["lost"].action_restore()
-        leads["moved"].stage_id = self.stage_visit
+        leads["moved"].stage_id = self.visit
         self.run_wizard(qualified="restore")
-        self.assertBroughtBack(self.qualified, self.stage_visit)
+        self.assertBroughtBack(self.qualified, self.visit)
 
     def test_merged_again_somewhere_else(self):
-        self.run_wizard(qualified=self.stage_estimate)
+        self.run_wizard(qualified=self.estimate)
         self.run_wizard(qualified="restore")
         self.assertBroughtBack(self.qualified, self.qualified)
-        self.run_wizard(qualified=self.stage_quotation)
-        self.assertMerged(self.qualified, self.stage_quotation)
+        self.run_wizard(qualified=self.quotation)
+        self.assertMerged(self.qualified, self.quotation)
         self.run_wizard(qualified="restore")
         self.assertBroughtBack(self.qualified, self.qualified)
 
     def test_copy_was_not_moved(self):
-        self.run_wizard(qualified=self.stage_new)
+        self.run_wizard(qualified=self.new)
         self.assertFalse(self.leads[self.qualified]["open"].copy().merged_from_stage_id)
 
     def test_update_from_before_this_was_remembered(self):
         """Until then the trackings told which ones a set-up had moved."""
-        self.run_wizard(qualified=self.stage_estimate, contacted=self.stage_estimate)
-        self.leads[self.qualified]["moved"].stage_id = self.stage_visit
+        self.run_wizard(qualified=self.estimate, contacted=self.estimate)
+        self.leads[self.qualified]["moved"].stage_id = self.visit
         by_hand = self.leads[self.waiting]["open"]
-        by_hand.stage_id = self.stage_estimate
+        by_hand.stage_id = self.estimate
         self.env.flush_all()
         self.env.cr.precommit.run()
         self.env.cr.execute("UPDATE crm_lead SET merged_from_stage_id = NULL")
@@ -125,7 +125,7 @@ class TestCrmStageSetupUndo(SalesStageCase):
         spec.loader.exec_module(migration)
         migration.migrate(self.env.cr, "19.0.2.0.0")
         self.env.invalidate_all()
-        self.assertMerged(self.contacted, self.stage_estimate)
+        self.assertMerged(self.contacted, self.estimate)
         self.assertFalse(by_hand.merged_from_stage_id)
         self.run_wizard(qualified="restore")
-        self.assertBroughtBack(self.qualified, self.stage_visit)
+        self.assertBroughtBack(self.qualified, self.visit)

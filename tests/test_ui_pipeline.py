@@ -28,10 +28,10 @@ class TestUiPipeline(TourCase):
         self.assertFalse((self.visit | self.quotation).exists())
         self.assertEqual(self.kitchen.stage_id, self.new)
 
-    def test_delete_on_the_form_is_refused_and_shows_the_opportunities(self):
+    def test_delete_on_the_form(self):
         self.bathroom.action_archive()
         self.run_tour("refused_on_form", path=f"/odoo/action-crm.crm_stage_action/{self.visit.id}")
-        self.assertTrue(self.visit.exists())
+        self.assertFalse(self.visit.exists())
 
     def test_many_opportunities_show_progress(self):
         self.create_in(self.visit, 298)
