@@ -42,15 +42,12 @@ export class MoveDialog extends Component {
     async move() {
         try {
             while (this.state.left && !this.isStopped) {
-                this.state.left = await this.orm.silent.call(WIZARD, "move_batch", [
-                    [this.props.wizardId],
-                ]);
+                this.state.left = await this.orm.silent.call(WIZARD, "move_batch", [[this.props.wizardId]]);
             }
             if (this.state.left) {
-                this.notification.add(
-                    _t("%s. Delete the stage again to move the others.", this.progress),
-                    { type: "warning" }
-                );
+                this.notification.add(_t("%s. Delete the stage again to move the others.", this.progress), {
+                    type: "warning",
+                });
             } else {
                 await this.orm.call(WIZARD, "action_delete", [[this.props.wizardId]]);
             }
@@ -64,15 +61,9 @@ export class MoveDialog extends Component {
     }
 }
 
-registry
-    .category("actions")
-    .add("crm_sales_stage_move_opportunities", async ({ services }, { params }) => {
-        await new Promise((onClose) => {
-            services.dialog.add(
-                MoveDialog,
-                { count: params.count, wizardId: params.wizard_id },
-                { onClose }
-            );
-        });
-        return { type: "ir.actions.act_window_close" };
+registry.category("actions").add("crm_sales_stage_move_opportunities", async ({ services }, { params }) => {
+    await new Promise((onClose) => {
+        services.dialog.add(MoveDialog, { count: params.count, wizardId: params.wizard_id }, { onClose });
     });
+    return { type: "ir.actions.act_window_close" };
+});
