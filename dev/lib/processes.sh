@@ -6,8 +6,10 @@ started_at() { sed -E 's/.*\) ([^ ]+ ){19}([0-9]+) .*/\2/' "/proc/$1/stat" 2>/de
 
 # Of the process that calls it, which may become another program
 keep_id() {
+    local id=$BASHPID started
+    started=$(started_at "$id")
     mkdir -p -- "$STATE/processes"
-    started_at "$BASHPID" >"$STATE/processes/$BASHPID"
+    echo "$started" >"$STATE/processes/$id"
 }
 
 # Usage: is_running <file of the kept process>
@@ -24,18 +26,22 @@ forget_ended_processes() {
     done
 }
 
-# Asks what was kept to end, and ends it after ten seconds
+# Asks all that was kept to end, and ends what has not after ten seconds
 end_processes() {
-    local file id
+    forget_ended_processes
+    signal_processes TERM
+    for _ in {1..100}; do
+        forget_ended_processes
+        [[ -n $(ls -A -- "$STATE/processes" 2>/dev/null) ]] || return 0
+        sleep 0.1
+    done
+    signal_processes KILL
+}
+
+# Usage: signal_processes <signal>
+signal_processes() {
+    local file
     for file in "$STATE"/processes/*; do
-        [[ -e $file ]] || continue
-        id=$(basename -- "$file")
-        ! is_running "$file" || kill -- "$id" 2>/dev/null || true
-        for _ in {1..100}; do
-            is_running "$file" || break
-            sleep 0.1
-        done
-        ! is_running "$file" || kill -KILL -- "$id" 2>/dev/null || true
-        rm -f -- "$file"
+        [[ ! -e $file ]] || kill -s "$1" -- "$(basename -- "$file")" 2>/dev/null || true
     done
 }
