@@ -10,12 +10,17 @@ from .crm_stage_stay import STAY_FIELDS
 # Aggregates that Odoo has no function for: share of the values that are smaller
 PERCENTILES = {"days_median:median": 0.5, "days_median:third_quartile": 0.75}
 
+# Fewer opportunities than these make no percentage, and fewer completed stays tell nothing of what is usual
+MIN_BASIS = 5
+
 # Of a stage in the overview; False: nothing to tell it from
 EMPTY_FIGURES = {
     "entered": 0,
     "revenue": 0,
     "reached_next": False,
+    "reached_next_basis": 0,
     "won": False,
+    "won_basis": 0,
     "left": 0,
     "median": False,
     "mean": False,
@@ -46,14 +51,14 @@ class CrmStageReport(models.Model):
         "Days in Stage",
         aggregator="avg",
         readonly=True,
-        help="Days between entering and leaving the stage; until now for opportunities that are still there. "
-        "Won ones wait for nothing in their stage.",
+        help="Days between entering and leaving the stage; until now for opportunities that are still there, "
+        "which means do not count. Won ones wait for nothing in their stage.",
     )
     days_median = fields.Float(
         "Days in Stage (Median)",
         aggregator="median",
         readonly=True,
-        help="Half of the opportunities stayed in the stage for less than this, half for longer.",
+        help="Of the opportunities that left the stage, half stayed for less than this, half for longer.",
     )
     reached_next = fields.Float(
         "Moved On (%)",
@@ -134,14 +139,22 @@ class CrmStageReport(models.Model):
         )
 
     def _read_group_select(self, aggregate_spec, query):
-        """Let the database compute medians and quartiles, which Odoo has no aggregators for."""
-        if aggregate_spec not in PERCENTILES:
-            return super()._read_group_select(aggregate_spec, query)
-        return SQL(
-            "percentile_cont(%s) WITHIN GROUP (ORDER BY %s)",
-            PERCENTILES[aggregate_spec],
-            self._field_to_sql(self._table, "days_median", query),
-        )
+        """Let the database compute medians and quartiles, which Odoo has no aggregators for.
+
+        Whoever is still in a stage has not stayed as long as that yet: medians and means do without.
+        """
+        if aggregate_spec in PERCENTILES:
+            aggregate = SQL(
+                "percentile_cont(%s) WITHIN GROUP (ORDER BY %s)",
+                PERCENTILES[aggregate_spec],
+                self._field_to_sql(self._table, "days_median", query),
+            )
+        else:
+            aggregate = super()._read_group_select(aggregate_spec, query)
+        if aggregate_spec == "days:avg" or aggregate_spec in PERCENTILES:
+            date_left = self._field_to_sql(self._table, "date_left", query)
+            return SQL("%s FILTER (WHERE %s IS NOT NULL)", aggregate, date_left)
+        return aggregate
 
     # ------------------------------------------------------------------
     # The opportunities behind the figures
@@ -180,10 +193,12 @@ class CrmStageReport(models.Model):
         the losses; what waits there now does not depend on it.
 
         :param domain: of this model, its period as conditions on ``date_entered``
-        :return: ``{"stages": [{"id", "name", "is_won", "domain", "entered", "revenue", "reached_next", "won",
-            "left", "median", "mean", "usual", "waiting", "late", "late_domain", "lost", "lost_revenue",
-            "reasons": [{"id", "name", "count"}]}], "domains": {"entered", "left", "waiting", "lost"}}``;
-            shares, days and late are False when there is nothing to tell them from
+        :return: ``{"stages": [{"id", "name", "is_won", "domain", "entered", "revenue", "reached_next",
+            "reached_next_basis", "won", "won_basis", "left", "median", "mean", "usual", "waiting", "late",
+            "late_domain", "lost", "lost_revenue", "reasons": [{"id", "name", "count"}]}],
+            "domains": {"entered", "left", "waiting", "lost"}, "min_basis"}``; shares are percentages of as
+            many opportunities as their basis says, which below ``min_basis`` are told as numbers; shares,
+            days and late are False when there is nothing to tell them from
         """
         self.check_access("read")
         domains = self._get_overview_domains(Domain(domain))
@@ -198,6 +213,7 @@ class CrmStageReport(models.Model):
         return {
             "stages": [{**self._describe_stage(stage, name), **figures[stage, name]} for stage, name in keys],
             "domains": {name: list(value) for name, value in domains.items()},
+            "min_basis": MIN_BASIS,
         }
 
     @api.model
@@ -249,13 +265,17 @@ class CrmStageReport(models.Model):
 
     @api.model
     def _add_funnel(self, figures, domain):
-        aggregates = ["__count", self._get_revenue_aggregate(), "reached_next:avg", "was_won:avg"]
-        for key, entered, revenue, reached_next, won in self._read_group_by_stage(domain, [], aggregates):
+        aggregates = ["__count", self._get_revenue_aggregate()]
+        aggregates += ["reached_next:avg", "reached_next:count", "was_won:avg", "was_won:count"]
+        for key, *values in self._read_group_by_stage(domain, [], aggregates):
+            entered, revenue, reached_next, reached_next_basis, won, won_basis = values
             figures[key].update(
                 entered=entered,
                 revenue=revenue,
-                reached_next=False if reached_next is None else reached_next,
-                won=False if won is None else won,
+                reached_next=reached_next if reached_next_basis else False,
+                reached_next_basis=reached_next_basis,
+                won=won if won_basis else False,
+                won_basis=won_basis,
             )
 
     @api.model
@@ -270,7 +290,7 @@ class CrmStageReport(models.Model):
         """Count what waits, and what waits longer than three quarters of the stays took, in one go."""
         late = {}
         for (stage, _name), values in figures.items():
-            if stage and values["usual"] is not False:
+            if stage and values["left"] >= MIN_BASIS:
                 since = fields.Datetime.to_string(self.env.cr.now() - timedelta(days=values["usual"]))
                 late[stage] = [("stage_id", "=", stage.id), ("date_entered", "<", since)]
         query = self._search(domain)

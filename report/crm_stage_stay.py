@@ -1,3 +1,5 @@
+import json
+
 from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL, file_open, groupby, sql
@@ -307,23 +309,18 @@ class CrmStageStay(models.Model):
     @api.model
     def _store(self, removed_ids, changed, added):
         """Write what ``_bring_in_step`` found: a statement of each kind, however many opportunities moved."""
-
-        def get_rows(row, stays, *names):
-            return SQL(", ").join(SQL(row, *(stay[name] for name in names)) for stay in stays)
-
         statements = []
         if removed_ids:
             statements.append(SQL("DELETE FROM crm_stage_stay WHERE id = ANY(%s)", removed_ids))
         if changed:
-            rows = get_rows("(%s, %s::timestamp, %s, %s::int, %s)", changed, "id", *CHANGING_FIELDS)
             update = """
                 UPDATE crm_stage_stay stay
                    SET (date_left, outcome, next_stage_id, is_moved_on)
                        = (new.date_left, new.outcome, new.next_stage_id, new.is_moved_on)
-                  FROM (VALUES %s) new (id, date_left, outcome, next_stage_id, is_moved_on)
+                  FROM jsonb_populate_recordset(NULL::crm_stage_stay, %s) new
                  WHERE stay.id = new.id
             """
-            statements.append(SQL(update, rows))
+            statements.append(SQL(update, json.dumps(changed, default=str)))
         if added:
             self.env["crm.stage"].flush_model(["name"])
             # Whoever creates an opportunity in a stage may delete the stage at once.
@@ -332,15 +329,11 @@ class CrmStageStay(models.Model):
                                             is_first_visit, date_left, outcome, next_stage_id, is_moved_on)
                 SELECT stage.id, stage.name, new.lead_id, new.date_entered, new.moved_by,
                        new.is_first_visit, new.date_left, new.outcome, new.next_stage_id, new.is_moved_on
-                  FROM (VALUES %s) new (number, stage_id, lead_id, date_entered, moved_by, is_first_visit,
-                                        date_left, outcome, next_stage_id, is_moved_on)
+                  FROM jsonb_populate_recordset(NULL::crm_stage_stay, %s) WITH ORDINALITY new
                   LEFT JOIN crm_stage stage ON stage.id = new.stage_id
-                 ORDER BY new.number
+                 ORDER BY new.ordinality
             """
-            row = "(%s, %s::int, %s, %s::timestamp, %s, %s, %s::timestamp, %s, %s::int, %s)"
-            names = ["number", "stage_id", "lead_id", "date_entered", "moved_by", "is_first_visit"]
-            numbered = [{**stay, "number": number} for number, stay in enumerate(added)]
-            statements.append(SQL(insert, get_rows(row, numbered, *names, *CHANGING_FIELDS)))
+            statements.append(SQL(insert, json.dumps(added, default=str)))
         if statements:
             self.env.cr.execute(SQL("; ").join(statements))
             for model in ("crm.stage.stay", "crm.stage.report"):

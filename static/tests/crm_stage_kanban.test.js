@@ -346,3 +346,14 @@ test("counting the lost ones holds nothing up", async () => {
     await animationFrame();
     expect(queryFirst(".o_crm_stage_lost")).toHaveText("3 lost");
 });
+
+test("more lost ones than anybody tells apart are not counted", async () => {
+    onRpc("crm.lead", "search_count", ({ kwargs }) => {
+        expect.step(`up to ${kwargs.limit}`);
+        return kwargs.limit;
+    });
+    await mountPipeline();
+    await animationFrame();
+    expect(queryFirst(".o_crm_stage_lost")).toHaveText("10,000+ lost");
+    expect.verifySteps(["up to 10001"]);
+});

@@ -12,7 +12,9 @@ const getStage = (values) => ({
     entered: 0,
     revenue: 0,
     reached_next: false,
+    reached_next_basis: 0,
     won: false,
+    won_basis: 0,
     left: 0,
     median: false,
     mean: false,
@@ -34,18 +36,19 @@ async function showOverview(stages) {
     });
     mockService("action", { doAction: () => {} });
     const domains = { entered: [], left: [], waiting: [], lost: [["outcome", "=", "lost"]] };
-    const model = { resModel: "crm.stage.report", stages: stages.map(getStage), domains };
+    const model = { resModel: "crm.stage.report", stages: stages.map(getStage), domains, min_basis: 5 };
     await mountWithCleanup(CrmStageOverviewRenderer, { props: { model } });
 }
 
 test("a share opens the opportunities that it tells of", async () => {
     await showOverview([
-        { id: 1, name: "New", entered: 4, reached_next: 75, won: 0 },
-        { id: 2, name: "Won", entered: 1, reached_next: 100, won: 100, is_won: true },
+        { id: 1, name: "New", entered: 8, reached_next: 75, reached_next_basis: 8, won: 0, won_basis: 5 },
+        { id: 2, name: "Won", entered: 1, reached_next: 100, reached_next_basis: 1, won: 100, won_basis: 1, is_won: true },
     ]);
-    expect(".o_crm_stage_funnel .o_crm_stage_reached_next:eq(0)").toHaveText("75%");
-    expect(".o_crm_stage_funnel .o_crm_stage_won:eq(0)").toHaveText("0%");
+    expect(".o_crm_stage_funnel .o_crm_stage_reached_next:eq(0)").toHaveText("75 %");
+    expect(".o_crm_stage_funnel .o_crm_stage_won:eq(0)").toHaveText("0 %");
     expect(".o_crm_stage_funnel .o_crm_stage_reached_next:eq(1)").toHaveText("–");
+    expect(".o_crm_stage_funnel .o_crm_stage_won:eq(1)").toHaveText("1 of 1");
     expect(".o_crm_stage_funnel td.text-end button").toHaveCount(2);
     await contains(".o_crm_stage_reached_next button").click();
     await contains(".o_crm_stage_won button").click();
@@ -77,4 +80,27 @@ test("the rarest reasons of losses are one together", async () => {
         'Lost in Estimate: Other reasons: ["&","&",["outcome","=","lost"],["lost_reason_id","in",[5,6,7,8,9]],["stage_id","=",2]]',
         'Lost: No reason: ["&",["outcome","=","lost"],["lost_reason_id","in",[false]]]',
     ]);
+});
+
+test("few opportunities are counted, and nothing is late that has no basis", async () => {
+    await showOverview([
+        { id: 1, name: "New", entered: 4, reached_next: 66.67, reached_next_basis: 3, won: 25, won_basis: 4, waiting: 2 },
+        { id: 2, name: "Estimate", waiting: 3, late: 1, late_domain: [["id", "=", 7]], usual: 3.25 },
+    ]);
+    expect(".o_crm_stage_funnel .o_crm_stage_reached_next").toHaveText("2 of 3");
+    expect(".o_crm_stage_funnel .o_crm_stage_won").toHaveText("1 of 4");
+    expect(".o_crm_stage_waiting .o_crm_stage_late:eq(0)").toHaveText("–");
+    expect(".o_crm_stage_waiting td.o_crm_stage_usual:eq(0)").toHaveText("–");
+    expect(".o_crm_stage_waiting .o_crm_stage_late:eq(1)").toHaveText("1");
+    expect(".o_crm_stage_waiting td.o_crm_stage_usual:eq(1)").toHaveText("3.3");
+    expect(".o_crm_stage_bar_late").toHaveCount(1);
+});
+
+test("reasons are told by more than colour", async () => {
+    const reasons = ["Too expensive", "No answer"].map((name, index) => ({ id: index + 1, name, count: 2 - index }));
+    await showOverview([{ id: 1, name: "New", lost: 3, reasons }]);
+    for (const index of [0, 1]) {
+        expect(`.o_crm_stage_reason:eq(${index}) .o_crm_stage_pattern_${index}`).toHaveCount(1);
+        expect(`.o_crm_stage_losses .o_crm_stage_bar:eq(${index})`).toHaveClass(`o_crm_stage_pattern_${index}`);
+    }
 });

@@ -41,13 +41,13 @@ const openBar = (bar, names) => [
 
 registry.category("web_tour.tours").add("crm_sales_stage_report", {
     steps: () => [
-        seeFigures("funnel", "New", { count: 5, revenue: "$ 5,000", reached_next: "75%", won: "33%" }),
-        seeFigures("funnel", "Estimate", { count: 3, reached_next: "50%", won: "50%" }),
-        seeFigures("funnel", "Won / Lost", { count: 1, reached_next: "–", won: "100%" }),
-        seeFigures("days", "New", { median: "3.0 days" }),
-        seeFigures("days", "Estimate", { median: "7.0 days", mean_days: "7.0 days" }),
+        seeFigures("funnel", "New", { count: 5, revenue: "$ 5,000", reached_next: "3 of 4", won: "1 of 3" }),
+        seeFigures("funnel", "Estimate", { count: 3, reached_next: "1 of 2", won: "1 of 2" }),
+        seeFigures("funnel", "Won / Lost", { count: 1, reached_next: "–", won: "1 of 1" }),
+        seeFigures("days", "New", { median: "3.0" }),
+        seeFigures("days", "Estimate", { median: "7.0", mean_days: "7.0" }),
         seeFigures("waiting", "New", { count: 1, late: "–" }),
-        seeFigures("waiting", "Estimate", { count: 1, late: "1 (> 7.5 days)" }),
+        seeFigures("waiting", "Estimate", { count: 1, late: "–", usual: "–" }),
         seeFigures("losses", "New", { count: 1 }),
         seeFigures("losses", "Estimate", { count: 1 }),
         { trigger: ".o_crm_stage_reason:contains('Too far away'):contains('1')" },
@@ -56,7 +56,7 @@ registry.category("web_tour.tours").add("crm_sales_stage_report", {
         ...openBar(`${row("funnel", "New")} .o_crm_stage_won button`, ["Atrium"]),
         ...openBar(`${row("funnel", "New")} .o_crm_stage_reached_next button`, ["Atrium", "Balcony", "Carport"]),
         ...openBar(`${row("days", "New")} .o_crm_stage_bar`, ["Atrium", "Balcony", "Carport", "Entrance"]),
-        ...openBar(`${row("waiting", "Estimate")} .o_crm_stage_bar_late`, ["Carport"]),
+        ...openBar(`${row("waiting", "Estimate")} .o_crm_stage_bar_waiting`, ["Carport"]),
         ...openBar(`${row("waiting", "New")} .o_crm_stage_bar_waiting`, ["Door"]),
         ...openBar(`${row("losses", "Estimate")} .o_crm_stage_bar`, ["Balcony"]),
         ...openBar(".o_crm_stage_reason:contains('No reason')", ["Entrance"]),
@@ -81,7 +81,7 @@ registry.category("web_tour.tours").add("crm_sales_stage_report", {
             trigger: ".o_switch_view.o_pivot",
             run: "click",
         },
-        { trigger: ".o_pivot tbody tr:has(th:contains('Estimate')) td:text('8.00')" },
+        { trigger: ".o_pivot tbody tr:has(th:contains('Estimate')) td:text('7.00')" },
         {
             trigger: ".o_switch_view.o_graph",
             run: "click",

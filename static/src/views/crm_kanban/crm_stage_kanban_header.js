@@ -4,8 +4,10 @@ import { _t } from "@web/core/l10n/translation";
 import { memoize } from "@web/core/utils/functions";
 import { useService } from "@web/core/utils/hooks";
 import { formatFloat } from "@web/core/utils/numbers";
+import { formatInteger } from "@web/views/fields/formatters";
 import { CrmStageColumnProgress } from "./crm_stage_column_progress";
 import { CrmStageGroupConfigMenu } from "./crm_stage_group_config_menu";
+import { LOST_COUNT_LIMIT } from "./crm_stage_kanban_model";
 
 const CrmKanbanHeader = crmKanbanView.Renderer.components.KanbanHeader;
 
@@ -39,8 +41,12 @@ export class CrmStageKanbanHeader extends CrmKanbanHeader {
     }
 
     get lostLabel() {
-        const isShown = this.stage?.ask_outcome && this.stage.is_won && this.lost.count;
-        return isShown ? _t("%s lost", this.lost.count) : "";
+        const { count } = this.lost;
+        if (!this.stage?.ask_outcome || !this.stage.is_won || !count) {
+            return "";
+        }
+        const isMore = count > LOST_COUNT_LIMIT;
+        return _t("%s lost", formatInteger(Math.min(count, LOST_COUNT_LIMIT)) + (isMore ? "+" : ""));
     }
 
     /**

@@ -5,7 +5,7 @@ import { Domain } from "@web/core/domain";
 import { _t } from "@web/core/l10n/translation";
 import { user } from "@web/core/user";
 import { useService } from "@web/core/utils/hooks";
-import { formatFloat, formatInteger, formatMonetary, formatPercentage } from "@web/views/fields/formatters";
+import { formatFloat, formatInteger, formatMonetary } from "@web/views/fields/formatters";
 
 const NONE = "–";
 
@@ -41,12 +41,14 @@ export class CrmStageOverviewRenderer extends Component {
                 this.describeShare(stage, {
                     name: "reached_next",
                     value: !stage.is_won && stage.reached_next,
+                    basis: stage.reached_next_basis,
                     title: _t("Moved on from %(stage)s", { stage: stage.name }),
                     condition: ["reached_next", "=", 100],
                 }),
                 this.describeShare(stage, {
                     name: "won",
                     value: stage.won,
+                    basis: stage.won_basis,
                     title: _t("Entered %(stage)s, won in the end", { stage: stage.name }),
                     condition: ["won_status", "=", "won"],
                 }),
@@ -55,11 +57,11 @@ export class CrmStageOverviewRenderer extends Component {
     }
 
     /** A share of those that entered; one above 0 % opens the opportunities that it tells of. */
-    describeShare(stage, { name, value, title, condition }) {
+    describeShare(stage, { name, value, basis, title, condition }) {
         return {
             name,
             title,
-            text: value === false ? NONE : formatPercentage(value / 100, { digits: [16, 0] }),
+            text: value === false ? NONE : this.formatShare(value, basis),
             isLink: value > 0,
             domain: this.join("entered", [...stage.domain, condition]),
         };
@@ -103,8 +105,8 @@ export class CrmStageOverviewRenderer extends Component {
                 },
             ].filter((bar) => bar.width),
             count: formatInteger(stage.waiting),
-            late: stage.late && formatInteger(stage.late),
-            usual: stage.late !== false && this.formatDays(stage.usual),
+            late: stage.late === false ? NONE : formatInteger(stage.late),
+            usual: stage.late === false ? NONE : this.formatDays(stage.usual),
         }));
     }
 
@@ -129,6 +131,7 @@ export class CrmStageOverviewRenderer extends Component {
         return reasons.map((reason, index) => ({
             ...reason,
             key: reason.ids.join(),
+            pattern: index,
             color: reason.ids.includes(false)
                 ? "var(--secondary)"
                 : getColor(index, cookie.get("color_scheme"), MAX_REASONS),
@@ -173,8 +176,19 @@ export class CrmStageOverviewRenderer extends Component {
         return Domain.and([this.props.model.domains[picture], domain]).toList();
     }
 
+    /** A percentage says nothing of a few: those are counted. */
+    formatShare(percentage, basis) {
+        if (basis < this.props.model.min_basis) {
+            return _t("%(number)s of %(basis)s", {
+                number: formatInteger(Math.round((percentage * basis) / 100)),
+                basis: formatInteger(basis),
+            });
+        }
+        return `${formatFloat(percentage, { digits: [16, 0] })}\u00a0%`; // as on the cards
+    }
+
     formatDays(days) {
-        return _t("%(days)s days", { days: formatFloat(days, { digits: [16, 1] }) });
+        return formatFloat(days, { digits: [16, 1] });
     }
 
     formatRevenue(revenue) {
