@@ -357,3 +357,9 @@ test("more lost ones than anybody tells apart are not counted", async () => {
     expect(queryFirst(".o_crm_stage_lost")).toHaveText("10,000+ lost");
     expect.verifySteps(["up to 10001"]);
 });
+
+test("the weighted total has a name for screen readers, beside its value", async () => {
+    await mountPipeline();
+    expect(".o_crm_stage_weighted:first [role=img]").toHaveAttribute("aria-label", /\w/);
+    expect(".o_crm_stage_weighted[aria-label]").toHaveCount(0);
+});
