@@ -6,7 +6,7 @@
 prepare_lint
 cd -- "$ROOT"
 [[ -e .git ]] || die "the files to check are those that git knows: this is no git clone"
-export PRE_COMMIT_HOME=$STATE/pre-commit npm_config_loglevel=error
+export npm_config_loglevel=error
 PATH=$NODE:$PATH
 say "Installing the checkers that are not there yet (log: $STATE/pre-commit.log)"
 quietly pre-commit.log "$LINT_PYTHON" -m pre_commit install-hooks

