@@ -1,5 +1,5 @@
-# Only what developers need: the addon itself is the rest of this folder.
-# The work is done by dev/*.sh, which cope with any folder name; make only names the targets.
+# Only what developers need: the addon itself is the rest of this folder. The work is done by the scripts in dev/, which
+# cope with any folder name; make only names the targets.
 
 .DEFAULT_GOAL := help
 .PHONY: help run test bench test-odoo test-lifecycle soak lint i18n shell psql stop clean
@@ -26,15 +26,15 @@ bench: ## Measure the automations against the floor and Automation Rules, and th
 	@bash ./dev/bench.sh
 
 test-odoo: ## Run Odoo's own tests without and with the addon, and tell the differences
-	@bash ./dev/test_odoo.sh
+	@bash ./dev/checks/test_odoo.sh
 
 test-lifecycle: ## Install, update, uninstall and reinstall on new databases and a live one, and check what is left
-	@bash ./dev/lifecycle.sh
+	@bash ./dev/checks/lifecycle.sh
 
 soak: ## Let eight clients and a manager loose on a multi-worker server, and check what is left
-	@bash ./dev/soak.sh
+	@bash ./dev/checks/soak.sh
 
-lint: ## Check the code with ruff and pylint-odoo
+lint: ## Check all files as pre-commit does on each commit, and format them
 	@bash ./dev/lint.sh
 
 i18n: ## Export the terms to i18n/ and bring the French ones up to date

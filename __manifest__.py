@@ -4,7 +4,10 @@
     "version": "19.0.3.0.0",
     "category": "Sales/CRM",
     "author": "Sales Stages",
+    "maintainers": ["sales-stages"],
+    "website": "https://sales-stages.example",
     "license": "LGPL-3",
+    "development_status": "Beta",
     "depends": ["sale_crm"],
     "data": [
         "security/ir.model.access.csv",
@@ -33,6 +36,7 @@
             "crm_sales_stage/static/tests/tours/**/*",
         ],
     },
+    "images": ["static/description/screenshot_pipeline_en.png"],
     "pre_init_hook": "pre_init_hook",
     "post_init_hook": "post_init_hook",
     "uninstall_hook": "uninstall_hook",

@@ -7,8 +7,7 @@
 runtime=$(cat -- "$STATE/runtime" 2>/dev/null || true)
 cluster=$(cat -- "$STATE/cluster" 2>/dev/null || true)
 
-# Odoo servers of this clone are known by their configuration file.
-[[ -z $runtime ]] || pkill -f -- "$runtime/[a-z_]*\.conf" || true
+end_processes
 if [[ -d $cluster/data ]]; then
     as_postgres "$(find_postgres)/pg_ctl" -D "$cluster/data" -m fast -w stop >/dev/null 2>&1 || true
 fi

@@ -44,10 +44,11 @@ provide_database
 declare -a extra
 eval "extra=(${ARGS:-})"
 say "Running the tests"
-cd "$RUNTIME"
 report=$RUNTIME/state/tests.xml
 status=0
-ODOO_RC=$CONFIG PYTHONPATH=$RUNTIME/odoo "$PYTHON" -m pytest -p no:cacheprovider --odoo-http \
-    --junitxml="$report" "$RUNTIME/addons/$ADDON/tests" "${extra[@]}" || status=$?
+(
+    export ODOO_RC=$CONFIG
+    exec_python -m pytest -p no:cacheprovider --odoo-http --junitxml="$report" "$RUNTIME/addons/$ADDON/tests" "${extra[@]}"
+) || status=$?
 refuse_skipped "$report"
 exit "$status"

@@ -74,7 +74,10 @@ export class CrmStageKanbanDynamicGroupList extends askingOutcome(CrmKanbanModel
         }
         const message =
             stage.probability_mode === "fixed"
-                ? _t("Its opportunities get a probability of %s%.", formatFloat(stage.probability, { trailingZeros: false }))
+                ? _t(
+                      "Its opportunities get a probability of %s%.",
+                      formatFloat(stage.probability, { trailingZeros: false })
+                  )
                 : _t("Its opportunities get their probability from Odoo's predictive scoring.");
         const close = this.model.notification.add(message, {
             title: _t("Stage added before the final one"),

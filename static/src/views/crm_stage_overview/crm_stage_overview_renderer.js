@@ -156,7 +156,10 @@ export class CrmStageOverviewRenderer extends Component {
                         ...reason,
                         count,
                         width: getWidth(count, longest),
-                        title: _t("Lost in %(stage)s: %(reason)s", { stage: stage.name, reason: reason.name }),
+                        title: _t("Lost in %(stage)s: %(reason)s", {
+                            stage: stage.name,
+                            reason: reason.name,
+                        }),
                         domain: Domain.and([reason.domain, stage.domain]).toList(),
                     };
                 })

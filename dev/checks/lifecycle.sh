@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# make test-lifecycle: install, change, update, uninstall and reinstall, on new databases, on a live one, and on one of
-# a former version.
-# shellcheck source=lib.sh
-. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+# make test-lifecycle: installs, changes, updates, uninstalls and reinstalls, on new databases, a live one and one of a
+# former version. CI runs it after the tests. Run it yourself (about five minutes) after a change of hooks.py, migrations/,
+# data/ or stored fields: those act on databases that no test of the suite has.
+# shellcheck source=../lib.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/../lib.sh"
 
 # The last version whose stays in stages were kept in step by triggers, which the repository remembers
 FORMER=f61a6e5
@@ -23,7 +24,7 @@ step() {
     configure "$database"
     for name in "$@"; do
         echo "    $database: $name"
-        echo "import sys; sys.path.insert(0, '$RUNTIME/addons/$ADDON/dev'); import lifecycle;" \
+        echo "import sys; sys.path.insert(0, '$RUNTIME/addons/$ADDON/dev/checks'); import lifecycle;" \
             "lifecycle.$name(env, '$RUNTIME/state/$database.json')" |
             odoo shell -c "$CONFIG" --no-http --log-level=error || die "$database: $name, see above"
     done
@@ -239,7 +240,7 @@ check_web() {
     say "The web client without the addon"
     write_config life_web "$port"
     serve "$port" "$RUNTIME/state/life_web.log" -c "$CONFIG"
-    "$PYTHON" "$ROOT/dev/lifecycle_web.py" "http://127.0.0.1:$port" life_web ||
+    "$PYTHON" "$ROOT/dev/checks/lifecycle_web.py" "http://127.0.0.1:$port" life_web ||
         die "see above; the server's log is $STATE/life_web.log"
     ! grep -m 5 -E ' (ERROR|CRITICAL) |" 500 -' "$RUNTIME/state/life_web.log" || die "the server reported errors"
 }

@@ -1,0 +1,100 @@
+# Odoo: where it is, how it is configured, and how it runs.
+# shellcheck shell=bash
+
+provide_odoo() {
+    local source
+    if [[ -n ${ODOO:-} ]]; then
+        source=$(cd -- "$ODOO" && pwd -P) || die "ODOO=$ODOO is no folder"
+        [[ -d $source/odoo ]] || die "ODOO=$ODOO has no folder odoo: name the one with odoo-bin in it"
+    else
+        [[ -e $STATE/odoo/.complete ]] || fetch_odoo
+        source=$STATE/odoo/usr/lib/python3/dist-packages
+    fi
+    ln -sfn -- "$source" "$RUNTIME/odoo"
+}
+
+# Usage: write_config <database> <port>; sets CONFIG
+write_config() {
+    local addons=$RUNTIME/addons
+    # In a checkout most addons are beside the server; Debian's package has half a copy of them there.
+    [[ -d $RUNTIME/odoo/odoo/addons/$DEPENDS ]] || addons+=",$RUNTIME/odoo/addons"
+    CONFIG=$RUNTIME/$1.conf
+    cat >"$CONFIG" <<CONF
+[options]
+addons_path = $addons
+data_dir = $RUNTIME/state/data
+screenshots = $RUNTIME/state/screenshots
+db_host = $SOCKETS
+db_user = odoo
+db_name = $1
+dbfilter = ^$1\$
+list_db = False
+http_interface = 127.0.0.1
+http_port = $2
+with_demo = True
+CONF
+}
+
+# Becomes Odoo: for subshells
+exec_odoo() { exec_python -m odoo "$@"; }
+
+# Becomes Python with Odoo in its path, which `make clean` ends: for subshells
+exec_python() {
+    cd -- "$RUNTIME" || exit
+    keep_id
+    PYTHONPATH=$RUNTIME/odoo exec "$PYTHON" "$@"
+}
+
+odoo() { (exec_odoo "$@"); }
+
+# Usage: serve <port> <log> <option>...; returns when the server answers, which ends with the script
+serve() {
+    local port=$1 log=$2
+    shift 2
+    exec_odoo "$@" >"$log" 2>&1 &
+    SERVER=$!
+    trap stop_server EXIT
+    trap 'exit 130' INT TERM HUP
+    until "$PYTHON" -c "import urllib.request as r; r.urlopen('http://127.0.0.1:$port/web/health', timeout=5)" 2>/dev/null; do
+        kill -0 "$SERVER" 2>/dev/null || die "Odoo stopped; see $STATE/$(basename -- "$log")"
+        sleep 0.5
+    done
+}
+
+stop_server() {
+    kill "$SERVER" 2>/dev/null || true
+    wait "$SERVER" 2>/dev/null || true
+    stop_cluster_when_last
+}
+
+# Runs Odoo until it is done, telling the modules as they are loaded
+odoo_task() {
+    local log=$RUNTIME/state/odoo-task.log
+    if ! odoo "$@" --stop-after-init --no-http 2>&1 | tee "$log" |
+        sed -unE 's/.* Loading module ([a-z0-9_]+) \(([0-9]+)\/([0-9]+)\).*/    \2 of \3: \1/p'; then
+        tail -n 40 "$log" >&2
+        die "Odoo failed; its whole log is in $STATE/odoo-task.log"
+    fi
+    if grep -qE ' (ERROR|CRITICAL) ' "$log"; then
+        grep -E -A 20 ' (ERROR|CRITICAL) ' "$log" | head -n 60 >&2
+        die "Odoo reported errors; its whole log is in $STATE/odoo-task.log"
+    fi
+}
+
+free_port() {
+    "$PYTHON" - "$1" <<'PY'
+import socket, sys
+
+port = int(sys.argv[1])
+while port < 65536:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            port += 1
+            continue
+    print(port)
+    break
+PY
+}
