@@ -42,19 +42,14 @@ export class MoveDialog extends Component {
     async move() {
         try {
             while (this.state.left && !this.isStopped) {
-                this.state.left = await this.orm.silent.call(WIZARD, "move_batch", [
-                    [this.props.wizardId],
-                ]);
+                this.state.left = await this.orm.silent.call(WIZARD, "move_batch", [[this.props.wizardId]]);
             }
             if (this.state.left) {
-                this.notification.add(
-                    _t("%s. Delete the stage again to move the others.", this.progress),
-                    { type: "warning" }
-                );
+                this.notification.add(_t("%s. Delete the stage again to move the others.", this.progress), {
+                    type: "warning",
+                });
             } else {
-                this.props.onDeleted(
-                    await this.orm.call(WIZARD, "action_delete", [[this.props.wizardId]])
-                );
+                this.props.onDeleted(await this.orm.call(WIZARD, "action_delete", [[this.props.wizardId]]));
             }
         } finally {
             this.props.close();
@@ -66,17 +61,15 @@ export class MoveDialog extends Component {
     }
 }
 
-registry
-    .category("actions")
-    .add("crm_sales_stage_move_opportunities", async ({ services }, { params }) => {
-        let next = { type: "ir.actions.act_window_close" };
-        await new Promise((onClose) => {
-            const onDeleted = (action) => (next = action);
-            services.dialog.add(
-                MoveDialog,
-                { count: params.count, onDeleted, wizardId: params.wizard_id },
-                { onClose }
-            );
-        });
-        return next;
+registry.category("actions").add("crm_sales_stage_move_opportunities", async ({ services }, { params }) => {
+    let next = { type: "ir.actions.act_window_close" };
+    await new Promise((onClose) => {
+        const onDeleted = (action) => (next = action);
+        services.dialog.add(
+            MoveDialog,
+            { count: params.count, onDeleted, wizardId: params.wizard_id },
+            { onClose }
+        );
     });
+    return next;
+});
