@@ -42,6 +42,16 @@ class SaleOrder(models.Model):
             return Domain("state", "=", states[trigger])
         return super()._get_crm_stage_trigger_domain(trigger)
 
+    @api.model
+    def _get_crm_stage_open_domain(self, trigger=None):
+        """:return: ``Domain`` of the open quotations, those out of date left out where it is about these"""
+        is_open = Domain(self.env["crm.lead"]._get_lead_quotation_domain())
+        if trigger != "quotation_expired":
+            return is_open
+        company = self.env.company
+        today = fields.Date.context_today(self.with_context(tz=company.partner_id.tz or self.env.context.get("tz")))
+        return is_open & (Domain("validity_date", "=", False) | Domain("validity_date", ">=", today))
+
     @api.model_create_multi
     def create(self, vals_list):
         orders = super().create(vals_list)
