@@ -12,7 +12,8 @@ class TestWords(OutcomeCase):
 
     def test_new(self):
         form = Form(self.automations)
-        self.assertEqual((form.name, form.event_text), ("New Automation", "New Automation"))
+        self.assertEqual(form.name, "New Automation")
+        self.assertEqual(self.automations.new({}).event_text, "New Automation")
         form.trigger = "quotation_sent"
         self.assertEqual(form.name, "New Automation", "it goes nowhere yet")
         form.stage_id = self.visit
@@ -54,7 +55,8 @@ class TestWords(OutcomeCase):
                 "['|', ('amount_total', '>', 5), '&', ('locked', '=', True), ('name', '=', 'x')]",
                 "its 3 conditions are met",
             ),
-            ("quotation_sent", "['!', ('name', '=', 'x')]", "its condition is met"),
+            ("quotation_sent", "['!', ('name', '=', 'x')]", "Order Reference is not x"),
+            ("quotation_sent", "[('name', '=like', 'x%')]", "its condition is met"),
             (
                 "quotation_sent",
                 "[('amount_total', '>', 5), ('amount_tax', '>', 5), ('name', '=', 'x'), ('locked', '=', True)]",

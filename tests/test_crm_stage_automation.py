@@ -635,11 +635,12 @@ class TestLine(AutomationCase):
         )
         self.assertEqual(
             get("automation_quotation_quotation_created"),
-            'From Technical Visit to "Quotation" when a quotation is created',
+            'From "Technical Visit" to "Quotation" when a quotation is created',
         )
         self.assertEqual(
             get("automation_technical_visit_meeting_scheduled"),
-            f'Move to "Technical Visit" when a meeting is scheduled, if Tags is {self.visit_tag.name}',
+            'Move to "Technical Visit" when a meeting is scheduled, '
+            f"if the tags contain {self.visit_tag.name}",
         )
 
     def test_sentence_in_french(self):
@@ -649,12 +650,13 @@ class TestLine(AutomationCase):
         )
         self.visit.with_context(lang="fr_FR").name = "Visite Technique"
         self.quotation.with_context(lang="fr_FR").name = "Devis"
-        self.assertEqual(line.name, "De Visite Technique vers « Devis » quand un devis est créé")
+        self.assertEqual(line.name, "De « Visite Technique » vers « Devis » quand un devis est créé")
         line.from_stage_ids = False
         line.filter_domain = "[('invoice_status', '=', 'no'), ('amount_total', '>', 1)]"
         self.assertEqual(
             line.name,
-            "Déplacer vers « Devis » quand un devis est créé, si le document remplit 2 condition(s)",
+            "Déplacer vers « Devis » quand un devis est créé, si État de la facture est Rien à facturer et "
+            "Total > 1",
         )
 
     def test_technical_visit_tag(self):
@@ -680,7 +682,8 @@ class TestLine(AutomationCase):
         )
         self.assertEqual(
             line.name,
-            'Move to "Technical Visit" when a quotation is sent, if the document meets 2 condition(s)',
+            'Move to "Technical Visit" when a quotation is sent, '
+            "if Total > 5 and Customer Reference is not empty",
         )
 
     def test_sentence_of_selection(self):
