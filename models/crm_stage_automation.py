@@ -35,8 +35,8 @@ class Listener(NamedTuple):
     stage_id: int
     origin_ids: frozenset  # of the stages that it takes opportunities from
     team_ids: frozenset  # of the stage; empty: all
-    is_back: bool = False  # its origins are named: it takes opportunities back, from a won stage, too
-    is_lost_included: bool = False
+    is_back: bool = False  # its origins are named: it takes won opportunities back, too
+    is_lost_included: bool = False  # it restores lost ones
     outcome: str = ""  # won or lost, of final stages
 
 
@@ -273,8 +273,8 @@ class CrmStageAutomation(models.Model):
                 stage_id=stage.id,
                 origin_ids=frozenset(automation.from_stage_ids.ids) or setup.get_earlier_stage_ids(stage.id),
                 team_ids=frozenset(stage.team_ids.ids),
-                is_back=bool(automation.from_stage_ids),
-                is_lost_included=automation.is_lost_included,
+                is_back=bool(automation.from_stage_ids) and automation.outcome != "lost",
+                is_lost_included=automation._brings_back(),
                 outcome=automation.outcome or "",
             )
             for stage in reversed(stages.filtered("active"))
@@ -395,8 +395,8 @@ class CrmStageAutomation(models.Model):
             self.env["crm.stage"].browse(listener.stage_id),
             listener.origin_ids,
             listener.team_ids,
-            is_back=listener.is_back and listener.outcome != "lost",
-            is_lost_included=listener.is_lost_included and listener.outcome != "lost",
+            listener.is_back,
+            listener.is_lost_included,
         )
 
     def _move(self, listener, pairs, leads, is_tried_again=True):

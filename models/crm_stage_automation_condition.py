@@ -171,8 +171,8 @@ class CrmStageAutomation(models.Model):
             elif self._is_unfinished(condition):
                 raise ValidationError(
                     self.env._(
-                        'The condition does not say what "%s" is compared with. Choose a value; or "is set" or '
-                        '"is not set", if that is what you mean.',
+                        'The condition does not say what "%s" is compared with. Choose a value; or "is set" '
+                        'or "is not set", if that is what you mean.',
                         field.get_description(self.env, ["string"])["string"],
                     )
                 )

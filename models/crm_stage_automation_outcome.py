@@ -55,6 +55,10 @@ class CrmStageAutomation(models.Model):
         for automation in self:
             automation.lost_reason_id = automation.outcome == "lost" and automation.lost_reason_id
 
+    def _brings_back(self):
+        """:return: whether lost opportunities are restored; those that lose some leave lost ones alone"""
+        return self.is_lost_included and self.outcome != "lost"
+
     def _get_proposed_outcome(self):
         """:return: what the trigger proposes where the stage is final"""
         if not self.stage_id.is_won or not self.trigger:
@@ -68,7 +72,8 @@ class CrmStageAutomation(models.Model):
             if stage.is_won and stage.ask_outcome and not automation.outcome:
                 raise ValidationError(
                     self.env._(
-                        'The stage "%s" means won or lost: choose which of both the automation does.', stage.name
+                        'The stage "%s" means won or lost: choose which of both the automation does.',
+                        stage.name,
                     )
                 )
             if automation.outcome and not stage.is_won:
@@ -82,8 +87,8 @@ class CrmStageAutomation(models.Model):
             if automation.lost_reason_id and automation.outcome != "lost":
                 raise ValidationError(
                     self.env._(
-                        "Only opportunities that are lost have a lost reason: choose to lose them, or leave the "
-                        "reason empty."
+                        "Only opportunities that are lost have a lost reason: choose to lose them, or leave "
+                        "the reason empty."
                     )
                 )
 
@@ -144,8 +149,8 @@ class CrmStageAutomation(models.Model):
         """Archive an automation that would win opportunities by what loses them, with a note that says why."""
         self.write({"active": False, "outcome": "lost"})
         note = _lt(
-            "It would have won opportunities whose quotation is cancelled or expires, so it was archived. It "
-            "is set to lose them now: look whether that is meant, and unarchive it."
+            "It would win opportunities whose quotation is cancelled or expires, so it was archived. "
+            "It is set to lose them now: look whether that is meant, and unarchive it."
         )
         self._set_fault(*self._get_fault(AutomationError(self.env, note, "idle")))
 
@@ -161,8 +166,8 @@ class CrmStageAutomation(models.Model):
         return AutomationError(
             self.env,
             _lt(
-                'The stage "%s" is no won stage any more, so opportunities are neither won nor lost there. Make '
-                "it a won stage again, choose another one, or leave the outcome empty.",
+                'The stage "%s" is no won stage any more, so opportunities are neither won nor lost there. '
+                "Make it a won stage again, choose another one, or leave the outcome empty.",
                 stage.name,
             ),
             "outcome",

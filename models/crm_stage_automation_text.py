@@ -25,8 +25,7 @@ class CrmStageAutomation(models.Model):
     event_text = fields.Char(
         string="When It Happens",
         compute="_compute_name",
-        help="What this automation does, as a sentence that goes on after "
-        '"Move an opportunity here when …".',
+        help='What this automation does, as a sentence that goes on after "Move an opportunity here when …".',
     )
 
     @api.depends(
@@ -67,7 +66,7 @@ class CrmStageAutomation(models.Model):
         text = self._get_trigger_text()
         if origins := self._get_origins_text():
             text = self.env._("%(event)s, only from %(origins)s", event=text, origins=origins)
-        if self.is_lost_included:
+        if self._brings_back():
             text = self.env._("%s, lost ones too", text)
         if condition:
             text = self.env._("%(event)s, if %(condition)s", event=text, condition=condition)
@@ -96,7 +95,7 @@ class CrmStageAutomation(models.Model):
             text = self.env._('From %(origins)s to "%(stage)s"', origins=origins, stage=self.stage_id.name)
         elif not text:
             text = self.env._('Move to "%s"', self.stage_id.name)
-        return self.env._("%s, lost ones too,", text) if self.is_lost_included else text
+        return self.env._("%s, lost ones too,", text) if self._brings_back() else text
 
     def _get_outcome_text(self):
         if self.outcome == "won":

@@ -1,4 +1,4 @@
-"""What a stage tells of its automations, and what they are told when it becomes a won stage, or an open one."""
+"""What a stage tells of its automations, and what they do when it becomes a won stage or an open one."""
 
 from odoo import api, fields, models
 

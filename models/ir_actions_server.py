@@ -204,8 +204,8 @@ class IrActionsServer(models.Model):
     def _run_action_crm_stage_multi(self, eval_context=None):
         """Move the opportunities of all records at once, with the rights of whoever runs the action.
 
-        An automation says in the context which ones it takes. That is for this run alone: what the move brings
-        about may run other actions, or this one again, and then their own direction counts.
+        An automation says in the context which ones it takes. That is for this run alone: what the move
+        brings about may run other actions, or this one again, and then their own direction counts.
 
         :raise AutomationError: it wins or loses opportunities by a stage that is no won stage any more
         """
@@ -246,8 +246,10 @@ class IrActionsServer(models.Model):
     # ------------------------------------------------------------------
 
     def _is_plain_move_to(self, stage, outcome=False, reason=None):
-        """:return: whether the action moves opportunities to ``stage``, wins or loses them by it as ``outcome``
-            and ``reason`` say, and does nothing else
+        """
+        :param outcome: ``won`` or ``lost``, of final stages
+        :param reason: crm.lost.reason of those that are lost, if any
+        :return: whether the action moves opportunities to ``stage`` in this way, and does nothing else
         """
         return (
             self.state == "crm_stage"
@@ -263,17 +265,16 @@ class IrActionsServer(models.Model):
 
     @api.model
     def _get_plain_move_to(self, stage, outcome=False, reason=None):
-        """:return: the action that the automations of ``stage`` with this outcome share, created when there is
-            none
+        """:return: the action that the automations of ``stage`` which do the same share, a new one if there
+        is none; parameters as of ``_is_plain_move_to``
         """
         actions = self.search([("state", "=", "crm_stage"), ("crm_stage_id", "=", stage.id)], order="id")
+        plain = actions.filtered(lambda action: action._is_plain_move_to(stage, outcome, reason))
         name = self._get_crm_stage_name(stage, outcome, reason)
-        return actions.filtered(lambda action: action._is_plain_move_to(stage, outcome, reason))[
-            :1
-        ] or self.create(
+        return plain[:1] or self.create(
             {
                 "name": name,
-                "automated_name": name,  # so that it follows the stage's
+                "automated_name": name,  # so that it follows the stage's, or the reason's
                 "model_id": self.env["ir.model"]._get_id("crm.lead"),
                 "state": "crm_stage",
                 "crm_stage_id": stage.id,

@@ -49,7 +49,9 @@ class SaleOrder(models.Model):
         if trigger != "quotation_expired":
             return is_open
         company = self.env.company
-        today = fields.Date.context_today(self.with_context(tz=company.partner_id.tz or self.env.context.get("tz")))
+        today = fields.Date.context_today(
+            self.with_context(tz=company.partner_id.tz or self.env.context.get("tz"))
+        )
         return is_open & (Domain("validity_date", "=", False) | Domain("validity_date", ">=", today))
 
     @api.model_create_multi

@@ -195,7 +195,5 @@ class TestBackFromLost(OutcomeCase):
         self.assertNotIn(lead, automation._search_leads_to_move())
         automation.is_lost_included = True
         self.assertIn(lead, automation._search_leads_to_move())
-        automation._move(
-            automation._get_listener(), automation.sudo()._get_pairs_to_move(lead), lead
-        )
+        automation._move(automation._get_listener(), automation.sudo()._get_pairs_to_move(lead), lead)
         self.assertEqual((lead.stage_id, lead.won_status), (self.estimate, "pending"))

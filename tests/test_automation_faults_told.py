@@ -69,9 +69,7 @@ class TestMending(FaultCase):
         self.break_condition()
         self.send()
         self.automation.filter_domain = "[('amount_total', '>', 5)]"
-        self.assertFalse(
-            self.automation.fault or self.automation.fault_date or self.automation.fault_part
-        )
+        self.assertFalse(self.automation.fault or self.automation.fault_date or self.automation.fault_part)
 
     def test_move(self):
         self.fail_to_move()
@@ -142,9 +140,9 @@ class TestLanguage(FaultCase):
             starts = [text for start, text in french.items() if lang == "fr_FR" and source.startswith(start)]
             return get(module, "en_US", starts[0] if starts else source, args)
 
-        return patch.multiple(
-            "odoo.orm.environments", get_translation=get_translation
-        ), patch("odoo.tools.translate.get_translation", get_translation)
+        return patch.multiple("odoo.orm.environments", get_translation=get_translation), patch(
+            "odoo.tools.translate.get_translation", get_translation
+        )
 
     def test_condition(self):
         self.break_condition()
@@ -234,9 +232,7 @@ class TestTold(FaultCase):
         self.assertEqual(len(self.get_messages(self.leader)), 2)
 
     def test_of_the_team(self):
-        self.quotation.team_ids = self.env["crm.team"].create(
-            {"name": "Windows", "user_id": self.leader.id}
-        )
+        self.quotation.team_ids = self.env["crm.team"].create({"name": "Windows", "user_id": self.leader.id})
         Lead = type(self.env["crm.lead"])
         lead = self.create_lead(team_id=self.quotation.team_ids.id)
         order = self.create_order(lead)
@@ -259,7 +255,7 @@ class TestTold(FaultCase):
         self.leader.lang = "fr_FR"
         self.fail_to_move()
         self.env.cr.execute(
-            "UPDATE crm_stage_automation SET fault = fault || '{\"fr_FR\": \"Pas le lundi\"}' WHERE id = %s",
+            'UPDATE crm_stage_automation SET fault = fault || \'{"fr_FR": "Pas le lundi"}\' WHERE id = %s',
             [self.automation.id],
         )
         self.automation.invalidate_recordset()

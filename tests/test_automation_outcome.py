@@ -250,7 +250,9 @@ class TestOutcome(OutcomeCase):
         automation.write({"outcome": "lost", "lost_reason_id": self.reason.id})
         automation.trigger = "email_received"
         self.assertEqual((automation.outcome, automation.lost_reason_id), ("lost", self.reason))
-        self.assertEqual(automation.with_user(self.env.ref("base.user_root")).action_server_id.crm_stage_outcome, "lost")
+        self.assertEqual(
+            automation.with_user(self.env.ref("base.user_root")).action_server_id.crm_stage_outcome, "lost"
+        )
         automation.stage_id = self.visit
         self.assertEqual((automation.outcome, automation.lost_reason_id.id), (False, False))
 
@@ -288,9 +290,7 @@ class TestOutcome(OutcomeCase):
         self.assertNotEqual(first.action_server_id, second.action_server_id)
         self.assertEqual(second.action_server_id.name, "Lose Opportunities")
         second.outcome = "won"
-        self.assertEqual(
-            second.action_server_id, self.env.ref("crm_sales_stage.action_move_to_stage_closed")
-        )
+        self.assertEqual(second.action_server_id, self.env.ref("crm_sales_stage.action_move_to_stage_closed"))
         self.reason.name = "Too expensive"
         self.assertEqual(first.action_server_id.name, "Lose Opportunities: Too expensive")
 

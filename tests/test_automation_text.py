@@ -30,13 +30,29 @@ class TestWords(OutcomeCase):
             ("quotation_sent", "[('user_id', '=', False)]", "Salesperson is empty"),
             ("quotation_sent", "[('client_order_ref', '!=', False)]", "Customer Reference is not empty"),
             ("quotation_sent", "[('client_order_ref', 'ilike', 'A')]", 'Customer Reference contains "A"'),
-            ("quotation_sent", "[('client_order_ref', 'not ilike', 'A')]", 'Customer Reference does not contain "A"'),
-            ("quotation_sent", "[('state', 'in', ['draft', 'sent'])]", "Status is Quotation or Quotation Sent"),
+            (
+                "quotation_sent",
+                "[('client_order_ref', 'not ilike', 'A')]",
+                'Customer Reference does not contain "A"',
+            ),
+            (
+                "quotation_sent",
+                "[('state', 'in', ['draft', 'sent'])]",
+                "Status is Quotation or Quotation Sent",
+            ),
             ("quotation_sent", "[('locked', '=', True)]", "Locked = yes"),
             ("quotation_sent", "[('locked', '!=', True)]", "Locked = no"),
-            ("quotation_sent", f"[('opportunity_id.team_id', '=', {team.id})]", "Opportunity › Sales Team is Windows"),
+            (
+                "quotation_sent",
+                f"[('opportunity_id.team_id', '=', {team.id})]",
+                "Opportunity › Sales Team is Windows",
+            ),
             ("meeting_scheduled", f"[('categ_ids', 'in', [{tag.id}])]", f"the tags contain {tag.name}"),
-            ("meeting_scheduled", f"[('categ_ids', 'not in', [{tag.id}])]", f"the tags do not contain {tag.name}"),
+            (
+                "meeting_scheduled",
+                f"[('categ_ids', 'not in', [{tag.id}])]",
+                f"the tags do not contain {tag.name}",
+            ),
             ("meeting_scheduled", "[('categ_ids', '=', False)]", "the tags are empty"),
             ("meeting_scheduled", "[('start', '>=', 'today -7d')]", "Start ≥ today -7d"),
             ("email_sent", "[('date_deadline', '<', '2026-12-24')]", "Expected Closing < 12/24/2026"),
@@ -59,7 +75,7 @@ class TestWords(OutcomeCase):
             ("quotation_sent", "[('name', '=like', 'x%')]", "its condition is met"),
             (
                 "quotation_sent",
-                "[('amount_total', '>', 5), ('amount_tax', '>', 5), ('name', '=', 'x'), ('locked', '=', True)]",
+                "[('amount_total', '>', 5), ('amount_tax', '>', 5), ('name', '=', 'x'), ('id', '>', 1)]",
                 "its 4 conditions are met",
             ),
             ("quotation_sent", "[('order_line', 'any', [('name', '=', 'x')])]", "its condition is met"),
@@ -83,7 +99,11 @@ class TestWords(OutcomeCase):
 
     def test_two_differ(self):
         first, second = (
-            self.automate(self.visit, "quotation_sent", filter_domain=f"[('name', '!=', False), ('amount_total', '>', {amount})]")
+            self.automate(
+                self.visit,
+                "quotation_sent",
+                filter_domain=f"[('name', '!=', False), ('amount_total', '>', {amount})]",
+            )
             for amount in (5, 6)
         )
         self.assertNotEqual(first.event_text, second.event_text)
