@@ -146,7 +146,7 @@ class CrmStageAutomation(models.Model):
                 automation.outcome = "won"
 
     def _ask_for_outcome(self):
-        """Archive an automation that would win opportunities by what loses them, with a note that says why."""
+        """Archive an automation that would win opportunities by what loses them, with a note why."""
         self.write({"active": False, "outcome": "lost"})
         note = _lt(
             "It would win opportunities whose quotation is cancelled or expires, so it was archived. "
