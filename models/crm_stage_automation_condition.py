@@ -207,7 +207,7 @@ class CrmStageAutomation(models.Model):
         That is an empty list, text or pattern: False is what its "is set" and "is not set" compare with.
         """
         value = condition.value
-        if isinstance(value, Collection) and not isinstance(value, str):
+        if isinstance(value, Collection) and not isinstance(value, (str, dict)):
             return all(item == "" for item in value)
         return isinstance(value, str) and not value.strip("%" if "like" in condition.operator else None)
 

@@ -16,8 +16,8 @@ from .crm_stage_automation import AutomationError
 
 _logger = logging.getLogger(__name__)
 
-# A fault is read by people: nobody reads more
-MAX_FAULT_LENGTH = 500
+# A fault is read by people: nobody reads more of what another addon, or the database, has to say
+MAX_REASON_LENGTH = 250
 
 # Which fields mend a fault when they are changed, by the part of the automation that is at fault
 MENDING_FIELDS = {
@@ -127,7 +127,7 @@ class CrmStageAutomation(models.Model):
         except Exception:  # an error that cannot be told must not become another one
             reason = ""
         # The database takes neither control characters nor halves of characters.
-        reason = re.sub("[\x00-\x08\x0b-\x1f\ud800-\udfff]", "", reason)[:MAX_FAULT_LENGTH]
+        reason = re.sub("[\x00-\x08\x0b-\x1f\ud800-\udfff]", "", reason)[:MAX_REASON_LENGTH]
         return reason or type(error).__name__
 
     def _set_fault(self, texts, part=None):

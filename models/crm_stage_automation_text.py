@@ -65,7 +65,7 @@ class CrmStageAutomation(models.Model):
             return self.env._("New Automation")
         text = self._get_trigger_text()
         if origins := self._get_origins_text():
-            text = self.env._("%(event)s, only from %(origins)s", event=text, origins=origins)
+            text = self.env._('%(event)s, only from "%(origins)s"', event=text, origins=origins)
         if self._brings_back():
             text = self.env._("%s, lost ones too", text)
         if condition:
@@ -83,16 +83,17 @@ class CrmStageAutomation(models.Model):
         return dict(self._selection_trigger()).get(self.trigger, "")
 
     def _get_origins_text(self):
-        return ", ".join(self.env._('"%s"', stage.name) for stage in self.from_stage_ids)
+        """:return: names of the stages it takes opportunities from; the quotes around them are missing"""
+        return self.env._('" or "').join(self.from_stage_ids.mapped("name"))
 
     def _get_move_text(self):
         """:return: what becomes of the opportunities, and of which ones"""
         text = self._get_outcome_text()
         origins = self._get_origins_text()
         if text and origins:
-            text = self.env._("%(move)s from %(origins)s", move=text, origins=origins)
+            text = self.env._('%(move)s from "%(origins)s"', move=text, origins=origins)
         elif origins:
-            text = self.env._('From %(origins)s to "%(stage)s"', origins=origins, stage=self.stage_id.name)
+            text = self.env._('From "%(origins)s" to "%(stage)s"', origins=origins, stage=self.stage_id.name)
         elif not text:
             text = self.env._('Move to "%s"', self.stage_id.name)
         return self.env._("%s, lost ones too,", text) if self._brings_back() else text

@@ -320,11 +320,11 @@ class TestOutcome(OutcomeCase):
         automation.from_stage_ids = self.visit + self.quotation
         self.assertEqual(
             automation.name,
-            'Lose the opportunity from "Technical Visit", "Quotation" when a quotation or order is cancelled',
+            'Lose the opportunity from "Technical Visit" or "Quotation" when a quotation or order is cancelled',
         )
         self.assertEqual(
             automation.event_text,
-            'a quotation or order is cancelled, only from "Technical Visit", "Quotation": lost',
+            'a quotation or order is cancelled, only from "Technical Visit" or "Quotation": lost',
         )
         won = self.automate(self.closed, "order_confirmed", filter_domain="[('amount_total', '>', 10000)]")
         self.assertEqual(won.name, "Win the opportunity when an order is confirmed, if Total > 10,000")

@@ -75,7 +75,7 @@ class TestWords(OutcomeCase):
             ("quotation_sent", "[('name', '=like', 'x%')]", "its condition is met"),
             (
                 "quotation_sent",
-                "[('amount_total', '>', 5), ('amount_tax', '>', 5), ('name', '=', 'x'), ('id', '>', 1)]",
+                "[('amount_total', '>', 5), ('amount_tax', '>', 5), ('name', '=', 'x'), ('locked', '=', 1)]",
                 "its 4 conditions are met",
             ),
             ("quotation_sent", "[('order_line', 'any', [('name', '=', 'x')])]", "its condition is met"),

@@ -99,7 +99,7 @@ class TestBadInput(SalesStageCase):
                 "filter_domain": "[('partner_id.name', '=', 'x')]",
             }
         )
-        self.assertIn("if the document meets 1 condition", line.name)
+        self.assertIn("if Customer › Name is x", line.name)
 
     def test_deep_domain(self):
         """A cyclic or endlessly nested expression is refused, not evaluated."""

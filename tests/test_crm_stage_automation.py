@@ -419,7 +419,7 @@ class TestRules(AutomationCase):
         later = self.env["crm.stage"].create({"name": "After", "sequence": 100})
         self.create_line(later, "quotation_created")
         self.create_line(
-            later, "quotation_created", from_stage_ids=[Command.set((self.closed + self.new).ids)]
+            later, "quotation_created", from_stage_ids=[Command.set((self.estimate + self.new).ids)]
         )
         for lead in won + lost + archived:
             self.create_order(lead)
@@ -655,7 +655,7 @@ class TestLine(AutomationCase):
         line.filter_domain = "[('invoice_status', '=', 'no'), ('amount_total', '>', 1)]"
         self.assertEqual(
             line.name,
-            "Déplacer vers « Devis » quand un devis est créé, si État de la facture est Rien à facturer et "
+            "Déplacer vers « Devis » quand un devis est créé, si Statut de la facture est Rien à facturer et "
             "Total > 1",
         )
 
