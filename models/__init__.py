@@ -19,6 +19,7 @@ from . import crm_tag
 from . import crm_team
 from . import ir_actions_act_window_view
 from . import ir_actions_server
+from . import ir_actions_server_outcome
 from . import ir_model_fields
 from . import ir_module_module
 from . import ir_ui_view

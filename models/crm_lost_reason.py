@@ -8,6 +8,15 @@ class CrmLostReason(models.Model):
     _name = "crm.lost.reason"
     _inherit = ["crm.lost.reason", "crm.stage.condition.value"]
 
+    def write(self, vals):
+        """Actions that lose opportunities bear the name of the reason."""
+        res = super().write(vals)
+        if "name" in vals:
+            # sudo: reasons are sales managers', server actions the administrators'
+            actions = self.env["ir.actions.server"].sudo()
+            actions.search([("crm_lost_reason_id", "in", self.ids)])._compute_name()
+        return res
+
     @api.ondelete(at_uninstall=False)
     def _unlink_except_lost_by_automation(self):
         # sudo: whoever deletes a reason need not see automations; which ones is told as far as they may

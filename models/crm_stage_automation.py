@@ -148,6 +148,10 @@ class CrmStageAutomation(models.Model):
         for automation in self:
             automation.model_name = names.get(automation.trigger, False)
 
+    def _get_event_text(self):
+        """:return: what must happen, in words that continue "when " """
+        return dict(self._selection_trigger()).get(self.trigger, "")
+
     # ------------------------------------------------------------------
     # Constraints
     # ------------------------------------------------------------------
@@ -497,7 +501,7 @@ class CrmStageAutomation(models.Model):
     # Faults
     # ------------------------------------------------------------------
 
-    def _tell_fault(self, error, part):
+    def _tell_fault(self, error, part="trigger"):
         """Show on the automation that it does not work, and leave the details to the server's log.
 
         :param str part: what of it does not work, unless the error says so itself

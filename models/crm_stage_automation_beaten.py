@@ -41,13 +41,20 @@ class CrmStageAutomation(models.Model):
         others = self.browse(
             earlier.automation_id for earlier in earlier_listeners if self._is_taken_by(earlier, listener)
         ).exists()
-        return others.filtered(lambda other: not other.fault and other._has_wider_condition(self))[:1]
+        return others.filtered(
+            lambda other: (
+                not other.fault and other._comes_as_early_as(self) and other._has_wider_condition(self)
+            )
+        )[:1]
+
+    def _comes_as_early_as(self, other):
+        """:return: whether this automation listens to what ``other`` does, and is told no later"""
+        return self.trigger == other.trigger
 
     def _is_taken_by(self, other, listener):
         """:return: whether ``other``, of a later stage, takes all the opportunities that this one takes"""
         return (
-            other.trigger == listener.trigger
-            and other.stage_id != listener.stage_id
+            other.stage_id != listener.stage_id
             and other.outcome != "lost"  # it leaves alone those with another open quotation
             and listener.origin_ids <= other.origin_ids
             and (other.is_back or not any(self.from_stage_ids.mapped("is_won")))

@@ -31,7 +31,6 @@ class CrmStageAutomation(models.Model):
     )
     lost_reason_id = fields.Many2one(
         "crm.lost.reason",
-        string="Lost Reason",
         compute="_compute_lost_reason_id",
         store=True,
         readonly=False,

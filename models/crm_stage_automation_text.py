@@ -42,7 +42,7 @@ class CrmStageAutomation(models.Model):
         for automation in self:
             condition = automation._get_condition_text()
             automation.name = automation._get_sentence(condition)
-            automation.event_text = automation._get_event_text(condition)
+            automation.event_text = automation._get_text_in_stage(condition)
 
     def _get_sentence(self, condition):
         """:param str condition: the condition in words; empty when there is none to tell
@@ -51,19 +51,19 @@ class CrmStageAutomation(models.Model):
         self.ensure_one()
         if not (self.stage_id and self.trigger):
             return self.env._("New Automation")
-        parts = {"move": self._get_move_text(), "event": self._get_trigger_text(), "condition": condition}
+        parts = {"move": self._get_move_text(), "event": self._get_event_text(), "condition": condition}
         if condition:
             return self.env._("%(move)s when %(event)s, if %(condition)s", **parts)
         return self.env._("%(move)s when %(event)s", **parts)
 
-    def _get_event_text(self, condition):
+    def _get_text_in_stage(self, condition):
         """:param str condition: the condition in words; empty when there is none to tell
         :return: what this automation does, said from within its stage: it starts with what happens
         """
         self.ensure_one()
         if not self.trigger:
             return self.env._("New Automation")
-        text = self._get_trigger_text()
+        text = self._get_event_text()
         if origins := self._get_origins_text():
             text = self.env._('%(event)s, only from "%(origins)s"', event=text, origins=origins)
         if self._brings_back():
@@ -77,10 +77,6 @@ class CrmStageAutomation(models.Model):
         if self.outcome == "lost":
             return self.env._("%s: lost", text)
         return text
-
-    def _get_trigger_text(self):
-        """:return: what happens, as it is said after "when" """
-        return dict(self._selection_trigger()).get(self.trigger, "")
 
     def _get_origins_text(self):
         """:return: names of the stages it takes opportunities from; the quotes around them are missing"""
@@ -226,9 +222,9 @@ class CrmStageAutomation(models.Model):
                 return format_date(self.env, fields.Date.to_date(value))
             if field.type == "datetime":
                 return format_datetime(self.env, fields.Datetime.to_datetime(value))
+            return str(value)
         except ValueError:  # relative: "today -7d"
-            pass
-        return str(value)
+            return str(value)
 
     @api.model
     def _get_record_names(self, model, ids):

@@ -69,12 +69,7 @@ class IrActionsServer(models.Model):
     # ------------------------------------------------------------------
 
     def _name_depends(self):
-        return [
-            *super()._name_depends(),
-            "crm_stage_id.name",
-            "crm_stage_outcome",
-            "crm_lost_reason_id.name",
-        ]
+        return [*super()._name_depends(), "crm_stage_id.name"]
 
     def _generate_action_name(self):
         if self.state == "crm_stage" and self.crm_stage_id:

@@ -48,11 +48,7 @@ class SaleOrder(models.Model):
         is_open = Domain(self.env["crm.lead"]._get_lead_quotation_domain())
         if trigger != "quotation_expired":
             return is_open
-        company = self.env.company
-        today = fields.Date.context_today(
-            self.with_context(tz=company.partner_id.tz or self.env.context.get("tz"))
-        )
-        return is_open & (Domain("validity_date", "=", False) | Domain("validity_date", ">=", today))
+        return is_open & (Domain("validity_date", "=", False) | ~self._get_crm_stage_trigger_domain(trigger))
 
     @api.model_create_multi
     def create(self, vals_list):

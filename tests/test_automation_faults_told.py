@@ -129,7 +129,7 @@ class TestLanguage(FaultCase):
         super().setUpClass()
         cls.env["res.lang"]._activate_lang("fr_FR")
 
-    def read(self, lang):
+    def read_fault(self, lang):
         return self.automation.with_context(lang=lang).fault
 
     def translate(self, french):
@@ -149,9 +149,9 @@ class TestLanguage(FaultCase):
         environment, lazy = self.translate({"The condition does not work": "La condition échoue : %s"})
         with environment, lazy:
             self.send(lang="fr_FR")
-        self.assertIn("does not work any more", self.read("en_US"))
-        self.assertIn("Set another condition", self.read("en_US"), "what to do")
-        self.assertIn("La condition échoue", self.read("fr_FR"))
+        self.assertIn("does not work any more", self.read_fault("en_US"))
+        self.assertIn("Set another condition", self.read_fault("en_US"), "what to do")
+        self.assertIn("La condition échoue", self.read_fault("fr_FR"))
 
     def test_own_errors(self):
         """Those of this addon, which are raised somewhere within."""
@@ -159,8 +159,8 @@ class TestLanguage(FaultCase):
         environment, lazy = self.translate({"Its server action was": "Son action a été modifiée."})
         with environment, lazy:
             self.send(lang="en_US")
-        self.assertIn("Have an administrator correct it", self.read("en_US"))
-        self.assertEqual(self.read("fr_FR"), "Son action a été modifiée.")
+        self.assertIn("Have an administrator correct it", self.read_fault("en_US"))
+        self.assertEqual(self.read_fault("fr_FR"), "Son action a été modifiée.")
 
     def test_written_once(self):
         """Another event of another language changes nothing."""

@@ -2,6 +2,7 @@ from unittest.mock import patch
 
 from odoo import Command
 from odoo.exceptions import UserError, ValidationError
+from odoo.fields import Domain
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
@@ -91,6 +92,28 @@ class TestLosing(OutcomeCase):
         order = self.create_order(lead, user_id=lead.user_id.id)
         order.with_user(lead.user_id)._action_cancel()
         self.assertEqual(lead.won_status, "pending")
+
+    def test_expired_ones_are_not_open(self):
+        """To an automation that loses by expired quotations, others that have expired before do not count."""
+        SaleOrder = type(self.env["sale.order"])
+        get_domain = SaleOrder._get_crm_stage_trigger_domain
+        expired = Domain("validity_date", "<", "2026-01-01")
+        self.patch(
+            SaleOrder,
+            "_get_crm_stage_trigger_domain",
+            lambda orders, trigger: (
+                expired if trigger == "quotation_expired" else get_domain(orders, trigger)
+            ),
+        )
+        lead = self.create_lead()
+        self.create_order(lead, validity_date="2025-12-31")
+        self.assertEqual(lead._filter_without_open_orders(trigger="quotation_expired"), lead)
+        self.assertFalse(lead._filter_without_open_orders(trigger="quotation_cancelled"))
+        other = self.create_order(lead, validity_date=False)
+        self.assertFalse(lead._filter_without_open_orders(trigger="quotation_expired"))
+        self.assertEqual(lead._filter_without_open_orders(other, "quotation_expired"), lead)
+        other.state = "sale"
+        self.assertFalse(lead._filter_without_open_orders(other, "quotation_expired"), "an order")
 
     def test_cancelled_together(self):
         self.automate_loss()
@@ -320,7 +343,8 @@ class TestOutcome(OutcomeCase):
         automation.from_stage_ids = self.visit + self.quotation
         self.assertEqual(
             automation.name,
-            'Lose the opportunity from "Technical Visit" or "Quotation" when a quotation or order is cancelled',
+            'Lose the opportunity from "Technical Visit" or "Quotation" '
+            "when a quotation or order is cancelled",
         )
         self.assertEqual(
             automation.event_text,
