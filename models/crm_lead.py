@@ -461,10 +461,10 @@ class CrmLead(models.Model):
         return self.with_context(crm_stage_moved_by=bodies, crm_stage_hidden_ids=frozenset(hidden.ids))
 
     def _track_prepare(self, fields_iter):
-        """Note what moves, loses or restores an opportunity: Odoo may post the message at any time."""
+        """Note what moves an opportunity along with its stage: Odoo may post the message at any time."""
         super()._track_prepare(fields_iter)
         bodies = self.env.context.get("crm_stage_moved_by")
-        if not bodies or {"stage_id", "active"}.isdisjoint(fields_iter):
+        if not bodies or "stage_id" not in fields_iter:
             return
         moved_by = self.env.cr.precommit.data.setdefault("crm_sales_stage.moved_by", {})
         moved_by.update({lead.id: bodies[lead.id] for lead in self if lead.id in bodies})

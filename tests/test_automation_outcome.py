@@ -449,6 +449,17 @@ class TestOutcomeAction(OutcomeCase):
         self.assertEqual(leads[0].stage_id, self.new)
         self.assertEqual(won.won_status, "won")
 
+    def test_quotation_of_somebody_else(self):
+        """It counts, though whoever runs the action does not see it."""
+        lead = self.create_lead()
+        user = lead.user_id
+        self.create_order(lead, user_id=self.manager.id)
+        self.run_action(self.create_action().with_user(user), lead.with_user(user))
+        self.assertEqual(lead.won_status, "pending")
+        lead.order_ids._action_cancel()
+        self.run_action(self.create_action().with_user(user), lead.with_user(user))
+        self.assertEqual(lead.won_status, "lost")
+
     def test_of_documents(self):
         action = self.create_action(model_id=self.env["ir.model"]._get_id("sale.order"))
         lead = self.create_lead()
