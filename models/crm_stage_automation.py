@@ -112,7 +112,8 @@ class CrmStageAutomation(models.Model):
     from_stage_ids = fields.Many2many(
         "crm.stage",
         string="Only from",
-        help="Stages from which opportunities are moved, backward too. Empty: from any earlier stage.",
+        help="Stages from which opportunities are moved, backward too, and won ones out of a won stage. "
+        "Empty: from any earlier stage.",
     )
     action_server_id = fields.Many2one(
         "ir.actions.server",
