@@ -78,21 +78,29 @@ class CrmLead(models.Model):
     # ------------------------------------------------------------------
 
     @api.model
-    def _get_movable_domain(self, stage, origin_ids=None, team_ids=None):
+    def _get_movable_domain(
+        self, stage, origin_ids=None, team_ids=None, is_back=False, is_lost_included=False
+    ):
         """
         :param origin_ids: ids of the stages that opportunities may come from, False for none; default: all
         :param team_ids: of the stage, when the caller knows them
-        :return: ``Domain`` of the opportunities that may be moved to ``stage``: won, lost and archived ones,
-            and those of teams that do not have this stage, are left alone
+        :param is_back: whether somebody named these stages: won opportunities are moved out of them, too
+        :param is_lost_included: whether lost opportunities are brought back; those that are in no stage to be
+            moved from, unless it was named, where they are
+        :return: ``Domain`` of the opportunities that may be moved to ``stage``: other won, lost and archived
+            ones, and those of teams that do not have this stage, are left alone
         """
         domain = (
-            Domain("type", "=", "opportunity")
-            & Domain("active", "=", True)
-            & Domain("won_status", "=", "pending")
+            Domain("active", "=", True)
+            & Domain("won_status", "in", ["pending", "won"] if is_back else ["pending"])
             & Domain("stage_id", "!=", stage.id)
         )
         if origin_ids is not None:
             domain &= Domain("stage_id", "in", origin_ids)
+        if is_lost_included:
+            is_lost = Domain("won_status", "=", "lost")
+            domain |= is_lost & Domain("stage_id", "in", origin_ids) if is_back else is_lost
+        domain &= Domain("type", "=", "opportunity")
         if team_ids := stage.team_ids.ids if team_ids is None else team_ids:
             domain &= Domain("team_id", "in", team_ids)
         return domain

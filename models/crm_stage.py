@@ -49,7 +49,8 @@ class CrmStage(models.Model):
     ask_outcome = fields.Boolean(
         string="Ask Won or Lost",
         help="For a won stage: an opportunity dropped on it in the pipeline, or the stage clicked on the "
-        "opportunity, asks whether it is won or lost. In lists, imports and automations the stage means won.",
+        "opportunity, asks whether it is won or lost. In lists and imports the stage means won; automations "
+        "say which of both.",
     )
     setup_stage_id = fields.Many2one(
         "crm.stage",

@@ -1,18 +1,17 @@
 import logging
-import re
 from typing import NamedTuple
-
-import psycopg2
 
 from odoo import api, fields, models
 from odoo.exceptions import ConcurrencyError, UserError, ValidationError
 from odoo.fields import Domain
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools import SQL, clean_context, frozendict, ormcache
+from odoo.tools.translate import LazyTranslate
 
 from ..tools import undo_on_failure
 
 _logger = logging.getLogger(__name__)
+_lt = LazyTranslate(__name__)
 
 # What a move takes over from the context of the business action. Its default values, or its wish not to be
 # tracked, are not for the opportunity.
@@ -23,9 +22,6 @@ CONFLICTS = (*PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, ConcurrencyError)
 
 # Context keys of what nobody tries again: scheduled jobs, e-mails fetched from a mailbox, imports
 NOT_TRIED_AGAIN = ("cron_id", "default_fetchmail_server_id", "_import_current_module")
-
-# A fault is read by people: nobody reads more
-MAX_FAULT_LENGTH = 500
 
 # Key of the cursor's cache: which version of the set-up its transaction sees, if not the one that others see
 SETUP_VERSION = "crm_sales_stage.setup_version"
@@ -39,6 +35,9 @@ class Listener(NamedTuple):
     stage_id: int
     origin_ids: frozenset  # of the stages that it takes opportunities from
     team_ids: frozenset  # of the stage; empty: all
+    is_back: bool = False  # its origins are named: it takes won opportunities back, too
+    is_lost_included: bool = False  # it restores lost ones
+    outcome: str = ""  # won or lost, of final stages
 
 
 class Setup(NamedTuple):
@@ -57,6 +56,22 @@ class Setup(NamedTuple):
         return frozenset({False, *self.stage_ids[:position]})
 
 
+class AutomationError(UserError):
+    """Why an automation does not work, and what to do.
+
+    Whoever met it is told in their language, the automation's managers in theirs.
+    """
+
+    def __init__(self, env, message, part):
+        """
+        :param LazyGettext message: why, and what to do
+        :param str part: of the automation that is at fault, see ``MENDING_FIELDS``
+        """
+        super().__init__(env._(message))
+        self.lazy_message = message
+        self.part = part
+
+
 class OutdatedSnapshotError(Exception):
     """The transaction began before the set-up was last changed: what it reads is not for others."""
 
@@ -67,11 +82,6 @@ class CrmStageAutomation(models.Model):
     _order = "stage_id, sequence, id"
     _rec_names_search = ("stage_id.name",)
 
-    name = fields.Char(
-        string="Automation",
-        compute="_compute_name",
-        help="What this automation does, as a sentence.",
-    )
     stage_id = fields.Many2one(
         "crm.stage",
         string="Move to",
@@ -102,7 +112,8 @@ class CrmStageAutomation(models.Model):
     from_stage_ids = fields.Many2many(
         "crm.stage",
         string="Only from",
-        help="Stages from which opportunities are moved, backward too. Empty: from any earlier stage.",
+        help="Stages from which opportunities are moved, backward too, and won ones out of a won stage. "
+        "Empty: from any earlier stage.",
     )
     action_server_id = fields.Many2one(
         "ir.actions.server",
@@ -113,18 +124,6 @@ class CrmStageAutomation(models.Model):
         ondelete="cascade",
         groups="base.group_system",
         help="Action that moves the opportunities to the stage.",
-    )
-    fault = fields.Text(
-        readonly=True,
-        copy=False,
-        help="Why the automation could not do its work the last time. It goes away when the automation works "
-        "again.",
-    )
-    fault_date = fields.Datetime(
-        string="Faulty Since",
-        readonly=True,
-        copy=False,
-        help="When the automation met this fault first.",
     )
 
     # ------------------------------------------------------------------
@@ -150,30 +149,9 @@ class CrmStageAutomation(models.Model):
         for automation in self:
             automation.model_name = names.get(automation.trigger, False)
 
-    @api.depends("stage_id.name", "trigger", "filter_domain", "from_stage_ids.name")
-    @api.depends_context("lang", "uid", "allowed_company_ids")
-    def _compute_name(self):
-        for automation in self:
-            automation.name = automation._get_sentence(automation._get_condition_text())
-
-    def _get_sentence(self, condition):
-        """:param str condition: the condition in words; empty when there is none to tell
-        :return: what this automation does, as a sentence
-        """
-        self.ensure_one()
-        values = {
-            "stage": self.stage_id.name or "",
-            "event": dict(self._selection_trigger()).get(self.trigger, ""),
-            "origins": ", ".join(self.from_stage_ids.mapped("name")),
-            "condition": condition,
-        }
-        if values["origins"] and condition:
-            return self.env._('From %(origins)s to "%(stage)s" when %(event)s, if %(condition)s', **values)
-        if values["origins"]:
-            return self.env._('From %(origins)s to "%(stage)s" when %(event)s', **values)
-        if condition:
-            return self.env._('Move to "%(stage)s" when %(event)s, if %(condition)s', **values)
-        return self.env._('Move to "%(stage)s" when %(event)s', **values)
+    def _get_event_text(self):
+        """:return: what must happen, in words that continue "when " """
+        return dict(self._selection_trigger()).get(self.trigger, "")
 
     # ------------------------------------------------------------------
     # Constraints
@@ -191,17 +169,18 @@ class CrmStageAutomation(models.Model):
                     )
                 )
 
-    @api.constrains("action_server_id", "stage_id")
+    @api.constrains("action_server_id", "stage_id", "outcome", "lost_reason_id")
     def _check_action_server_id(self):
         """An automation runs nothing but the move to its stage: no code, no other action."""
         # sudo: the field is not for sales managers, the check is for everybody
         for automation in self.sudo():
             action = automation.action_server_id
-            if action and not action._is_plain_move_to(automation.stage_id):
+            if action and not automation._is_own_action(action):
                 raise ValidationError(
                     self.env._(
                         'The server action of an automation must be of the type "Move Opportunity to Stage", '
-                        'for opportunities, to the stage "%s", without groups nor other actions.',
+                        'for opportunities, to the stage "%s" and with the same outcome, without groups nor '
+                        "other actions.",
                         automation.stage_id.name,
                     )
                 )
@@ -218,20 +197,18 @@ class CrmStageAutomation(models.Model):
         return automations
 
     def write(self, vals):
-        """Whoever changes what an automation does gets a clean start: its fault was that of what it was."""
-        configuration = self._get_configuration_fields() & vals.keys()
-        if configuration - {"sequence"}:
-            vals = {"fault": False, "fault_date": False, **vals}
-        if "stage_id" in vals:
+        """Whoever changes what an automation makes of opportunities gives it another server action."""
+        is_other_move = not self._get_move_fields().isdisjoint(vals)
+        if is_other_move:
             vals = {**vals, "action_server_id": False}
             automations = self.sudo()  # sudo: sales managers have no right on server actions
         else:
             automations = self
         self.check_access("write")
         res = super(CrmStageAutomation, automations).write(vals)
-        if "stage_id" in vals:
+        if is_other_move:
             self._assign_actions()
-        if configuration:
+        if self._get_configuration_fields() & vals.keys():
             self._clear_setup()
         return res
 
@@ -245,12 +222,23 @@ class CrmStageAutomation(models.Model):
         """:return: names of the fields that say what an automation does"""
         return {"stage_id", "sequence", "active", "trigger", "filter_domain", "from_stage_ids"}
 
+    @api.model
+    def _get_move_fields(self):
+        """:return: names of the fields that say what becomes of the opportunities, or propose it"""
+        return {"stage_id", "trigger", "outcome", "lost_reason_id"}
+
+    def _is_own_action(self, action):
+        """:return: whether the server action does what this automation makes of opportunities, and no more"""
+        return action._is_plain_move_to(self.stage_id, self.outcome, self.lost_reason_id)
+
     def _assign_actions(self):
         """Give automations without server action the one that moves opportunities to their stage."""
         # sudo: sales managers have no right on server actions; what is created here is always the plain move.
         for automation in self.sudo().filtered(lambda automation: not automation.action_server_id):
             actions = self.env["ir.actions.server"].sudo().with_context(clean_context(self.env.context))
-            automation.action_server_id = actions._get_plain_move_to(automation.stage_id)
+            automation.action_server_id = actions._get_plain_move_to(
+                automation.stage_id, automation.outcome, automation.lost_reason_id
+            )
 
     # ------------------------------------------------------------------
     # The set-up, from the cache
@@ -290,6 +278,9 @@ class CrmStageAutomation(models.Model):
                 stage_id=stage.id,
                 origin_ids=frozenset(automation.from_stage_ids.ids) or setup.get_earlier_stage_ids(stage.id),
                 team_ids=frozenset(stage.team_ids.ids),
+                is_back=bool(automation.from_stage_ids) and automation.outcome != "lost",
+                is_lost_included=automation._brings_back(),
+                outcome=automation.outcome or "",
             )
             for stage in reversed(stages.filtered("active"))
             for automation in automations.filtered(
@@ -384,7 +375,7 @@ class CrmStageAutomation(models.Model):
             except CONFLICTS:
                 raise
             except Exception as error:  # another addon may say how to find a document's opportunities
-                automation._tell_fault(error)
+                automation._tell_fault(error, "trigger")
                 continue
             if leads:
                 moved_ids = automation._move(listener, pairs_by_trigger[trigger], leads, is_tried_again)
@@ -399,8 +390,19 @@ class CrmStageAutomation(models.Model):
         """
         lead_ids = {lead_id for _document, leads in pairs for lead_id in leads.ids}.difference(done_ids)
         leads = self.env["crm.lead"].browse(sorted(lead_ids))
-        stage = self.env["crm.stage"].browse(listener.stage_id)
-        return leads.filtered_domain(leads._get_movable_domain(stage, listener.origin_ids, listener.team_ids))
+        leads = leads.filtered_domain(self._get_movable_domain(listener))
+        return self._filter_losable(listener, pairs, leads)
+
+    @api.model
+    def _get_movable_domain(self, listener):
+        """:return: ``Domain`` of the opportunities that the automation takes"""
+        return self.env["crm.lead"]._get_movable_domain(
+            self.env["crm.stage"].browse(listener.stage_id),
+            listener.origin_ids,
+            listener.team_ids,
+            listener.is_back,
+            listener.is_lost_included,
+        )
 
     def _move(self, listener, pairs, leads, is_tried_again=True):
         """Move those of ``leads`` with a document that meets the condition, or show the fault.
@@ -414,10 +416,11 @@ class CrmStageAutomation(models.Model):
             return set()  # deleted a moment ago, which the cache of this process has not been told yet
         # What the business action left pending is no fault of the automation: if it fails, it fails before.
         self.env.flush_all()
-        documents_by_lead = {}
+        documents_by_lead, part = {}, "condition"
         try:
             with undo_on_failure(self.env):
                 documents_by_lead = self._get_matching_documents(pairs, leads)
+                part = "move"
                 if documents_by_lead:
                     self._run_action(listener, documents_by_lead)
         except CONFLICTS:
@@ -425,7 +428,7 @@ class CrmStageAutomation(models.Model):
                 raise
             self._postpone(documents_by_lead)
         except Exception as error:  # whatever it is, the sale itself goes through
-            self._tell_fault(error)
+            self._tell_fault(error, part)
             return None
         else:
             if documents_by_lead and self.fault:
@@ -452,11 +455,14 @@ class CrmStageAutomation(models.Model):
         """
         self._assign_actions()
         action = self.action_server_id
-        if not action._is_plain_move_to(self.stage_id):
-            raise UserError(
-                self.env._(
-                    'Its server action no longer moves opportunities to "%s": correct it.', self.stage_id.name
-                )
+        if not self._is_own_action(action):
+            raise AutomationError(
+                self.env,
+                _lt(
+                    "Its server action was changed: it no longer does what this automation says. Have an "
+                    "administrator correct it, or choose the stage anew."
+                ),
+                "move",
             )
         leads = self.env["crm.lead"].browse(documents_by_lead)
         leads = leads._with_moved_by(self._get_chatter_bodies(documents_by_lead))
@@ -465,7 +471,7 @@ class CrmStageAutomation(models.Model):
             active_model=leads._name,
             active_id=leads.ids[0],
             active_ids=leads.ids,
-            crm_stage_origins={action.id: listener.origin_ids},
+            crm_stage_listeners={action.id: listener},
         ).run()
 
     def _get_chatter_bodies(self, documents_by_lead):
@@ -476,67 +482,31 @@ class CrmStageAutomation(models.Model):
         sentence = self._get_sentence("")
         bodies = {}
         for lead_id, document in documents_by_lead.items():
-            if document._name == "crm.lead":
-                bodies[lead_id] = self.env._("Moved by an automation: %s", sentence)
-            else:
-                bodies[lead_id] = self.env._(
-                    "Moved by an automation: %(automation)s (%(document)s)",
-                    automation=sentence,
-                    document=document._get_html_link(),
-                )
+            what = {"automation": sentence}
+            if document._name != "crm.lead":
+                what["document"] = document._get_html_link()
+            bodies[lead_id] = self._get_chatter_body(what)
         return bodies
+
+    def _get_chatter_body(self, what):
+        """:param dict what: the automation's sentence, and a link to the document if it is another one"""
+        if self.outcome == "lost" and "document" in what:
+            return self.env._("Lost by an automation: %(automation)s (%(document)s)", **what)
+        if self.outcome == "lost":
+            return self.env._("Lost by an automation: %(automation)s", **what)
+        if "document" in what:
+            return self.env._("Moved by an automation: %(automation)s (%(document)s)", **what)
+        return self.env._("Moved by an automation: %(automation)s", **what)
 
     # ------------------------------------------------------------------
     # Faults
     # ------------------------------------------------------------------
 
-    def _tell_fault(self, error):
-        """Show on the automation that it does not work, and leave the details to the server's log."""
+    def _tell_fault(self, error, part="trigger"):
+        """Show on the automation that it does not work, and leave the details to the server's log.
+
+        :param str part: what of it does not work, unless the error says so itself
+        """
         _logger.warning("Stage automation %s cannot move opportunities", self.id, exc_info=error)
         if self.exists():
-            self._set_fault(self._get_reason(error))
-
-    @api.model
-    def _get_reason(self, error):
-        """:return: why something failed, for people: one short text, without rows of the database"""
-        try:
-            if isinstance(error, psycopg2.Error):
-                # What it quotes after a colon, and its other parts, are values of rows.
-                reason = (error.diag.message_primary or type(error).__name__).partition(': "')[0]
-            elif isinstance(error, UserError):
-                reason = str(error)
-            else:
-                reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-        except Exception:  # an error that cannot be told must not become another one
-            reason = ""
-        # The database takes neither control characters nor halves of characters.
-        reason = re.sub("[\x00-\x08\x0b-\x1f\ud800-\udfff]", "", reason)[:MAX_FAULT_LENGTH]
-        return reason or type(error).__name__
-
-    def _set_fault(self, text):
-        """Tell on the automation why it does not work, or that it does again with None.
-
-        Many workers may come by the same faulty automation. They must not wait for each other, nor let the
-        sale be tried again, because of a note: it is written on change only, and left to whoever writes it.
-        """
-        if (self.fault or None) == text:
-            return
-        try:
-            with self.env.cr.savepoint(flush=False):
-                self.env.cr.execute(
-                    SQL(
-                        """
-                        UPDATE crm_stage_automation
-                           SET fault = %s, fault_date = %s
-                         WHERE id IN (SELECT id FROM crm_stage_automation WHERE id = %s
-                                      FOR NO KEY UPDATE SKIP LOCKED)
-                        """,
-                        text,
-                        fields.Datetime.now() if text else None,
-                        self.id,
-                    ),
-                    log_exceptions=False,
-                )
-        except psycopg2.OperationalError:
-            _logger.info("Fault of stage automation %s is being told by another worker", self.id)
-        self.invalidate_recordset(["fault", "fault_date"])
+            self._set_fault(*self._get_fault(error, part))

@@ -4,8 +4,12 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import split_every
+from odoo.tools.translate import LazyTranslate
 
 from ..tools import undo_on_failure
+from .crm_stage_automation import AutomationError
+
+_lt = LazyTranslate(__name__)
 
 # Opportunities that "Apply to existing documents" moves at once; the scheduled job does more, as many a time
 CATCH_UP_BATCH = 200
@@ -75,11 +79,13 @@ class CrmStageAutomation(models.Model):
         listeners = self._get_setup().listeners
         listener = next((listener for listener in listeners if listener.automation_id == self.id), None)
         if not listener:
-            raise UserError(
-                self.env._(
+            raise AutomationError(
+                self.env,
+                _lt(
                     "This automation moves nothing while it, or its stage, is archived. "
                     "Unarchive it, then try again."
-                )
+                ),
+                "idle",
             )
         return listener
 
@@ -117,10 +123,9 @@ class CrmStageAutomation(models.Model):
             raise UserError(
                 self.env._("The condition does not work any more: %s", self._get_reason(error))
             ) from error
-        movable = self.env["crm.lead"]._get_movable_domain(
-            self.stage_id, listener.origin_ids, listener.team_ids
-        )
-        return self.env["crm.lead"].search(movable & Domain("id", "in", lead_ids), order="id")
+        movable = self._get_movable_domain(listener)
+        leads = self.env["crm.lead"].search(movable & Domain("id", "in", lead_ids), order="id")
+        return self._filter_losable(listener, self._get_pairs_to_move(leads), leads)
 
     def _get_pairs_to_move(self, leads):
         """:return: the existing documents that move ``leads``, as [(document, crm.lead), ...]"""
@@ -234,10 +239,10 @@ class CrmStageAutomation(models.Model):
                 leads = self._get_movable_leads(listener, pairs)
                 is_working = not leads or self._move(listener, pairs, leads, is_tried_again=False) is not None
         except UserError as error:
-            self._set_fault(self._get_reason(error))
+            self._set_fault(*self._get_fault(error, "trigger"))
             is_working = False
         except Exception as error:  # the job has other automations to look after
-            self._tell_fault(error)
+            self._tell_fault(error, "trigger")
             is_working = False
         if not is_working:
             self.pending_ids.unlink()

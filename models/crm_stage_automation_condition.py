@@ -1,17 +1,17 @@
 """The condition of an automation: who set it and what they may see, checking it, telling it in words."""
 
 import ast
-import logging
 from collections.abc import Collection
 
 from odoo import SUPERUSER_ID, api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
+from odoo.tools.translate import LazyTranslate
 
-from .crm_stage_automation import CONFLICTS
+from .crm_stage_automation import CONFLICTS, AutomationError
 
-_logger = logging.getLogger(__name__)
+_lt = LazyTranslate(__name__)
 
 # Types of fields whose values have an order that people mean
 ORDERED_TYPES = ("integer", "float", "monetary", "date", "datetime")
@@ -107,11 +107,13 @@ class CrmStageAutomation(models.Model):
         if condition.is_true() or author.id == SUPERUSER_ID:
             return condition
         if self.is_author_gone:
-            raise UserError(
-                self.env._(
+            raise AutomationError(
+                self.env,
+                _lt(
                     "The condition counts what the user who set it may see, and that user is gone. Open the "
                     "automation and take the condition over, or set another one."
-                )
+                ),
+                "condition",
             )
         return self._get_visible_domain(
             self.env(user=author.id, su=False, context={"allowed_company_ids": author.company_ids.ids}),
@@ -166,6 +168,14 @@ class CrmStageAutomation(models.Model):
             if condition.operator in ("any", "not any"):
                 inner_domain = self._get_inner_domain(field, condition)
                 self._check_conditions(self.env[field.comodel_name], inner_domain)
+            elif self._is_unfinished(condition):
+                raise ValidationError(
+                    self.env._(
+                        'The condition does not say what "%s" is compared with. Choose a value; or "is set" '
+                        'or "is not set", if that is what you mean.',
+                        field.get_description(self.env, ["string"])["string"],
+                    )
+                )
             elif not self._is_comparable(field, condition):
                 raise ValidationError(
                     self.env._(
@@ -189,6 +199,17 @@ class CrmStageAutomation(models.Model):
             raise ValidationError(
                 self.env._('What is said of "%s" is no condition on linked records.', condition.field_expr)
             ) from error
+
+    @api.model
+    def _is_unfinished(self, condition):
+        """:return: whether the value was left empty in the condition editor
+
+        That is an empty list, text or pattern: False is what its "is set" and "is not set" compare with.
+        """
+        value = condition.value
+        if isinstance(value, Collection) and not isinstance(value, (str, dict)):
+            return all(item == "" for item in value)
+        return isinstance(value, str) and not value.strip("%" if "like" in condition.operator else None)
 
     @api.model
     def _is_comparable(self, field, condition):
@@ -279,55 +300,3 @@ class CrmStageAutomation(models.Model):
     def _get_model_label(self, model):
         """:return: what users call the records of ``model``"""
         return self.env["ir.model"].sudo()._get(model._name).name  # sudo: only for its name in a message
-
-    # ------------------------------------------------------------------
-    # In words
-    # ------------------------------------------------------------------
-
-    def _get_condition_text(self):
-        """:return: the condition in words when it is a simple one, a mention of it otherwise, or nothing"""
-        self.ensure_one()
-        try:
-            domain = self._parse_domain()
-            conditions = list(domain.iter_conditions())
-        except (ValueError, RecursionError):
-            return self.env._("its condition, which is not valid, is met")
-        if domain.is_true() or not self.model_name:
-            return ""
-        try:
-            text = self._get_term_text(conditions[0]) if len(conditions) == 1 else None
-        except KeyError:  # of a field that is gone
-            return self.env._("its condition, which is not valid, is met")
-        except Exception:  # a record whose name cannot be told must not hide the whole list
-            _logger.warning("The condition of stage automation %s cannot be told", self.id, exc_info=True)
-            text = None
-        return text or self.env._("the document meets %s condition(s)", len(conditions))
-
-    def _get_term_text(self, condition):
-        """:return: one condition in words, or None when it is none of the simple ones"""
-        field = self.env[self.model_name]._fields[condition.field_expr.partition(".")[0]]
-        if field.name != condition.field_expr:
-            return None  # over a link, or part of a date
-        values = condition.value if isinstance(condition.value, (list, tuple, set)) else [condition.value]
-        if condition.operator not in ("=", "in") or not any(values):
-            return None
-        if field.relational:
-            values = self._get_record_names(self.env[field.comodel_name], values)
-        elif field.type == "selection":
-            labels = dict(field._description_selection(self.env))
-            values = [labels.get(value, value) for value in values]
-        return self.env._(
-            "%(field)s is %(values)s",
-            field=field.get_description(self.env, ["string"])["string"],
-            values=", ".join(map(str, values)) or "?",
-        )
-
-    @api.model
-    def _get_record_names(self, model, ids):
-        """:return: the names of the records that the reader may see, and how many others there are"""
-        records = model.browse(record_id for record_id in ids if type(record_id) is int).exists()
-        visible = records._filtered_access("read")
-        names = visible.mapped("display_name")
-        if hidden := len(records - visible):
-            names.append(self.env._("%s that you may not see", hidden))
-        return names

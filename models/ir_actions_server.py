@@ -26,6 +26,31 @@ class IrActionsServer(models.Model):
         "Always: they are moved back to this stage, too.\n"
         "Won, lost and archived opportunities are always left alone.",
     )
+    crm_stage_outcome = fields.Selection(
+        [("won", "Win the opportunity"), ("lost", "Lose the opportunity")],
+        string="Outcome",
+        compute="_compute_crm_stage_outcome",
+        store=True,
+        readonly=False,
+        help="Of final stages. Win: the opportunities move to the stage and are won.\n"
+        "Lose: they are lost as with Odoo's own button, and keep their stage. Those that still have an open "
+        "quotation, or an order, are left alone.",
+    )
+    crm_lost_reason_id = fields.Many2one(
+        "crm.lost.reason",
+        string="Lost Reason",
+        compute="_compute_crm_lost_reason_id",
+        store=True,
+        readonly=False,
+        index="btree_not_null",
+        ondelete="set null",
+        help="Why the opportunities are lost. When the reason is deleted, they are lost without one.",
+    )
+    crm_stage_is_won = fields.Boolean(
+        related="crm_stage_id.is_won",
+        string="To a Final Stage",
+        help="Whether the stage is a won stage: the action then wins or loses the opportunities.",
+    )
     crm_lead_path = fields.Char(
         string="Path to the Opportunity",
         compute="_compute_crm_lead_path",
@@ -44,23 +69,45 @@ class IrActionsServer(models.Model):
     # ------------------------------------------------------------------
 
     def write(self, vals):
-        """An automatic name follows the stage. The stage itself tells when it gets another name.
+        """An automatic name follows what the action does. Stages tell themselves when they get another name.
 
         Nothing here makes Odoo's field depend on ours: uninstalling removes what depends on our fields.
         """
         res = super().write(vals)
-        if "crm_stage_id" in vals:
+        if not {"crm_stage_id", "crm_stage_outcome", "crm_lost_reason_id"}.isdisjoint(vals):
             self._compute_name()
         return res
 
-    @api.onchange("crm_stage_id")
-    def _onchange_crm_stage_id(self):
+    @api.onchange("crm_stage_id", "crm_stage_outcome", "crm_lost_reason_id")
+    def _onchange_crm_stage(self):
         self._compute_name()
 
     def _generate_action_name(self):
         if self.state == "crm_stage" and self.crm_stage_id:
-            return self.env._("Move to %s", self.crm_stage_id.name)
+            return self._get_crm_stage_name(
+                self.crm_stage_id, self.crm_stage_outcome, self.crm_lost_reason_id
+            )
         return super()._generate_action_name()
+
+    @api.model
+    def _get_crm_stage_name(self, stage, outcome, reason):
+        """:return: name of an action that moves opportunities to ``stage``, or loses them"""
+        if outcome == "lost" and reason:
+            return self.env._("Lose Opportunities: %s", reason.name)
+        if outcome == "lost":
+            return self.env._("Lose Opportunities")
+        return self.env._("Move to %s", stage.name)
+
+    @api.depends("state", "crm_stage_id")
+    def _compute_crm_stage_outcome(self):
+        for action in self:
+            is_final = action.state == "crm_stage" and action.crm_stage_id.is_won
+            action.crm_stage_outcome = is_final and (action.crm_stage_outcome or "won")
+
+    @api.depends("crm_stage_outcome")
+    def _compute_crm_lost_reason_id(self):
+        for action in self:
+            action.crm_lost_reason_id = action.crm_stage_outcome == "lost" and action.crm_lost_reason_id
 
     @api.depends("model_id", "state")
     def _compute_crm_lead_path(self):
@@ -79,11 +126,26 @@ class IrActionsServer(models.Model):
     # Constraints
     # ------------------------------------------------------------------
 
-    @api.constrains("state", "crm_stage_id", "crm_lead_path", "model_id")
+    @api.constrains("state", "crm_stage_id", "crm_lead_path", "model_id", "crm_stage_outcome")
     def _check_crm_stage(self):
         for action in self.filtered(lambda action: action.state == "crm_stage"):
-            if not action.crm_stage_id:
+            stage, outcome = action.crm_stage_id, action.crm_stage_outcome
+            if not stage:
                 raise ValidationError(self.env._("Choose the stage that the opportunities are moved to."))
+            if outcome and not stage.is_won:
+                raise ValidationError(
+                    self.env._(
+                        'The stage "%s" is no won stage: opportunities are neither won nor lost by moving '
+                        "there. Leave the outcome empty, or choose a won stage.",
+                        stage.name,
+                    )
+                )
+            if stage.is_won and stage.ask_outcome and not outcome:
+                raise ValidationError(
+                    self.env._(
+                        'The stage "%s" means won or lost: choose which of both the action does.', stage.name
+                    )
+                )
             if action.model_id.model != "crm.lead":
                 action._check_crm_lead_path()
 
@@ -148,8 +210,10 @@ class IrActionsServer(models.Model):
     def _run_action_crm_stage_multi(self, eval_context=None):
         """Move the opportunities of all records at once, with the rights of whoever runs the action.
 
-        An automation says in the context which stages it takes them from. That is for this run alone: what
-        the move brings about may run other actions, or this one again, and then their own direction counts.
+        An automation says in the context which ones it takes. That is for this run alone: what the move
+        brings about may run other actions, or this one again, and then their own direction counts.
+
+        :raise AutomationError: it wins or loses opportunities by a stage that is no won stage any more
         """
         records = (
             eval_context.get("records")
@@ -160,11 +224,22 @@ class IrActionsServer(models.Model):
         stage = leads.env["crm.stage"].browse(self.crm_stage_id.id)
         if leads.env.user.share and not leads.env.su:
             raise AccessError(self.env._("Opportunities are moved by people of the company only."))
-        origin_ids = stage._get_earlier_stage_ids() if self.crm_stage_policy == "forward" else None
-        origin_ids = self.env.context.get("crm_stage_origins", {}).get(self.id, origin_ids)
-        leads = leads.filtered_domain(leads._get_movable_domain(stage, origin_ids))
-        if leads:
-            leads.with_context(crm_stage_moving=True, crm_stage_origins={}).write({"stage_id": stage.id})
+        automations = self.env["crm.stage.automation"]
+        if self.crm_stage_outcome and not stage.is_won:
+            raise automations._get_open_stage_error(stage)
+        if listener := self.env.context.get("crm_stage_listeners", {}).get(self.id):
+            origin_ids = listener.origin_ids
+            leads = leads.filtered_domain(automations._get_movable_domain(listener))
+        else:
+            origin_ids = stage._get_earlier_stage_ids() if self.crm_stage_policy == "forward" else None
+            leads = leads.filtered_domain(leads._get_movable_domain(stage, origin_ids))
+            if self.crm_stage_outcome == "lost":
+                leads = leads._filter_without_open_orders()
+        leads = leads.with_context(crm_stage_moving=True, crm_stage_listeners={})
+        if self.crm_stage_outcome == "lost":
+            leads._lose(self.crm_lost_reason_id)
+        else:
+            leads._enter_stage(stage, origin_ids)
 
     def _get_crm_stage_records(self, eval_context):
         """:return: the records that the action moves the opportunities of when it is run without any"""
@@ -176,12 +251,18 @@ class IrActionsServer(models.Model):
     # Stage automations
     # ------------------------------------------------------------------
 
-    def _is_plain_move_to(self, stage):
-        """:return: whether the action moves opportunities to ``stage``, and does nothing else"""
+    def _is_plain_move_to(self, stage, outcome=False, reason=None):
+        """
+        :param outcome: ``won`` or ``lost``, of final stages
+        :param reason: crm.lost.reason of those that are lost, if any
+        :return: whether the action moves opportunities to ``stage`` in this way, and does nothing else
+        """
         return (
             self.state == "crm_stage"
             and self.model_id.model == "crm.lead"
             and self.crm_stage_id == stage
+            and self.crm_stage_outcome == outcome
+            and self.crm_lost_reason_id.ids == (reason.ids if reason else [])
             and self.usage == "ir_actions_server"
             and not self.group_ids
             and not self.child_ids
@@ -189,16 +270,21 @@ class IrActionsServer(models.Model):
         )
 
     @api.model
-    def _get_plain_move_to(self, stage):
-        """:return: the action that the automations of ``stage`` share, created when there is none"""
+    def _get_plain_move_to(self, stage, outcome=False, reason=None):
+        """:return: the action that the automations of ``stage`` which do the same share, a new one if there
+        is none; parameters as of ``_is_plain_move_to``
+        """
         actions = self.search([("state", "=", "crm_stage"), ("crm_stage_id", "=", stage.id)], order="id")
-        name = self.env._("Move to %s", stage.name)
-        return actions.filtered(lambda action: action._is_plain_move_to(stage))[:1] or self.create(
+        plain = actions.filtered(lambda action: action._is_plain_move_to(stage, outcome, reason))
+        name = self._get_crm_stage_name(stage, outcome, reason)
+        return plain[:1] or self.create(
             {
                 "name": name,
-                "automated_name": name,  # so that it follows the stage's
+                "automated_name": name,  # so that it follows the stage's, or the reason's
                 "model_id": self.env["ir.model"]._get_id("crm.lead"),
                 "state": "crm_stage",
                 "crm_stage_id": stage.id,
+                "crm_stage_outcome": outcome,
+                "crm_lost_reason_id": reason and reason.id,
             }
         )

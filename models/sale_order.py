@@ -42,6 +42,14 @@ class SaleOrder(models.Model):
             return Domain("state", "=", states[trigger])
         return super()._get_crm_stage_trigger_domain(trigger)
 
+    @api.model
+    def _get_crm_stage_open_domain(self, trigger=None):
+        """:return: ``Domain`` of the open quotations, those out of date left out where it is about these"""
+        is_open = Domain(self.env["crm.lead"]._get_lead_quotation_domain())
+        if trigger != "quotation_expired":
+            return is_open
+        return is_open & (Domain("validity_date", "=", False) | ~self._get_crm_stage_trigger_domain(trigger))
+
     @api.model_create_multi
     def create(self, vals_list):
         orders = super().create(vals_list)

@@ -256,8 +256,8 @@ class TestAuthor(AutomationCase):
 
         self.patch(type(self.partner), "_compute_display_name", fail)
         self.env.invalidate_all()
-        with mute_logger("odoo.addons.crm_sales_stage.models.crm_stage_automation_condition"):
-            self.assertIn("1 condition(s)", automation.name)
+        with mute_logger("odoo.addons.crm_sales_stage.models.crm_stage_automation_text"):
+            self.assertIn("its condition is met", automation.name)
 
 
 @tagged("post_install", "-at_install")

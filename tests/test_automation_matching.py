@@ -49,7 +49,7 @@ class TestMatching(AutomationCase):
         later = self.env["crm.stage"].create({"name": "After", "sequence": 100})
         self.create_automation(later, "quotation_created")
         self.create_automation(
-            later, "quotation_created", from_stage_ids=[Command.set((self.closed + self.new).ids)]
+            later, "quotation_created", from_stage_ids=[Command.set((self.estimate + self.new).ids)]
         )
         for lead in won + lost + archived:
             self.create_order(lead)

@@ -98,7 +98,7 @@ class TestBadInput(SalesStageCase):
                 "filter_domain": "[('partner_id.name', '=', 'x')]",
             }
         )
-        self.assertIn("if the document meets 1 condition", automation.name)
+        self.assertIn("if Customer › Name is x", automation.name)
 
     def test_deep_domain(self):
         """A cyclic or endlessly nested expression is refused, not evaluated."""

@@ -16,11 +16,12 @@ class TestAutomation(AutomationCase):
         )
         self.assertEqual(
             get("automation_quotation_quotation_created"),
-            'From Technical Visit to "Quotation" when a quotation is created',
+            'From "Technical Visit" to "Quotation" when a quotation is created',
         )
         self.assertEqual(
             get("automation_technical_visit_meeting_scheduled"),
-            f'Move to "Technical Visit" when a meeting is scheduled, if Tags is {self.visit_tag.name}',
+            'Move to "Technical Visit" when a meeting is scheduled, '
+            f"if the tags contain {self.visit_tag.name}",
         )
 
     def test_sentence_in_french(self):
@@ -30,12 +31,13 @@ class TestAutomation(AutomationCase):
         )
         self.visit.with_context(lang="fr_FR").name = "Visite Technique"
         self.quotation.with_context(lang="fr_FR").name = "Devis"
-        self.assertEqual(automation.name, "De Visite Technique vers « Devis » quand un devis est créé")
+        self.assertEqual(automation.name, "De « Visite Technique » vers « Devis » quand un devis est créé")
         automation.from_stage_ids = False
         automation.filter_domain = "[('invoice_status', '=', 'no'), ('amount_total', '>', 1)]"
         self.assertEqual(
             automation.name,
-            "Déplacer vers « Devis » quand un devis est créé, si le document remplit 2 condition(s)",
+            "Déplacer vers « Devis » quand un devis est créé, si Statut de la facture est Rien à facturer et "
+            "Total > 1",
         )
 
     def test_technical_visit_tag(self):
@@ -61,7 +63,8 @@ class TestAutomation(AutomationCase):
         )
         self.assertEqual(
             automation.name,
-            'Move to "Technical Visit" when a quotation is sent, if the document meets 2 condition(s)',
+            'Move to "Technical Visit" when a quotation is sent, '
+            "if Total > 5 and Customer Reference is not empty",
         )
 
     def test_sentence_of_selection(self):

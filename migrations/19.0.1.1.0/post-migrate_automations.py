@@ -34,7 +34,7 @@ def migrate(cr, version):
         try:
             leads = automation._search_leads_to_move()
         except UserError as error:  # it is idle, or its condition does not work any more
-            automation._set_fault(automation._get_reason(error))
+            automation._set_fault(*automation._get_fault(error, "condition"))
             continue
         leads = leads.filtered(lambda lead, first=last_looked_at, last=last_id: first < lead.id <= last)
         automation._start_catch_up(leads, automation._get_pairs_to_move(leads))

@@ -1,0 +1,42 @@
+"""Opportunities that an action or an automation moves, wins, loses or brings back."""
+
+from odoo import models
+from odoo.fields import Domain
+
+
+class CrmLead(models.Model):
+    _inherit = "crm.lead"
+
+    def _filter_without_open_orders(self, orders=(), trigger=None):
+        """
+        :param orders: quotations that do not count, because the opportunities are lost by them
+        :param trigger: what has happened to them; those that it has happened to as well do not count either
+        :return: those of the opportunities that have no open quotation and no order
+        """
+        # sudo: only whether there is one, also of other salespersons; nothing of it is told
+        other_orders = self.env["sale.order"].sudo()
+        is_open = other_orders._get_crm_stage_open_domain(trigger)
+        if orders:
+            is_open &= Domain("id", "not in", orders.ids)
+        held = other_orders.search(
+            Domain("opportunity_id", "in", self.ids) & (is_open | Domain(self._get_lead_sale_order_domain()))
+        )
+        return self - held.opportunity_id.with_env(self.env)
+
+    def _lose(self, reason):
+        """Lose all of them at once, as Odoo's own button does: they keep their stage."""
+        if self:
+            self.action_set_lost(lost_reason_id=reason.id)
+
+    def _enter_stage(self, stage, origin_ids):
+        """Move all of them at once, lost ones after they were restored as Odoo's own button does.
+
+        :param origin_ids: of the stages that they may come from; lost ones of other stages are restored where
+            they are. None: from any stage.
+        """
+        lost = self.filtered(lambda lead: lead.won_status == "lost")
+        if lost:
+            lost.action_unarchive()
+        staying = lost.filtered(lambda lead: origin_ids is not None and lead.stage_id.id not in origin_ids)
+        if moving := self - staying:
+            moving.write({"stage_id": stage.id})

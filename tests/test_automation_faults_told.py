@@ -1,0 +1,282 @@
+from unittest.mock import patch
+
+from odoo.exceptions import UserError
+from odoo.tests import new_test_user, tagged
+from odoo.tools import mute_logger
+
+from .test_automation_outcome import LOGGER, OutcomeCase
+
+
+class FaultCase(OutcomeCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.automation = cls.env.ref("crm_sales_stage.automation_quotation_quotation_sent")
+
+    def break_condition(self):
+        """As when the addon that brought a field is gone."""
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE crm_stage_automation SET filter_domain = %s WHERE id = %s",
+            ["[('gone', '=', 1)]", self.automation.id],
+        )
+        self.automation.invalidate_recordset()
+        self.env.registry.clear_cache()
+
+    def send(self, **context):
+        """Somebody sends a quotation, which the automation listens to."""
+        lead = self.create_lead()
+        order = self.create_order(lead)
+        with mute_logger(LOGGER):
+            order.with_context(**context).action_quotation_sent()
+        self.assertEqual(order.state, "sent", "the sale goes through")
+        return lead
+
+    def fail_to_move(self, error="Not on Mondays"):
+        Lead = type(self.env["crm.lead"])
+        write = Lead.write
+
+        def fail(leads, vals):
+            if vals.get("stage_id") == self.quotation.id:
+                raise UserError(error)
+            return write(leads, vals)
+
+        with patch.object(Lead, "write", fail):
+            self.send()
+
+
+@tagged("post_install", "-at_install")
+class TestMending(FaultCase):
+    """A fault goes away by what mends it."""
+
+    def test_other_changes_mend_nothing(self):
+        self.break_condition()
+        self.send()
+        self.assertTrue(self.automation.fault)
+        for values in (
+            {"sequence": 3},
+            {"active": False},
+            {"active": True},
+            {"from_stage_ids": self.visit.ids},
+            {"is_lost_included": True},
+        ):
+            self.automation.write(values)
+            with self.subTest(values):
+                self.assertTrue(self.automation.fault)
+                self.assertEqual(self.automation.fault_part, "condition")
+
+    def test_condition(self):
+        self.break_condition()
+        self.send()
+        self.automation.filter_domain = "[('amount_total', '>', 5)]"
+        self.assertFalse(self.automation.fault or self.automation.fault_date or self.automation.fault_part)
+
+    def test_move(self):
+        self.fail_to_move()
+        self.assertIn("Not on Mondays", self.automation.fault)
+        self.automation.filter_domain = "[('amount_total', '>', 5)]"
+        self.assertTrue(self.automation.fault, "the condition was all right")
+        self.automation.stage_id = self.visit
+        self.assertFalse(self.automation.fault)
+
+    def test_working_run(self):
+        self.fail_to_move()
+        self.env["crm.stage.automation"]._cron_tell_faults()
+        self.assertTrue(self.automation.is_fault_told)
+        self.send()
+        self.assertFalse(self.automation.fault)
+        self.assertFalse(self.automation.is_fault_told)
+
+    def test_gone_author(self):
+        author = new_test_user(self.env, login="gone", groups="sales_team.group_sale_manager")
+        self.automation.with_user(author).filter_domain = "[('amount_total', '>', 5)]"
+        author.active = False
+        self.send()
+        self.assertIn("take the condition over", self.automation.fault)
+        self.automation.sequence = 1
+        self.assertTrue(self.automation.fault)
+        self.automation.action_take_over_condition()
+        self.assertFalse(self.automation.fault)
+
+    def test_stage(self):
+        self.assertFalse(self.quotation.has_faulty_automation)
+        self.fail_to_move()
+        self.env.invalidate_all()
+        self.assertTrue(self.quotation.has_faulty_automation)
+        self.assertFalse(self.visit.has_faulty_automation)
+        self.automation.active = False
+        self.env.invalidate_all()
+        self.assertFalse(self.quotation.has_faulty_automation, "it harms nobody")
+
+    def test_stage_is_cheap(self):
+        stages = self.env["crm.stage"].search([])
+        self.env.invalidate_all()
+        with self.assertQueryCount(1):
+            stages.mapped("has_faulty_automation")
+
+    def test_stage_for_salespersons(self):
+        self.fail_to_move()
+        user = self.create_lead().user_id
+        self.assertTrue(self.quotation.with_user(user).has_faulty_automation)
+
+
+@tagged("post_install", "-at_install")
+class TestLanguage(FaultCase):
+    """Whoever met the fault, its managers read it in their language."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env["res.lang"]._activate_lang("fr_FR")
+
+    def read_fault(self, lang):
+        return self.automation.with_context(lang=lang).fault
+
+    def translate(self, french):
+        """:return: patch with translations of code, by the start of the English term"""
+        get = self.env["base"].env._.__func__.__globals__["get_translation"]
+
+        def get_translation(module, lang, source, args):
+            starts = [text for start, text in french.items() if lang == "fr_FR" and source.startswith(start)]
+            return get(module, "en_US", starts[0] if starts else source, args)
+
+        return patch.multiple("odoo.orm.environments", get_translation=get_translation), patch(
+            "odoo.tools.translate.get_translation", get_translation
+        )
+
+    def test_condition(self):
+        self.break_condition()
+        environment, lazy = self.translate({"The condition does not work": "La condition échoue : %s"})
+        with environment, lazy:
+            self.send(lang="fr_FR")
+        self.assertIn("does not work any more", self.read_fault("en_US"))
+        self.assertIn("Set another condition", self.read_fault("en_US"), "what to do")
+        self.assertIn("La condition échoue", self.read_fault("fr_FR"))
+
+    def test_own_errors(self):
+        """Those of this addon, which are raised somewhere within."""
+        self.automation.action_server_id.write({"state": "code", "code": "pass"})
+        environment, lazy = self.translate({"Its server action was": "Son action a été modifiée."})
+        with environment, lazy:
+            self.send(lang="en_US")
+        self.assertIn("Have an administrator correct it", self.read_fault("en_US"))
+        self.assertEqual(self.read_fault("fr_FR"), "Son action a été modifiée.")
+
+    def test_written_once(self):
+        """Another event of another language changes nothing."""
+        self.break_condition()
+        self.send(lang="fr_FR")
+        date = self.automation.fault_date
+        with patch.object(type(self.automation), "invalidate_recordset", autospec=True) as told:
+            self.send(lang="en_US")
+        self.assertFalse([call for call in told.call_args_list if call.args[0] == self.automation])
+        self.assertEqual(self.automation.fault_date, date)
+
+
+@tagged("post_install", "-at_install")
+class TestTold(FaultCase):
+    """The managers are told of a fault once, and never within the sale."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.leader = new_test_user(
+            cls.env,
+            login="fault_leader",
+            groups="base.group_user,sales_team.group_sale_manager",
+            email="leader@example.com",
+            notification_type="inbox",
+        )
+        cls.other_leader = new_test_user(
+            cls.env,
+            login="fault_other",
+            groups="base.group_user,sales_team.group_sale_manager",
+            email="other@example.com",
+            notification_type="inbox",
+        )
+
+    def get_messages(self, user):
+        return self.env["mail.message"].search(
+            [("model", "=", "crm.stage.automation"), ("notified_partner_ids", "in", user.partner_id.ids)]
+        )
+
+    def tell(self):
+        """Run the job, as it is scheduled."""
+        with self.enter_registry_test_mode():
+            self.env.ref("crm_sales_stage.ir_cron_crm_stage_fault").method_direct_trigger()
+
+    def test_once(self):
+        self.fail_to_move()
+        self.assertFalse(self.get_messages(self.leader), "not in the sale's transaction")
+        self.tell()
+        message = self.get_messages(self.leader)
+        self.assertEqual(len(message), 1)
+        self.assertEqual(message.res_id, self.automation.id)
+        self.assertIn("Not on Mondays", message.body)
+        self.assertIn(self.automation.name, message.body.unescape())
+        self.fail_to_move()
+        self.fail_to_move("Nor on Tuesdays")
+        self.tell()
+        self.assertEqual(self.get_messages(self.leader), message, "once per fault, not per event")
+        self.assertIn("Tuesdays", self.automation.fault)
+
+    def test_again_after_mending(self):
+        self.fail_to_move()
+        self.tell()
+        self.automation.stage_id = self.visit
+        self.automation.stage_id = self.quotation
+        self.tell()
+        self.assertEqual(len(self.get_messages(self.leader)), 1)
+        self.fail_to_move()
+        self.tell()
+        self.assertEqual(len(self.get_messages(self.leader)), 2)
+
+    def test_of_the_team(self):
+        self.quotation.team_ids = self.env["crm.team"].create({"name": "Windows", "user_id": self.leader.id})
+        Lead = type(self.env["crm.lead"])
+        lead = self.create_lead(team_id=self.quotation.team_ids.id)
+        order = self.create_order(lead)
+        with patch.object(Lead, "_enter_stage", side_effect=UserError("No")), mute_logger(LOGGER):
+            order.action_quotation_sent()
+        self.assertTrue(self.automation.fault)
+        self.tell()
+        self.assertTrue(self.get_messages(self.leader))
+        self.assertFalse(self.get_messages(self.other_leader))
+
+    def test_leader_without_rights(self):
+        """Those who cannot do anything about it are not asked to."""
+        self.quotation.team_ids = self.env["crm.team"].create(
+            {"name": "Windows", "user_id": self.create_lead().user_id.id}
+        )
+        self.assertLessEqual(self.leader + self.other_leader, self.automation._get_managers())
+
+    def test_in_their_language(self):
+        self.env["res.lang"]._activate_lang("fr_FR")
+        self.leader.lang = "fr_FR"
+        self.fail_to_move()
+        self.env.cr.execute(
+            'UPDATE crm_stage_automation SET fault = fault || \'{"fr_FR": "Pas le lundi"}\' WHERE id = %s',
+            [self.automation.id],
+        )
+        self.automation.invalidate_recordset()
+        self.tell()
+        self.assertIn("Pas le lundi", self.get_messages(self.leader).body)
+        self.assertIn("Not on Mondays", self.get_messages(self.other_leader).body)
+
+    def test_one_that_cannot_be_told(self):
+        """The others are told, and the job goes on."""
+        other = self.env.ref("crm_sales_stage.automation_estimate_quotation_created")
+        other._set_fault({"en_US": "Broken"}, "move")
+        self.fail_to_move()
+        Automation = type(self.automation)
+        tell = Automation._tell_managers
+
+        def fail(automation):
+            if automation == other:
+                raise ValueError("No e-mail today")
+            return tell(automation)
+
+        with patch.object(Automation, "_tell_managers", fail), mute_logger(f"{LOGGER}_fault"):
+            self.automations._cron_tell_faults()
+        self.assertTrue(self.get_messages(self.leader))
+        self.assertFalse(other.is_fault_told, "it is tried again")

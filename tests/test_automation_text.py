@@ -1,0 +1,244 @@
+from odoo import Command
+from odoo.exceptions import ValidationError
+from odoo.tests import Form, tagged
+
+from .test_automation_outcome import OutcomeCase
+
+
+@tagged("post_install", "-at_install")
+class TestWords(OutcomeCase):
+    def tell(self, trigger, domain):
+        return self.automate(self.visit, trigger, filter_domain=domain)._get_condition_text()
+
+    def test_new(self):
+        form = Form(self.automations)
+        self.assertEqual(form.name, "New Automation")
+        self.assertEqual(self.automations.new({}).event_text, "New Automation")
+        form.trigger = "quotation_sent"
+        self.assertEqual(form.name, "New Automation", "it goes nowhere yet")
+        form.stage_id = self.visit
+        self.assertEqual(form.name, 'Move to "Technical Visit" when a quotation is sent')
+
+    def test_conditions(self):
+        user, tag = self.env.user, self.visit_tag
+        team = self.env["crm.team"].create({"name": "Windows"})
+        for trigger, domain, text in (
+            ("quotation_sent", "[('amount_total', '>', 10000)]", "Total > 10,000"),
+            ("quotation_sent", "[('amount_total', '<=', 0.5)]", "Total ≤ 0.50"),
+            ("quotation_sent", f"[('user_id', '=', {user.id})]", f"Salesperson is {user.name}"),
+            ("quotation_sent", f"[('user_id', '!=', {user.id})]", f"Salesperson is not {user.name}"),
+            ("quotation_sent", "[('user_id', '=', False)]", "Salesperson is empty"),
+            ("quotation_sent", "[('client_order_ref', '!=', False)]", "Customer Reference is not empty"),
+            ("quotation_sent", "[('client_order_ref', 'ilike', 'A')]", 'Customer Reference contains "A"'),
+            (
+                "quotation_sent",
+                "[('client_order_ref', 'not ilike', 'A')]",
+                'Customer Reference does not contain "A"',
+            ),
+            (
+                "quotation_sent",
+                "[('state', 'in', ['draft', 'sent'])]",
+                "Status is Quotation or Quotation Sent",
+            ),
+            ("quotation_sent", "[('locked', '=', True)]", "Locked = yes"),
+            ("quotation_sent", "[('locked', '!=', True)]", "Locked = no"),
+            (
+                "quotation_sent",
+                f"[('opportunity_id.team_id', '=', {team.id})]",
+                "Opportunity › Sales Team is Windows",
+            ),
+            ("meeting_scheduled", f"[('categ_ids', 'in', [{tag.id}])]", f"the tags contain {tag.name}"),
+            (
+                "meeting_scheduled",
+                f"[('categ_ids', 'not in', [{tag.id}])]",
+                f"the tags do not contain {tag.name}",
+            ),
+            ("meeting_scheduled", "[('categ_ids', '=', False)]", "the tags are empty"),
+            ("meeting_scheduled", "[('start', '>=', 'today -7d')]", "Start ≥ today -7d"),
+            ("email_sent", "[('date_deadline', '<', '2026-12-24')]", "Expected Closing < 12/24/2026"),
+            (
+                "quotation_sent",
+                "[('amount_total', '>', 5), ('client_order_ref', '!=', False)]",
+                "Total > 5 and Customer Reference is not empty",
+            ),
+            (
+                "quotation_sent",
+                "['|', ('amount_total', '>', 5), ('client_order_ref', '!=', False)]",
+                "Total > 5 or Customer Reference is not empty",
+            ),
+            (
+                "quotation_sent",
+                "['|', ('amount_total', '>', 5), '&', ('locked', '=', True), ('name', '=', 'x')]",
+                "its 3 conditions are met",
+            ),
+            ("quotation_sent", "['!', ('name', '=', 'x')]", "Order Reference is not x"),
+            ("quotation_sent", "[('name', '=like', 'x%')]", "its condition is met"),
+            (
+                "quotation_sent",
+                "[('amount_total', '>', 5), ('amount_tax', '>', 5), ('name', '=', 'x'), ('locked', '=', 1)]",
+                "its 4 conditions are met",
+            ),
+            ("quotation_sent", "[('order_line', 'any', [('name', '=', 'x')])]", "its condition is met"),
+        ):
+            with self.subTest(domain):
+                self.assertEqual(self.tell(trigger, domain), text)
+
+    def test_said_within_the_stage(self):
+        automation = self.env.ref("crm_sales_stage.automation_quotation_quotation_created")
+        self.assertEqual(automation.event_text, 'a quotation is created, only from "Technical Visit"')
+        automation.is_lost_included = True
+        automation.filter_domain = "[('amount_total', '>', 5)]"
+        self.assertEqual(
+            automation.event_text,
+            'a quotation is created, only from "Technical Visit", lost ones too, if Total > 5',
+        )
+        self.assertEqual(
+            automation.name,
+            'From "Technical Visit" to "Quotation", lost ones too, when a quotation is created, if Total > 5',
+        )
+
+    def test_two_differ(self):
+        first, second = (
+            self.automate(
+                self.visit,
+                "quotation_sent",
+                filter_domain=f"[('name', '!=', False), ('amount_total', '>', {amount})]",
+            )
+            for amount in (5, 6)
+        )
+        self.assertNotEqual(first.event_text, second.event_text)
+
+    def test_hidden_records_are_not_named(self):
+        company = self.env["res.company"].create({"name": "Elsewhere"})
+        team = self.env["crm.team"].create({"name": "Secret", "company_id": company.id})
+        automation = self.automate(
+            self.visit, "quotation_sent", filter_domain=f"[('opportunity_id.team_id', '=', {team.id})]"
+        )
+        text = automation.with_user(self.manager).event_text
+        self.assertNotIn("Secret", text)
+        self.assertIn("that you may not see", text)
+
+
+@tagged("post_install", "-at_install")
+class TestEmptyValues(OutcomeCase):
+    def test_refused(self):
+        for trigger, domain in (
+            ("meeting_scheduled", "[('user_id', 'in', [])]"),
+            ("meeting_scheduled", "[('user_id', 'not in', [])]"),
+            ("meeting_scheduled", "[('categ_ids', '=', [])]"),
+            ("quotation_sent", "[('client_order_ref', '=', '')]"),
+            ("quotation_sent", "[('client_order_ref', 'ilike', '')]"),
+            ("quotation_sent", "[('client_order_ref', '=ilike', '%')]"),
+            ("quotation_sent", "[('client_order_ref', 'in', [''])]"),
+            ("quotation_sent", "['|', ('amount_total', '>', 5), ('opportunity_id.team_id', 'in', [])]"),
+            ("quotation_sent", "[('order_line', 'any', [('product_id', 'in', [])])]"),
+        ):
+            with (
+                self.subTest(domain),
+                self.assertRaisesRegex(ValidationError, "does not say what"),
+                self.env.cr.savepoint(),
+            ):
+                self.automate(self.visit, trigger, filter_domain=domain)
+
+    def test_deliberate(self):
+        """Odoo's "is set" and "is not set" compare with False."""
+        for domain in (
+            "[('user_id', '=', False)]",
+            "[('user_id', '!=', False)]",
+            "[('client_order_ref', '=', False)]",
+            "[('amount_total', '=', 0)]",
+            "[('locked', '=', False)]",
+            "[('user_id', 'in', [False])]",
+        ):
+            with self.subTest(domain):
+                self.automate(self.visit, "quotation_sent", filter_domain=domain)
+
+
+@tagged("post_install", "-at_install")
+class TestBeaten(OutcomeCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.near = cls.automate(cls.estimate, "activity_done")
+
+    def assertBeaten(self, by=None):
+        self.env.flush_all()
+        self.near.invalidate_recordset(["beaten_by_id"])
+        self.assertEqual(self.near.beaten_by_id, by or self.automations.browse())
+
+    def test_further_stage(self):
+        self.assertBeaten()
+        far = self.automate(self.quotation, "activity_done")
+        self.assertBeaten(far)
+        self.assertFalse(far.beaten_by_id)
+        far.active = False
+        self.assertBeaten()
+        far.active = True
+        self.quotation.active = False
+        self.assertBeaten()
+
+    def test_what_it_does(self):
+        """As it says, it moves nothing."""
+        self.automate(self.quotation, "activity_done")
+        lead = self.create_lead()
+        lead.activity_schedule("mail.mail_activity_data_call").action_feedback()
+        self.assertEqual(lead.stage_id, self.quotation)
+
+    def test_other_trigger(self):
+        self.automate(self.quotation, "activity_planned")
+        self.assertBeaten()
+
+    def test_same_stage(self):
+        self.automate(self.estimate, "activity_done", sequence=1)
+        self.assertBeaten()
+
+    def test_condition(self):
+        domain = "[('summary', '!=', False)]"
+        far = self.automate(self.quotation, "activity_done", filter_domain=domain)
+        self.assertBeaten()
+        self.near.filter_domain = "[('summary', '=', 'x')]"
+        self.assertBeaten()
+        self.near.filter_domain = domain
+        self.assertBeaten(far)
+        far.filter_domain = False
+        self.assertBeaten(far)
+
+    def test_author(self):
+        """The same condition of somebody who sees less is another one."""
+        domain = "[('summary', '!=', False)]"
+        self.near.filter_domain = domain
+        far = self.automate(self.quotation, "activity_done")
+        far.with_user(self.manager).filter_domain = domain
+        self.assertBeaten()
+
+    def test_origins(self):
+        far = self.automate(self.quotation, "activity_done", from_stage_ids=[Command.set(self.visit.ids)])
+        self.assertBeaten()
+        self.near.from_stage_ids = self.visit
+        self.assertBeaten(far)
+        self.near.from_stage_ids = self.visit + self.closed
+        self.assertBeaten()
+
+    def test_team(self):
+        team = self.env["crm.team"].create({"name": "Windows"})
+        far = self.automate(self.quotation, "activity_done")
+        self.quotation.team_ids = team
+        self.assertBeaten()
+        self.estimate.team_ids = team
+        self.assertBeaten(far)
+
+    def test_lost_ones(self):
+        far = self.automate(self.quotation, "activity_done")
+        self.near.is_lost_included = True
+        self.assertBeaten()
+        far.is_lost_included = True
+        self.assertBeaten(far)
+
+    def test_losing_leaves_some_alone(self):
+        self.automate(self.closed, "activity_done", outcome="lost")
+        self.assertBeaten()
+
+    def test_faulty(self):
+        far = self.automate(self.quotation, "activity_done")
+        far._set_fault({"en_US": "Broken"}, "move")
+        self.assertBeaten()
