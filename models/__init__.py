@@ -3,11 +3,14 @@ from . import crm_stage_trigger_mixin
 from . import calendar_event
 from . import calendar_event_type
 from . import crm_lead
+from . import crm_lead_due
+from . import crm_lead_match
 from . import crm_lost_reason
 from . import crm_stage
 from . import crm_stage_automation
 from . import crm_stage_automation_catch_up
 from . import crm_stage_automation_condition
+from . import crm_stage_automation_due
 from . import crm_stage_automation_pending
 from . import crm_tag
 from . import crm_team
@@ -21,4 +24,5 @@ from . import mail_activity_type
 from . import mail_mail
 from . import mail_message
 from . import mail_thread
+from . import res_company
 from . import sale_order

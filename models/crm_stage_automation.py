@@ -46,7 +46,8 @@ class Setup(NamedTuple):
 
     stage_ids: tuple  # in the order of the pipeline, archived stages included
     listeners: tuple  # of all automations that are not idle, furthest stage first
-    heard: frozendict  # triggers that some automation listens on, by model
+    heard: frozendict  # triggers of what somebody does that some automation listens on, by model
+    dates: frozendict  # fields with the dates that some automation waits for, by model
 
     def get_earlier_stage_ids(self, stage_id):
         """
@@ -132,11 +133,15 @@ class CrmStageAutomation(models.Model):
     # ------------------------------------------------------------------
 
     @api.model
+    def _get_document_models(self):
+        """:return: [model, ...] of all that joined the trigger mixin"""
+        names = self.env.registry.descendants(["crm.stage.trigger.mixin"], "_inherit")
+        return [self.env[name] for name in names if not self.env[name]._abstract]
+
+    @api.model
     def _get_trigger_models(self):
         """:return: [(model, label by trigger), ...] of all models that joined the trigger mixin"""
-        names = self.env.registry.descendants(["crm.stage.trigger.mixin"], "_inherit")
-        models_ = (self.env[name] for name in names if not self.env[name]._abstract)
-        return [(model, model._get_crm_stage_triggers()) for model in models_]
+        return [(model, model._get_crm_stage_triggers()) for model in self._get_document_models()]
 
     @api.model
     def _selection_trigger(self):
@@ -163,7 +168,7 @@ class CrmStageAutomation(models.Model):
         self.ensure_one()
         values = {
             "stage": self.stage_id.name or "",
-            "event": dict(self._selection_trigger()).get(self.trigger, ""),
+            "event": self._get_event_text(),
             "origins": ", ".join(self.from_stage_ids.mapped("name")),
             "condition": condition,
         }
@@ -174,6 +179,10 @@ class CrmStageAutomation(models.Model):
         if condition:
             return self.env._('Move to "%(stage)s" when %(event)s, if %(condition)s', **values)
         return self.env._('Move to "%(stage)s" when %(event)s', **values)
+
+    def _get_event_text(self):
+        """:return: what must happen, in words that continue "when " """
+        return dict(self._selection_trigger()).get(self.trigger, "")
 
     # ------------------------------------------------------------------
     # Constraints
@@ -282,7 +291,7 @@ class CrmStageAutomation(models.Model):
         # sudo: whoever triggers an automation need not see stages nor automations
         stages = self.env["crm.stage"].sudo().with_context(active_test=False, lang=None).search(Domain.TRUE)
         automations = self.sudo().with_context(active_test=False).search([("active", "=", True)])
-        setup = Setup(tuple(stages.ids), (), frozendict())
+        setup = Setup(tuple(stages.ids), (), frozendict(), frozendict())
         listeners = tuple(
             Listener(
                 automation_id=automation.id,
@@ -297,11 +306,14 @@ class CrmStageAutomation(models.Model):
             ).sorted("sequence")
         )
         triggers = {listener.trigger for listener in listeners}
-        heard = {
-            model._name: frozenset(triggers.intersection(labels))
-            for model, labels in self._get_trigger_models()
-        }
-        return setup._replace(listeners=listeners, heard=frozendict(heard))
+        heard, dates = {}, {}
+        for model, labels in self._get_trigger_models():
+            dates_by_trigger = model._get_crm_stage_trigger_dates()
+            heard[model._name] = frozenset(triggers.intersection(labels.keys() - dates_by_trigger.keys()))
+            dates[model._name] = frozenset(
+                name for trigger, name in dates_by_trigger.items() if name and trigger in triggers
+            )
+        return setup._replace(listeners=listeners, heard=frozendict(heard), dates=frozendict(dates))
 
     @api.model
     def _get_heard_triggers(self):
