@@ -11,6 +11,7 @@ from . import crm_stage_automation
 from . import crm_stage_automation_catch_up
 from . import crm_stage_automation_condition
 from . import crm_stage_automation_due
+from . import crm_stage_automation_match
 from . import crm_stage_automation_pending
 from . import crm_tag
 from . import crm_team

@@ -7,7 +7,6 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 
-
 class CrmLead(models.Model):
     _inherit = "crm.lead"
 
@@ -46,7 +45,7 @@ class CrmLead(models.Model):
 
     @api.model
     def _get_entered_domain(self, since, until):
-        """:return: ``Domain`` of those that came into their present stage after ``since``, not after ``until``"""
+        """:return: ``Domain`` of those that came into their stage after ``since``, and not after ``until``"""
         return Domain("id", "in", self._get_stays_query(since, until).subselect("lead_id"))
 
     @api.model

@@ -8,7 +8,7 @@ from odoo.fields import Domain
 from odoo.tools import split_every
 
 from ..tools import undo_on_failure
-from .crm_stage_automation import CONFLICTS, KEPT_CONTEXT
+from .crm_stage_automation import CONFLICTS
 
 # Opportunities that the scheduled job moves at once
 DUE_BATCH = 500
@@ -103,9 +103,7 @@ class CrmStageAutomation(models.Model):
             return super().write(vals)
         before = {automation: [automation[name] for name in names] for automation in self}
         res = super().write(vals)
-        self.filtered(
-            lambda automation: [automation[name] for name in names] != before[automation]
-        )._begin()
+        self.filtered(lambda automation: [automation[name] for name in names] != before[automation])._begin()
         return res
 
     @api.model
@@ -245,7 +243,9 @@ class CrmStageAutomation(models.Model):
         moves = pending.search([("is_due", "=", True)])
         # Where somebody is at work on a fault, the others do not wait for it.
         faulty = moves.automation_id.filtered("fault")
-        by_lead = sorted(moves.grouped("lead_id").values(), key=lambda moves: bool(moves.automation_id & faulty))
+        by_lead = sorted(
+            moves.grouped("lead_id").values(), key=lambda moves: bool(moves.automation_id & faulty)
+        )
         remaining = len(moves)
         self.env["ir.cron"]._commit_progress(remaining=remaining)
         failed_ids = set()
@@ -277,8 +277,7 @@ class CrmStageAutomation(models.Model):
         :param set failed_ids: of automations that do not work: their moves stay in the queue
         :return: the same, with those that failed now
         """
-        context = {key: value for key, value in self.env.context.items() if key in KEPT_CONTEXT}
-        by_automation = moves.with_env(self.env(su=True, context=context)).grouped("automation_id")
+        by_automation = moves.with_env(self._with_moving_env().env).grouped("automation_id")
         done_ids, kept = set(), moves.browse()
         for listener in self._get_setup().listeners:
             automation = next((one for one in by_automation if one.id == listener.automation_id), None)

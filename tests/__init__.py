@@ -1,5 +1,6 @@
 from . import test_automation_author
 from . import test_automation_due
+from . import test_automation_matches
 from . import test_automation_protection
 from . import test_automation_setup
 from . import test_bad_input
