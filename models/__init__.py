@@ -25,5 +25,4 @@ from . import mail_activity_type
 from . import mail_mail
 from . import mail_message
 from . import mail_thread
-from . import res_company
 from . import sale_order

@@ -66,7 +66,7 @@ class CrmStageAutomation(models.Model):
 
     @api.depends("days")
     def _compute_name(self):
-        super()._compute_name()
+        return super()._compute_name()
 
     def _get_event_text(self):
         text = super()._get_event_text()

@@ -145,26 +145,33 @@ class CrmStageTriggerMixin(models.AbstractModel):
 
         Within an hour, mostly no day ends anywhere: then there is nothing to look for in the database.
         """
-        companies_by_days = defaultdict(list)
-        for company in self.env["res.company"].sudo().search([]):  # sudo: documents are of any company
-            company_until = company._get_crm_stage_day(until, days)
-            company_since = company._get_crm_stage_day(since, days) if since else None
+        company_ids_by_days = defaultdict(list)
+        # sudo: documents are of any company, and people of one do not see the others
+        companies = self.env["res.company"].sudo().with_context(active_test=False)
+        for company in companies.search(Domain.TRUE):
+            before = since and self._get_crm_stage_last_day(company, days, since)
+            last = self._get_crm_stage_last_day(company, days, until)
             ids = [company.id, False] if company == self.env.company else [company.id]
-            if company_until != company_since:
-                companies_by_days[company_since, company_until] += ids
-            else:
-                companies_by_days[None, None] += ids
+            company_ids_by_days[before, last] += ids
         domains = []
-        for (day_since, day_until), company_ids in companies_by_days.items():
-            if not day_until:
+        for (before, last), company_ids in company_ids_by_days.items():
+            if before == last:
                 continue
-            domain = Domain(name, "<=", day_until)
-            if day_since:
-                domain &= Domain(name, ">", day_since)
-            if len(companies_by_days) > 1:
+            domain = Domain(name, "<=", last)
+            if before:
+                domain &= Domain(name, ">", before)
+            if len(company_ids_by_days) > 1:
                 domain &= Domain(self._get_crm_stage_company_path(), "in", company_ids)
             domains.append(domain)
         return Domain.OR(domains)
+
+    @api.model
+    def _get_crm_stage_last_day(self, company, days, moment):
+        """:return: the last date without time that has fallen due by ``moment`` where the company is"""
+        # A company has no time zone of its own: its address has one, or its working hours.
+        zone = company.partner_id.tz or company.resource_calendar_id.tz or "UTC"
+        today = fields.Datetime.context_timestamp(self.with_context(tz=zone), moment).date()
+        return today - timedelta(days=days + 1)
 
     @api.model
     def _get_crm_stage_company_path(self):
