@@ -619,6 +619,40 @@ class TestDueJob(DueCase):
         self.env.invalidate_all()
         self.assertEqual(lead.stage_id, self.visit)
 
+    def test_costs_what_is_moved(self):
+        """Beside it, a few queries: as many for two hundred as for twenty, and for any number not due."""
+        automation = self.create_at(NOON, "stage_waiting", days=10)
+        with self.at(NOON + timedelta(days=5)):
+            self.create_leads(300)
+
+        def count(number, act):
+            automation.last_run = NOON
+            with self.at(NOON):
+                leads = self.create_leads(number)
+            self.env.flush_all()
+            self.env.invalidate_all()
+            with self.at(NOON + timedelta(days=10)):
+                before = self.env.cr.sql_log_count
+                act(leads)
+                self.pass_commit()
+                queries = self.env.cr.sql_log_count - before
+            self.assertEqual(leads.stage_id, self.visit)
+            return queries
+
+        def run(leads):
+            with patch.object(type(self.env["ir.cron"]), "_commit_progress", return_value=60):
+                self.automations._cron_due()
+
+        def move(leads):
+            leads.with_context(crm_stage_moving=True).stage_id = self.visit
+
+        for act in (run, move):
+            count(20, act)  # warms the caches
+        few = count(20, run) - count(20, move)
+        many = count(200, run) - count(200, move)
+        self.assertLess(few, 50)
+        self.assertLessEqual(many, few + 5)
+
     def test_interrupted(self):
         """It goes on where it was interrupted; what was taken back meanwhile stays."""
         self.create_at(NOON, "stage_waiting", days=10)
