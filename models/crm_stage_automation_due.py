@@ -19,7 +19,8 @@ MAX_DAYS = 3650
 # What the form proposes for the triggers that mean nothing without days
 USUAL_DAYS = {"stage_waiting": 10, "no_news": 10}
 
-# Key of what a transaction keeps until it commits: ids of the documents whose date may have passed, by model
+# Key of what a transaction keeps until it commits: ids of the documents that were told a date which may have
+# passed, by model and name of the field
 PASSED = "crm_sales_stage.passed"
 
 
@@ -173,18 +174,16 @@ class CrmStageAutomation(models.Model):
     # ------------------------------------------------------------------
 
     @api.model
-    def _mark_passed(self, documents):
-        """Let documents that were told a date which has passed fall due with the next run of the job.
+    def _mark_passed(self, documents, name):
+        """Let documents whose field ``name`` was told a date that has passed fall due with the next run.
 
         Marks of what is rolled back do no harm: what counts is what the documents are on committing.
         """
-        if not documents:
-            return
         precommit = self.env.cr.precommit
         if PASSED not in precommit.data:
             precommit.data[PASSED] = {}
             precommit.add(self._queue_passed)
-        precommit.data[PASSED].setdefault(documents._name, set()).update(documents.ids)
+        precommit.data[PASSED].setdefault((documents._name, name), set()).update(documents.ids)
 
     @api.model
     def _queue_passed(self):
@@ -193,7 +192,8 @@ class CrmStageAutomation(models.Model):
         passed = self.env.cr.precommit.data.pop(PASSED, {})
         # sudo: whoever sets a date need not see automations, nor opportunities
         for automation in self.sudo()._search_in_time() if passed else ():
-            if ids := passed.get(automation.model_name):
+            dates = self.env[automation.model_name]._get_crm_stage_trigger_dates()
+            if ids := passed.get((automation.model_name, dates[automation.trigger])):
                 automation._queue_due(Domain("id", "in", list(ids)))
 
     @api.model

@@ -186,7 +186,8 @@ class CrmStageTriggerMixin(models.AbstractModel):
     def create(self, vals_list):
         documents = super().create(vals_list)
         for name in self._get_heard_crm_stage_dates():
-            documents.filtered(lambda document, name=name: is_passed(document[name]))._note_crm_stage_passed()
+            passed = documents.filtered(lambda document, name=name: is_passed(document[name]))
+            passed._note_crm_stage_passed(name)
         return documents
 
     def _write_multi(self, vals_list):
@@ -198,7 +199,7 @@ class CrmStageTriggerMixin(models.AbstractModel):
                 for document_id, vals in zip(self._ids, vals_list, strict=True)
                 if is_passed(vals.get(name))
             }
-            self.browse(values)._filter_crm_stage_changed(name, values)._note_crm_stage_passed()
+            self.browse(values)._filter_crm_stage_changed(name, values)._note_crm_stage_passed(name)
         return super()._write_multi(vals_list)
 
     def _filter_crm_stage_changed(self, name, values):
@@ -215,9 +216,9 @@ class CrmStageTriggerMixin(models.AbstractModel):
             if fields.Datetime.to_datetime(value) != values[document_id]
         )
 
-    def _note_crm_stage_passed(self):
+    def _note_crm_stage_passed(self, name):
         if self:
-            self.env["crm.stage.automation"]._mark_passed(self)
+            self.env["crm.stage.automation"]._mark_passed(self, name)
 
     @api.model
     def _get_heard_crm_stage_dates(self):

@@ -394,6 +394,16 @@ class TestDueOnce(DueCase):
         self.assertEqual(lead.stage_id, self.new)
         self.assert_falls_due(datetime(2031, 2, 25, 23), lead)
 
+    def test_date_of_another_trigger(self):
+        """What waits for something else does not fall due by it."""
+        self.create_at(NOON, "stage_waiting", days=2)
+        self.create_at(NOON, "deadline_passed", self.quotation, days=300)
+        lead = self.create_lead_at(NOON - timedelta(days=9), date_deadline="2031-02-20")
+        with self.at(NOON + timedelta(days=5)):
+            lead.date_deadline = "2031-01-15"
+        self.run_at(NOON + timedelta(days=5, hours=1))
+        self.assertEqual(lead.stage_id, self.new)
+
     def test_created_with_a_past_date(self):
         """A visit that is entered when it is over."""
         self.create_at(NOON, "meeting_over")
