@@ -1,10 +1,13 @@
 """What moving opportunities by automations costs: against none, the floor, and Odoo's Automation Rules.
 
+And what a run of the scheduled job costs, against a write that moves those that fall due.
+
 Run it in an Odoo shell, on a database with this addon and ``base_automation``; nothing is committed::
 
     python -m odoo shell -c odoo.conf -d <database> --no-http < bench/bench_automation.py
 
 ``BENCH_SIZES`` (default "20 200 500 5000") are the numbers of quotations; Automation Rules run up to 500.
+``BENCH_DUE`` (default "100000 500") are the numbers of open opportunities, and of those that fall due.
 """
 
 import contextlib
@@ -12,12 +15,16 @@ import gc
 import os
 import sys
 import time
+from datetime import timedelta
+from unittest.mock import patch
 
-from odoo import Command
+from odoo import Command, fields
+from odoo.tools import SQL
 
 from odoo.addons.crm_sales_stage.tests.common import without_hooks
 
 SIZES = [int(size) for size in os.environ.get("BENCH_SIZES", "20 200 500 5000").split()]
+OPEN, DUE = (int(number) for number in os.environ.get("BENCH_DUE", "100000 500").split())
 ONE_BY_ONE = 30
 RULES_UP_TO = 500
 
@@ -212,6 +219,102 @@ class Bench:
             ways[:3],
         )
         self.run_idle()
+        self.run_due()
+
+    # ---- in time ----
+
+    def run_due(self):
+        """An hour's run with many open opportunities: none falls due, and some do, by each trigger."""
+        print("\n" + DUE_HEADER, flush=True)
+        savepoint = self.env.cr.savepoint()
+        self.lines.active = False
+        self.fill()
+        visit = self.env.ref("crm_sales_stage.stage_technical_visit")
+        for trigger in ("stage_waiting", "no_news", "deadline_passed"):
+            values = {"stage_id": visit.id, "trigger": trigger, "days": 10}
+            automation = self.env["crm.stage.automation"].create(values)
+            results = []
+            for number, act in ((0, self.run_job), (DUE, self.move_due), (DUE, self.run_job)):
+                turn = self.env.cr.savepoint()
+                results.append(self.measure_due(automation, number, act))
+                turn.close(rollback=True)
+                self.env.invalidate_all()
+            idle, floor, run = results
+            cells = [f"{1000 * seconds:.0f} ms ({queries})" for seconds, queries in results]
+            cells += [f"{run[0] / floor[0]:.2f}"]
+            print(f"| {trigger} | {OPEN} | {DUE} | {' | '.join(cells)} |", flush=True)
+            automation.active = False
+        savepoint.close(rollback=True)
+        self.env.registry.clear_cache()
+
+    def fill(self):
+        """Open opportunities with a message each, of which nothing falls due for a year."""
+        lead = self.create_leads(1)
+        self.env.cr.execute(
+            SQL(
+                """
+                INSERT INTO crm_lead (name, type, active, stage_id, won_status, probability,
+                                      automated_probability, partner_id, create_date)
+                SELECT name || n, type, active, stage_id, won_status, probability, automated_probability,
+                       partner_id, create_date
+                  FROM crm_lead, generate_series(2, %(open)s) n
+                 WHERE id = %(lead)s;
+                INSERT INTO crm_stage_stay (lead_id, stage_id, date_entered, outcome, is_first_visit,
+                                            is_moved_on)
+                SELECT lead.id, lead.stage_id, lead.create_date, 'open', TRUE, FALSE
+                  FROM crm_lead lead
+                 WHERE lead.id > %(lead)s;
+                INSERT INTO mail_message (model, res_id, date, message_type, subtype_id)
+                SELECT 'crm.lead', lead.id, lead.create_date, 'comment', %(subtype)s
+                  FROM crm_lead lead
+                 WHERE lead.id > %(lead)s;
+                ANALYZE crm_lead, crm_stage_stay, mail_message
+                """,
+                open=OPEN,
+                lead=lead.id,
+                subtype=self.env.ref("mail.mt_comment").id,
+            )
+        )
+        self.env.invalidate_all()
+
+    def measure_due(self, automation, number, act):
+        """:return: (seconds, queries) of moving the ``number`` opportunities that fall due within an hour"""
+        leads = self.env["crm.lead"].search([("name", "=like", "House 0%")], order="id desc")[:number]
+        date = fields.Datetime.now() - timedelta(days=10, minutes=30)
+        if number:
+            self.env.cr.execute(
+                SQL(
+                    """
+                    UPDATE crm_stage_stay SET date_entered = %(date)s WHERE lead_id = ANY(%(ids)s);
+                    UPDATE mail_message SET date = %(date)s
+                     WHERE model = 'crm.lead' AND res_id = ANY(%(ids)s);
+                    UPDATE crm_lead SET date_deadline = %(date)s::date - 1 WHERE id = ANY(%(ids)s)
+                    """,
+                    date=date,
+                    ids=leads.ids,
+                )
+            )
+        automation.last_run = fields.Datetime.now() - timedelta(days=1)
+        self.commit()
+        self.env.invalidate_all()
+        self.env["crm.stage.automation"]._get_setup()
+        gc.collect()
+        queries, start = self.env.cr.sql_log_count, time.perf_counter()
+        act(leads, automation)
+        self.commit()
+        result = time.perf_counter() - start, self.env.cr.sql_log_count - queries
+        if left := leads.filtered(lambda lead: lead.stage_id != automation.stage_id):
+            sys.exit(f"{automation.trigger}: {len(left)} opportunities were not moved")
+        return result
+
+    def run_job(self, leads, automation):
+        with patch.object(type(self.env["ir.cron"]), "_commit_progress", return_value=60):
+            self.env["crm.stage.automation"]._cron_due()
+
+    def move_due(self, leads, automation):
+        leads.with_context(crm_stage_moving=True).write({"stage_id": automation.stage_id.id})
+
+    # ---- nothing to do ----
 
     def run_idle(self):
         """Orders without opportunity, and with nothing listening: without our hooks, and with them."""
@@ -289,6 +392,9 @@ HEADER = """| | records | (a) nothing | (b) floor | (c) addon | (d) rules | (e) 
 |---|--:|--:|--:|--:|--:|--:|--:|--:|"""
 IDLE_HEADER = """| | records | without hooks, ms (queries) | with hooks, ms (queries) | ratio |
 |---|--:|--:|--:|--:|"""
+
+DUE_HEADER = """| a run by | open | fall due | none due, ms (queries) | floor | run | ratio |
+|---|--:|--:|--:|--:|--:|--:|"""
 
 
 def ms(result, count):

@@ -4,6 +4,8 @@ from . import calendar_event
 from . import calendar_event_type
 from . import crm_lead
 from . import crm_lead_automation
+from . import crm_lead_due
+from . import crm_lead_match
 from . import crm_lead_outcome
 from . import crm_lead_probability
 from . import crm_lost_reason
@@ -12,7 +14,9 @@ from . import crm_stage_automation
 from . import crm_stage_automation_beaten
 from . import crm_stage_automation_catch_up
 from . import crm_stage_automation_condition
+from . import crm_stage_automation_due
 from . import crm_stage_automation_fault
+from . import crm_stage_automation_match
 from . import crm_stage_automation_outcome
 from . import crm_stage_automation_pending
 from . import crm_stage_automation_text

@@ -6,11 +6,15 @@ class CalendarEvent(models.Model):
     _name = "calendar.event"
     _inherit = ["calendar.event", "crm.stage.trigger.mixin"]
 
+    _crm_stage_stop_idx = models.Index("(stop) WHERE opportunity_id IS NOT NULL")
+    _crm_stage_stop_date_idx = models.Index("(stop_date) WHERE opportunity_id IS NOT NULL")
+
     @api.model
     def _get_crm_stage_triggers(self):
         return {
             **super()._get_crm_stage_triggers(),
             "meeting_scheduled": self.env._("a meeting is scheduled"),
+            "meeting_over": self.env._("a meeting is over"),
         }
 
     @api.model
@@ -18,6 +22,20 @@ class CalendarEvent(models.Model):
         if trigger == "meeting_scheduled":
             return Domain("active", "=", True)  # Odoo archives those that are cancelled
         return super()._get_crm_stage_trigger_domain(trigger)
+
+    @api.model
+    def _get_crm_stage_trigger_dates(self):
+        return {**super()._get_crm_stage_trigger_dates(), "meeting_over": "stop"}
+
+    @api.model
+    def _get_crm_stage_due_domain(self, trigger, days, since, until):
+        """The end of a meeting that lasts all day is a date without time, though Odoo stores one."""
+        domain = super()._get_crm_stage_due_domain(trigger, days, since, until)
+        if trigger != "meeting_over":
+            return domain
+        all_day = self._get_crm_stage_date_domain("stop_date", days, since, until)
+        is_all_day = Domain("allday", "=", True)
+        return Domain("active", "=", True) & ((domain & ~is_all_day) | (all_day & is_all_day))
 
     @api.model_create_multi
     def create(self, vals_list):

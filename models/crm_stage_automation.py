@@ -45,7 +45,8 @@ class Setup(NamedTuple):
 
     stage_ids: tuple  # in the order of the pipeline, archived stages included
     listeners: tuple  # of all automations that are not idle, furthest stage first
-    heard: frozendict  # triggers that some automation listens on, by model
+    heard: frozendict  # triggers of what somebody does that some automation listens on, by model
+    dates: frozendict  # fields with the dates that some automation waits for, by model
 
     def get_earlier_stage_ids(self, stage_id):
         """
@@ -131,11 +132,15 @@ class CrmStageAutomation(models.Model):
     # ------------------------------------------------------------------
 
     @api.model
+    def _get_document_models(self):
+        """:return: [model, ...] of all that joined the trigger mixin"""
+        names = self.env.registry.descendants(["crm.stage.trigger.mixin"], "_inherit")
+        return [self.env[name] for name in names if not self.env[name]._abstract]
+
+    @api.model
     def _get_trigger_models(self):
         """:return: [(model, label by trigger), ...] of all models that joined the trigger mixin"""
-        names = self.env.registry.descendants(["crm.stage.trigger.mixin"], "_inherit")
-        models_ = (self.env[name] for name in names if not self.env[name]._abstract)
-        return [(model, model._get_crm_stage_triggers()) for model in models_]
+        return [(model, model._get_crm_stage_triggers()) for model in self._get_document_models()]
 
     @api.model
     def _selection_trigger(self):
@@ -270,7 +275,7 @@ class CrmStageAutomation(models.Model):
         # sudo: whoever triggers an automation need not see stages nor automations
         stages = self.env["crm.stage"].sudo().with_context(active_test=False, lang=None).search(Domain.TRUE)
         automations = self.sudo().with_context(active_test=False).search([("active", "=", True)])
-        setup = Setup(tuple(stages.ids), (), frozendict())
+        setup = Setup(tuple(stages.ids), (), frozendict(), frozendict())
         listeners = tuple(
             Listener(
                 automation_id=automation.id,
@@ -288,11 +293,14 @@ class CrmStageAutomation(models.Model):
             ).sorted("sequence")
         )
         triggers = {listener.trigger for listener in listeners}
-        heard = {
-            model._name: frozenset(triggers.intersection(labels))
-            for model, labels in self._get_trigger_models()
-        }
-        return setup._replace(listeners=listeners, heard=frozendict(heard))
+        heard, dates = {}, {}
+        for model, labels in self._get_trigger_models():
+            dates_by_trigger = model._get_crm_stage_trigger_dates()
+            heard[model._name] = frozenset(triggers.intersection(labels.keys() - dates_by_trigger.keys()))
+            dates[model._name] = frozenset(
+                name for trigger, name in dates_by_trigger.items() if name and trigger in triggers
+            )
+        return setup._replace(listeners=listeners, heard=frozendict(heard), dates=frozendict(dates))
 
     @api.model
     def _get_heard_triggers(self):
@@ -350,36 +358,53 @@ class CrmStageAutomation(models.Model):
     def _process(self, documents_by_trigger):
         """Move the opportunities of documents to which something has just happened.
 
+        :param dict documents_by_trigger: recordset by trigger
+        """
+        self._process_listeners(
+            {
+                listener: documents_by_trigger[listener.trigger]
+                for listener in self._get_setup().listeners
+                if listener.trigger in documents_by_trigger
+            }
+        )
+
+    @api.model
+    def _process_listeners(self, documents_by_listener):
+        """Move the opportunities of documents that concern some automations only.
+
         The furthest stage wins: an opportunity that one automation moved is left alone by the next ones. A
         faulty automation leaves its opportunities to them. Each automation moves all of its own in one run.
 
-        :param dict documents_by_trigger: recordset by trigger
+        :param dict documents_by_listener: recordset by ``Listener``, furthest stage first
         """
         is_tried_again = not any(self.env.context.get(key) for key in NOT_TRIED_AGAIN)
-        # sudo: whoever triggers an automation (a customer who signs, too) need not see, nor be allowed to
-        # move, the opportunity. Nothing of it is returned to them.
-        context = {key: value for key, value in self.env.context.items() if key in KEPT_CONTEXT}
-        env = self.env(su=True, context=context)
-        pairs_by_trigger = {}
+        automations = self._with_moving_env()
+        pairs_by_documents = {}
         done_ids = set()
-        for listener in self._get_setup().listeners:
-            trigger = listener.trigger
-            if trigger not in documents_by_trigger:
-                continue
-            automation = self.with_env(env).browse(listener.automation_id)
+        for listener, documents in documents_by_listener.items():
+            automation = automations.browse(listener.automation_id)
             try:
-                if trigger not in pairs_by_trigger:
-                    documents = documents_by_trigger[trigger].with_env(env)
-                    pairs_by_trigger[trigger] = documents._get_crm_stage_leads()
-                leads = automation._get_movable_leads(listener, pairs_by_trigger[trigger], done_ids)
+                if documents not in pairs_by_documents:
+                    pairs_by_documents[documents] = documents.with_env(automations.env)._get_crm_stage_leads()
+                pairs = pairs_by_documents[documents]
+                leads = automation._get_movable_leads(listener, pairs, done_ids)
             except CONFLICTS:
                 raise
             except Exception as error:  # another addon may say how to find a document's opportunities
                 automation._tell_fault(error, "trigger")
                 continue
             if leads:
-                moved_ids = automation._move(listener, pairs_by_trigger[trigger], leads, is_tried_again)
-                done_ids.update(moved_ids or ())
+                done_ids.update(automation._move(listener, pairs, leads, is_tried_again) or ())
+
+    def _with_moving_env(self):
+        """
+        :return: the same automations, with the rights that they move opportunities with
+
+        sudo: whoever triggers an automation (a customer who signs, too) need not see, nor be allowed to move,
+        the opportunity. Nothing of it is returned to them.
+        """
+        context = {key: value for key, value in self.env.context.items() if key in KEPT_CONTEXT}
+        return self.with_env(self.env(su=True, context=context))
 
     @api.model
     def _get_movable_leads(self, listener, pairs, done_ids=()):

@@ -53,7 +53,9 @@ class CrmStageAutomation(models.Model):
         # sudo: sales managers may know how far the job is, not look into what it has to do
         pending = self.env["crm.stage.automation.pending"].sudo()
         remaining = dict(
-            pending._read_group([("automation_id", "in", self.ids)], ["automation_id"], ["__count"])
+            pending._read_group(
+                [("automation_id", "in", self.ids), ("is_due", "=", False)], ["automation_id"], ["__count"]
+            )
         )
         for automation in self:
             done = automation.catch_up_total - remaining.get(automation.sudo(), 0)
@@ -61,10 +63,14 @@ class CrmStageAutomation(models.Model):
             automation.catch_up_progress = 100 * automation.catch_up_done // (automation.catch_up_total or 1)
 
     def write(self, vals):
-        """What the automation had still to move was what it moved before it was changed."""
+        """What the automation had still to move was what it moved before it was changed.
+
+        What has fallen due is not: it is moved as the automation says now.
+        """
         if (self._get_configuration_fields() - {"sequence"}) & vals.keys():
             vals = {"is_catching_up": False, **vals}
-            self.sudo().pending_ids.unlink()  # sudo: nobody else deals with them
+            # sudo: nobody else deals with them
+            self.sudo().pending_ids.filtered(lambda move: not move.is_due).unlink()
         return super().write(vals)
 
     # ------------------------------------------------------------------
@@ -89,13 +95,18 @@ class CrmStageAutomation(models.Model):
             )
         return listener
 
-    def _get_documents_domain(self):
+    def _get_happened_domain(self):
+        """:return: ``Domain`` of the existing documents that the trigger has happened to"""
+        return self.env[self.model_name]._get_crm_stage_trigger_domain(self.trigger)
+
+    def _get_documents_domain(self, *when):
         """
+        :param when: see ``_get_happened_domain``
         :return: ``Domain`` of the existing documents that the trigger has happened to, that meet the
             condition, and that the present user may see
         """
         return (
-            self.env[self.model_name]._get_crm_stage_trigger_domain(self.trigger)
+            self._get_happened_domain(*when)
             & self._get_condition_domain()
             & self._get_visible_domain(self.env, self._parse_domain())
         )
@@ -108,8 +119,9 @@ class CrmStageAutomation(models.Model):
         """
         return self.env[self.model_name].sudo().with_context(active_test=False)
 
-    def _search_leads_to_move(self):
+    def _search_leads_to_move(self, *when):
         """
+        :param when: see ``_get_happened_domain``
         :return: opportunities that the existing documents would move now, as far as the present user may see
             them and the documents
         :raise UserError: the automation is idle, or its condition does not work
@@ -117,7 +129,7 @@ class CrmStageAutomation(models.Model):
         listener = self._get_listener()
         model = self._get_existing_documents()
         try:
-            domain = self._get_documents_domain() & model._get_crm_stage_lead_domain()
+            domain = self._get_documents_domain(*when) & model._get_crm_stage_lead_domain()
             lead_ids = model._search_crm_stage_lead_ids(domain)
         except (ValueError, KeyError) as error:  # of a field or a model that is gone by now
             raise UserError(
@@ -218,14 +230,15 @@ class CrmStageAutomation(models.Model):
         What meets a conflict is postponed once more, to the next run.
         """
         pending = self.env["crm.stage.automation.pending"]
-        for automation, moves in pending.search(Domain.TRUE).grouped("automation_id").items():
+        left = pending.search([("is_due", "=", False)])
+        for automation, moves in left.grouped("automation_id").items():
             for ids in split_every(CATCH_UP_BATCH, moves.ids):
                 moves = pending.browse(
                     ids
                 ).exists()  # an automation that gave up, or is gone, took them along
                 if moves:
                     automation._make_moves(moves)
-                remaining = pending.search_count([])
+                remaining = pending.search_count([("is_due", "=", False)])
                 if not self.env["ir.cron"]._commit_progress(len(moves), remaining=remaining):
                     return
 
@@ -244,7 +257,8 @@ class CrmStageAutomation(models.Model):
         except Exception as error:  # the job has other automations to look after
             self._tell_fault(error, "trigger")
             is_working = False
+        remaining = self.pending_ids.filtered(lambda move: not move.is_due)
         if not is_working:
-            self.pending_ids.unlink()
-        if self.is_catching_up and not self.pending_ids:
+            remaining.unlink()
+        if self.is_catching_up and not remaining.exists():
             self.is_catching_up = False

@@ -2,7 +2,8 @@ from odoo import fields, models
 
 
 class CrmStageAutomationPending(models.Model):
-    """Moves left to the scheduled job: many at once, or those that met another transaction's changes.
+    """Moves left to a scheduled job: many at once, those that met another transaction's changes, and those of
+    what has fallen due.
 
     Recording one only inserts a row, which is in nobody's way.
     """
@@ -29,6 +30,9 @@ class CrmStageAutomationPending(models.Model):
     document_id = fields.Integer(
         required=True,
         help="Id of the document that the trigger happened to; the automation knows its model.",
+    )
+    is_due = fields.Boolean(
+        help="Whether the document has fallen due in time, and the hourly job moves the opportunity.",
     )
 
     def _get_pairs(self):

@@ -1,5 +1,14 @@
-from odoo import api, models
+from collections import defaultdict
+from datetime import timedelta
+
+from odoo import api, fields, models
 from odoo.fields import Domain
+from odoo.tools import SQL
+
+
+def is_passed(value):
+    """:return: whether a date may have passed by now, wherever that is: a day more does no harm"""
+    return bool(value) and fields.Datetime.to_datetime(value) < fields.Datetime.now() + timedelta(days=1)
 
 
 class CrmStageTriggerMixin(models.AbstractModel):
@@ -29,6 +38,15 @@ class CrmStageTriggerMixin(models.AbstractModel):
     The trigger can be chosen in Stage Automations at once. Announcing costs no query while no automation
     listens. The domain tells to which documents the trigger has happened by what they are now, so that the
     automation can be applied to those that exist already; without it, it has happened to none of them.
+
+    A trigger in time is not announced. It takes a label, and a declaration of the date that counts::
+
+            @api.model
+            def _get_crm_stage_trigger_dates(self):
+                return {**super()._get_crm_stage_trigger_dates(), "visit_over": "date_end"}
+
+    Documents that are not due by one date alone say themselves what falls due between two moments: see
+    ``_get_crm_stage_due_domain``.
     """
 
     _name = "crm.stage.trigger.mixin"
@@ -47,9 +65,10 @@ class CrmStageTriggerMixin(models.AbstractModel):
         """:return: ``Domain`` of the documents to which ``trigger`` has happened by what they are now
 
         For documents linked to an opportunity afterwards, and to apply an automation to existing documents.
-        A trigger of which a model says nothing here has happened to none of them.
+        A trigger of which a model says nothing here has happened to none of them; one in time has happened
+        to those whose date has passed.
         """
-        return Domain.FALSE
+        return self._get_crm_stage_due_domain(trigger, 0, None, fields.Datetime.now())
 
     # ------------------------------------------------------------------
     # Announcing
@@ -75,6 +94,138 @@ class CrmStageTriggerMixin(models.AbstractModel):
         if self.env.context.get("crm_stage_moving"):
             return frozenset()  # no loops: what a move brings about moves nothing
         return self.env["crm.stage.automation"]._get_heard_triggers().get(self._name, frozenset())
+
+    # ------------------------------------------------------------------
+    # Falling due
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _get_crm_stage_trigger_dates(self):
+        """
+        :return: by trigger in time, the name of the stored field with the date that counts; None of a trigger
+            that has no such field, and of which ``_get_crm_stage_due_domain`` tells all
+        """
+        return {}
+
+    @api.model
+    def _get_crm_stage_due_text(self, trigger, label, days):
+        """:return: what an automation waits for, in words, by the label of the trigger and the days"""
+        if "…" in label:
+            return label.replace("…", str(days))
+        if days == 1:
+            return self.env._("%s, a day later", label)
+        return self.env._("%(event)s, %(days)s days later", event=label, days=days) if days else label
+
+    @api.model
+    def _get_crm_stage_due_domain(self, trigger, days, since, until):
+        """
+        :param int days: documents fall due that many days after their date
+        :param datetime since: in UTC; None for those that fell due at any time
+        :param datetime until: in UTC
+        :return: ``Domain`` of the documents that fall due by ``trigger`` after ``since``, and not after
+            ``until``
+        """
+        name = self._get_crm_stage_trigger_dates().get(trigger)
+        return self._get_crm_stage_date_domain(name, days, since, until) if name else Domain.FALSE
+
+    @api.model
+    def _get_crm_stage_date_domain(self, name, days, since, until):
+        """
+        :param name: of a stored field, a date or a datetime
+        :return: ``Domain`` as in ``_get_crm_stage_due_domain``, of the documents that fall due by this field
+        """
+        if self._fields[name].type == "date":
+            return self._get_crm_stage_day_domain(name, days, since, until)
+        domain = Domain(name, "<=", until - timedelta(days=days))
+        return domain & Domain(name, ">", since - timedelta(days=days)) if since else domain
+
+    @api.model
+    def _get_crm_stage_day_domain(self, name, days, since, until):
+        """Dates without time count from the day after, in the time zone of the document's company.
+
+        Within an hour, mostly no day ends anywhere: then there is nothing to look for in the database.
+        """
+        company_ids_by_days = defaultdict(list)
+        # sudo: documents are of any company, and people of one do not see the others
+        companies = self.env["res.company"].sudo().with_context(active_test=False)
+        for company in companies.search(Domain.TRUE):
+            before = since and self._get_crm_stage_last_day(company, days, since)
+            last = self._get_crm_stage_last_day(company, days, until)
+            ids = [company.id, False] if company == self.env.company else [company.id]
+            company_ids_by_days[before, last] += ids
+        domains = []
+        for (before, last), company_ids in company_ids_by_days.items():
+            if before == last:
+                continue
+            domain = Domain(name, "<=", last)
+            if before:
+                domain &= Domain(name, ">", before)
+            if len(company_ids_by_days) > 1:
+                domain &= Domain(self._get_crm_stage_company_path(), "in", company_ids)
+            domains.append(domain)
+        return Domain.OR(domains)
+
+    @api.model
+    def _get_crm_stage_last_day(self, company, days, moment):
+        """:return: the last date without time that has fallen due by ``moment`` where the company is"""
+        # A company has no time zone of its own: its address has one, or its working hours.
+        zone = company.partner_id.tz or company.resource_calendar_id.tz or "UTC"
+        today = fields.Datetime.context_timestamp(self.with_context(tz=zone), moment).date()
+        return today - timedelta(days=days + 1)
+
+    @api.model
+    def _get_crm_stage_company_path(self):
+        """:return: fields that lead to the company whose time zone counts: the document's, or else the
+        opportunity's
+        """
+        return "company_id" if "company_id" in self._fields else f"{self._crm_stage_lead_path}.company_id"
+
+    # The scheduled job does not look back: what is told a date that has passed already is noted for it.
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        documents = super().create(vals_list)
+        for name in self._get_heard_crm_stage_dates():
+            passed = documents.filtered(lambda document, name=name: is_passed(document[name]))
+            passed._note_crm_stage_passed(name)
+        return documents
+
+    def _write_multi(self, vals_list):
+        """Whatever is stored comes by here, written or computed."""
+        names = set().union(*vals_list).intersection(self._get_crm_stage_trigger_dates().values())
+        for name in names and names.intersection(self._get_heard_crm_stage_dates()):
+            values = {
+                document_id: fields.Datetime.to_datetime(vals[name])
+                for document_id, vals in zip(self._ids, vals_list, strict=True)
+                if is_passed(vals.get(name))
+            }
+            self.browse(values)._filter_crm_stage_changed(name, values)._note_crm_stage_passed(name)
+        return super()._write_multi(vals_list)
+
+    def _filter_crm_stage_changed(self, name, values):
+        """:return: those whose field ``name`` is not yet stored as in ``values``, by id"""
+        if not self:
+            return self
+        columns = SQL.identifier("id"), SQL.identifier(name)
+        self.env.cr.execute(
+            SQL("SELECT %s, %s FROM %s WHERE id IN %s", *columns, SQL.identifier(self._table), self._ids)
+        )
+        return self.browse(
+            document_id
+            for document_id, value in self.env.cr.fetchall()
+            if fields.Datetime.to_datetime(value) != values[document_id]
+        )
+
+    def _note_crm_stage_passed(self, name):
+        if self:
+            self.env["crm.stage.automation"]._mark_passed(self, name)
+
+    @api.model
+    def _get_heard_crm_stage_dates(self):
+        """:return: those of this model's date fields that an automation listens on; without a query"""
+        if not any(self._get_crm_stage_trigger_dates().values()):
+            return frozenset()
+        return self.env["crm.stage.automation"]._get_setup().dates.get(self._name, frozenset())
 
     # ------------------------------------------------------------------
     # From documents to opportunities

@@ -29,6 +29,8 @@ class MailMessage(models.Model):
         help="Whether this e-mail came in as an automatic reply or a bounce, by its headers.",
     )
 
+    _crm_stage_date_idx = models.Index("(date, res_id) WHERE model = 'crm.lead'")
+
     @api.model
     def _get_our_addresses(self):
         """:return: set of the normalized addresses of internal users, companies and aliases"""
@@ -95,6 +97,20 @@ class MailMessage(models.Model):
         to_outside = self._get_outside_domain(emails, "incoming_email_to")
         cc_outside = self._get_outside_domain(emails, "incoming_email_cc")
         return (messages & self._get_notified_domain()) | (emails & (to_outside | cc_outside))
+
+    @api.model
+    def _get_news_domain(self):
+        """
+        :return: ``Domain`` of the messages that are news of an opportunity: e-mails and messages either way,
+            and activities done, which Odoo tells there. Internal notes and tracked changes are none.
+        """
+        get_id = self.env["ir.model.data"]._xmlid_to_res_id
+        comment, note, activity = (get_id(f"mail.mt_{name}") for name in ("comment", "note", "activities"))
+        return MESSAGES & (
+            Domain("message_type", "=", "email_outgoing")
+            | (Domain("message_type", "in", POSTED_TYPES) & Domain("subtype_id", "not in", [False, note]))
+            | Domain("subtype_id", "in", [comment, activity])
+        )
 
     @api.model
     def _get_notified_domain(self):

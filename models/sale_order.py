@@ -23,6 +23,8 @@ class SaleOrder(models.Model):
         "customer, or its opportunity is chosen anew. Until then it moves no opportunity.",
     )
 
+    _crm_stage_validity_date_idx = models.Index("(validity_date) WHERE state IN ('draft', 'sent')")
+
     @api.model
     def _get_crm_stage_triggers(self):
         return {
@@ -31,6 +33,7 @@ class SaleOrder(models.Model):
             "quotation_sent": self.env._("a quotation is sent"),
             "order_confirmed": self.env._("an order is confirmed"),
             "quotation_cancelled": self.env._("a quotation or order is cancelled"),
+            "quotation_expired": self.env._("a quotation expires"),
         }
 
     @api.model
@@ -49,6 +52,16 @@ class SaleOrder(models.Model):
         if trigger != "quotation_expired":
             return is_open
         return is_open & (Domain("validity_date", "=", False) | ~self._get_crm_stage_trigger_domain(trigger))
+
+    @api.model
+    def _get_crm_stage_trigger_dates(self):
+        return {**super()._get_crm_stage_trigger_dates(), "quotation_expired": "validity_date"}
+
+    @api.model
+    def _get_crm_stage_due_domain(self, trigger, days, since, until):
+        """Only quotations expire."""
+        domain = super()._get_crm_stage_due_domain(trigger, days, since, until)
+        return domain & Domain("state", "in", ("draft", "sent")) if trigger == "quotation_expired" else domain
 
     @api.model_create_multi
     def create(self, vals_list):

@@ -1,0 +1,833 @@
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from unittest.mock import patch
+
+from freezegun import freeze_time
+
+from odoo import fields
+from odoo.exceptions import UserError, ValidationError
+from odoo.tests import Form, tagged
+from odoo.tools import mute_logger
+
+from odoo.addons.crm_sales_stage.models import crm_stage_automation_due
+
+from .common_automation import AutomationCase
+
+LOGGER = "odoo.addons.crm_sales_stage.models.crm_stage_automation"
+MINUTE = timedelta(minutes=1)
+
+# A Wednesday, in winter: Brussels is an hour ahead of UTC, Tokyo nine, New York five behind.
+NOON = datetime(2031, 1, 15, 12)
+
+
+class DueCase(AutomationCase):
+    """Time is told by the test, to Python and to the database."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.automations.search([]).active = False
+        cls.env.company.partner_id.tz = "Europe/Brussels"
+
+    @classmethod
+    @contextmanager
+    def at(cls, moment):
+        with freeze_time(moment), patch.object(cls.env.cr, "now", lambda: moment):
+            yield
+            cls.pass_commit()
+
+    @classmethod
+    def create_at(cls, moment, trigger, stage=None, **values):
+        with cls.at(moment):
+            return cls.create_automation(stage or cls.visit, trigger, **values)
+
+    @classmethod
+    def create_lead_at(cls, moment, **values):
+        with cls.at(moment):
+            return cls.create_lead(**values)
+
+    def run_at(self, moment, seconds_left=60):
+        """Run the scheduled job, which may commit, without a commit."""
+        with (
+            self.at(moment),
+            patch.object(
+                type(self.env["ir.cron"]), "_commit_progress", return_value=seconds_left
+            ) as progress,
+        ):
+            self.env.flush_all()
+            self.automations._cron_due()
+        return progress
+
+    def assert_falls_due(self, moment, lead, stage=None):
+        """It moves then, not a minute earlier."""
+        before = lead.stage_id
+        self.run_at(moment - MINUTE)
+        self.assertEqual(lead.stage_id, before, "a minute too early")
+        self.run_at(moment)
+        self.assertEqual(lead.stage_id, stage or self.visit)
+
+
+@tagged("post_install", "-at_install")
+class TestDueTriggers(DueCase):
+    def test_stage_waiting(self):
+        self.create_at(NOON, "stage_waiting", days=10)
+        lead = self.create_lead_at(NOON)
+        self.assert_falls_due(NOON + timedelta(days=10), lead)
+
+    def test_stage_waiting_counts_from_the_last_move(self):
+        self.create_at(NOON, "stage_waiting", days=10)
+        lead = self.create_lead_at(NOON)
+        with self.at(NOON + timedelta(days=4)):
+            lead.stage_id = self.estimate
+        self.run_at(NOON + timedelta(days=10))
+        self.assertEqual(lead.stage_id, self.estimate)
+        self.assert_falls_due(NOON + timedelta(days=14), lead)
+
+    def test_stage_waiting_counts_from_the_restoring(self):
+        self.create_at(NOON, "stage_waiting", days=10)
+        lead = self.create_lead_at(NOON)
+        with self.at(NOON + timedelta(days=1)):
+            lead.action_set_lost()
+        self.run_at(NOON + timedelta(days=11))
+        self.assertEqual(lead.stage_id, self.new)
+        with self.at(NOON + timedelta(days=12)):
+            lead.action_restore()
+        self.assert_falls_due(NOON + timedelta(days=22), lead)
+
+    def test_stage_waiting_from_one_stage(self):
+        self.create_at(NOON, "stage_waiting", self.estimate, days=3, from_stage_ids=self.quotation.ids)
+        lead, other = self.create_lead_at(NOON), self.create_lead_at(NOON, stage_id=self.quotation.id)
+        self.run_at(NOON + timedelta(days=3))
+        self.assertEqual((lead + other).mapped("stage_id"), self.new + self.estimate)
+
+    def test_no_news(self):
+        self.create_at(NOON, "no_news", days=10)
+        lead = self.create_lead_at(NOON)
+        self.assert_falls_due(NOON + timedelta(days=10), lead)
+
+    def test_news(self):
+        """Each kind of it begins the waiting anew, once."""
+
+        def post(**values):
+            return lambda lead: lead.message_post(body="Hello", **values)
+
+        def get_done(lead):
+            lead.activity_schedule("mail.mail_activity_data_call", user_id=self.manager.id).action_done()
+
+        def send(lead):
+            mail = {"model": "crm.lead", "res_id": lead.id, "email_to": "customer@example.com"}
+            self.env["mail.mail"].create({**mail, "message_type": "email_outgoing"})
+
+        self.create_at(NOON, "no_news", days=10)
+        news = {
+            "message": post(message_type="comment", subtype_xmlid="mail.mt_comment"),
+            "sent by code": post(subtype_xmlid="mail.mt_comment"),
+            "e-mail received": post(
+                message_type="email", subtype_xmlid="mail.mt_comment", email_from="customer@example.com"
+            ),
+            "e-mail sent": send,
+            "activity": get_done,
+            "move": lambda lead: lead.write({"stage_id": self.estimate.id}),
+        }
+        leads = {what: self.create_lead_at(NOON) for what in news}
+        with self.at(NOON + timedelta(days=4)):
+            for what, happen in news.items():
+                happen(leads[what])
+        self.run_at(NOON + timedelta(days=10))
+        self.run_at(NOON + timedelta(days=14) - MINUTE)
+        for what, lead in leads.items():
+            with self.subTest(what):
+                self.assertNotEqual(lead.stage_id, self.visit)
+        self.run_at(NOON + timedelta(days=14))
+        for what, lead in leads.items():
+            with self.subTest(what):
+                self.assertEqual(lead.stage_id, self.visit)
+
+    def test_no_news_at_all(self):
+        """Notes are for colleagues, changes are nobody's message, and a machine that answers has no news."""
+        self.create_at(NOON, "no_news", days=10)
+        lead = self.create_lead_at(NOON)
+        with self.at(NOON + timedelta(days=4)):
+            lead.message_post(body="Note", message_type="comment", subtype_xmlid="mail.mt_note")
+            lead.message_post(
+                body="Away",
+                message_type="email",
+                subtype_xmlid="mail.mt_comment",
+                crm_stage_is_automatic=True,
+            )
+            lead.write({"expected_revenue": 7, "user_id": self.manager.id})
+            lead.activity_schedule("mail.mail_activity_data_call", user_id=self.manager.id)
+            self.partner.message_post(body="Hello", message_type="comment", subtype_xmlid="mail.mt_comment")
+        self.assert_falls_due(NOON + timedelta(days=10), lead)
+
+    def test_news_in_time(self):
+        """News on the last day, and right after the job."""
+        self.create_at(NOON, "no_news", days=10)
+        lead = self.create_lead_at(NOON)
+        for day in (9, 18, 27):
+            with self.at(NOON + timedelta(days=day)):
+                lead.message_post(body="Hi", message_type="comment", subtype_xmlid="mail.mt_comment")
+            self.run_at(NOON + timedelta(days=day + 5))
+            self.assertEqual(lead.stage_id, self.new)
+        self.assert_falls_due(NOON + timedelta(days=37), lead)
+
+    def test_deadline_passed(self):
+        """The day counts until its midnight in Brussels."""
+        self.create_at(NOON, "deadline_passed")
+        lead = self.create_lead_at(NOON, date_deadline="2031-01-20")
+        self.assert_falls_due(datetime(2031, 1, 20, 23), lead)
+
+    def test_quotation_expired(self):
+        self.create_at(NOON, "quotation_expired", days=2)
+        lead = self.create_lead_at(NOON)
+        with self.at(NOON):
+            self.create_order(lead, validity_date="2031-01-20")
+        self.assert_falls_due(datetime(2031, 1, 22, 23), lead)
+
+    def test_only_quotations_expire(self):
+        self.create_at(NOON, "quotation_expired")
+        leads = self.env["crm.lead"]
+        for state in ("draft", "sent", "sale", "cancel"):
+            lead = self.create_lead_at(NOON)
+            with self.at(NOON):
+                self.create_order(lead, validity_date="2031-01-20").state = state
+            leads += lead
+        self.run_at(NOON + timedelta(days=6))
+        self.assertEqual(leads.filtered(lambda lead: lead.stage_id == self.visit), leads[:2])
+
+    def test_meeting_over(self):
+        self.create_at(NOON, "meeting_over", filter_domain="[('name', '=', 'Visit')]")
+        lead, other = self.create_lead_at(NOON), self.create_lead_at(NOON)
+        with self.at(NOON):
+            for name, of in (("Visit", lead), ("Call", other)):
+                self.create_meeting(of, name, start="2031-01-16 09:00:00", stop="2031-01-16 10:30:00")
+        self.assert_falls_due(datetime(2031, 1, 16, 10, 30), lead)
+        self.assertEqual(other.stage_id, self.new)
+
+    def test_meeting_all_day(self):
+        """It is over when its last day is."""
+        self.create_at(NOON, "meeting_over")
+        lead = self.create_lead_at(NOON)
+        with self.at(NOON):
+            self.create_meeting(lead, allday=True, start_date="2031-01-16", stop_date="2031-01-17")
+        self.assert_falls_due(datetime(2031, 1, 17, 23), lead)
+
+    def test_meeting_cancelled(self):
+        self.create_at(NOON, "meeting_over")
+        lead = self.create_lead_at(NOON)
+        with self.at(NOON):
+            self.create_meeting(lead, start="2031-01-16 09:00:00", stop="2031-01-16 10:30:00").active = False
+        self.run_at(NOON + timedelta(days=2))
+        self.assertEqual(lead.stage_id, self.new)
+
+    def create_meeting(self, lead, name="Visit", **values):
+        return self.env["calendar.event"].create({"name": name, "opportunity_id": lead.id, **values})
+
+    def test_left_alone(self):
+        """Won, lost and archived ones, leads, and those that are further already."""
+        self.create_at(NOON, "deadline_passed")
+        leads = self.env["crm.lead"]
+        for values in (
+            {"stage_id": self.closed.id},
+            {"active": False, "probability": 0},
+            {"active": False, "probability": 20},
+            {"type": "lead"},
+            {"stage_id": self.quotation.id},
+        ):
+            leads += self.create_lead_at(NOON, date_deadline="2031-01-15", **values)
+        before = leads.mapped("stage_id.id"), leads.mapped("active")
+        self.run_at(NOON + timedelta(days=1))
+        self.assertEqual((leads.mapped("stage_id.id"), leads.mapped("active")), before)
+        self.assertFalse(self.env["crm.stage.automation.pending"].search([]))
+
+
+@tagged("post_install", "-at_install")
+class TestDueTimeZones(DueCase):
+    def test_companies(self):
+        """Each document's day ends where its company is; without company, where the job's is."""
+        self.create_at(NOON, "deadline_passed")
+        ends = {
+            "Asia/Tokyo": datetime(2031, 1, 20, 15),
+            "Europe/Brussels": datetime(2031, 1, 20, 23),
+            "America/New_York": datetime(2031, 1, 21, 5),
+        }
+        leads = {}
+        for zone, end in ends.items():
+            company = self.env["res.company"].create({"name": zone})
+            company.partner_id.tz = zone
+            values = {"company_id": company.id, "partner_id": False, "user_id": False, "team_id": False}
+            leads[self.create_lead_at(NOON, date_deadline="2031-01-20", **values)] = end
+        leads[self.create_lead_at(NOON, date_deadline="2031-01-20", company_id=False)] = ends[
+            "Europe/Brussels"
+        ]
+        for end in ends.values():
+            for moment in (end - MINUTE, end):
+                self.run_at(moment)
+                self.assertEqual(
+                    [lead.stage_id == self.visit for lead in leads],
+                    [moment >= lead_end for lead_end in leads.values()],
+                )
+
+    def test_company_of_the_opportunity(self):
+        """Where the document has none."""
+        company = self.env["res.company"].create({"name": "Tokyo"})
+        company.partner_id.tz = "Asia/Tokyo"
+        self.create_at(NOON, "meeting_over")
+        values = {"company_id": company.id, "partner_id": False, "user_id": False, "team_id": False}
+        lead = self.create_lead_at(NOON, **values)
+        meeting = {"name": "Day", "allday": True, "start_date": "2031-01-20", "stop_date": "2031-01-20"}
+        with self.at(NOON):
+            self.env["calendar.event"].create({**meeting, "opportunity_id": lead.id})
+        self.assert_falls_due(datetime(2031, 1, 20, 15), lead)
+
+    def test_working_hours(self):
+        """They tell the time zone of a company whose address tells none."""
+        self.env.company.partner_id.tz = False
+        self.env.company.resource_calendar_id.tz = "Asia/Tokyo"
+        self.create_at(NOON, "deadline_passed")
+        lead = self.create_lead_at(NOON, date_deadline="2031-01-20", company_id=self.env.company.id)
+        self.assert_falls_due(datetime(2031, 1, 20, 15), lead)
+
+    def test_summer_begins(self):
+        """In the night of March 30, Brussels puts its clocks ahead: days are counted, not hours."""
+        self.create_at(NOON, "deadline_passed", days=2)
+        lead = self.create_lead_at(NOON, date_deadline="2031-03-29")
+        self.assert_falls_due(datetime(2031, 3, 31, 22), lead)
+
+    def test_summer_ends(self):
+        self.create_at(NOON, "deadline_passed", days=2)
+        lead = self.create_lead_at(NOON, date_deadline="2031-10-25")
+        self.assert_falls_due(datetime(2031, 10, 27, 23), lead)
+
+
+@tagged("post_install", "-at_install")
+class TestDueOnce(DueCase):
+    def test_due_before(self):
+        """What was due before the automation was made is moved by applying it only."""
+        lead = self.create_lead_at(NOON - timedelta(days=10))
+        automation = self.create_at(NOON, "stage_waiting", days=10)
+        self.assertEqual(automation.last_run, NOON)
+        self.run_at(NOON + timedelta(days=1))
+        self.assertEqual(lead.stage_id, self.new)
+        with self.at(NOON + timedelta(days=1)):
+            self.assertEqual(automation._search_leads_to_move() & lead, lead)
+            automation.action_catch_up()
+        self.assertEqual(lead.stage_id, self.visit)
+
+    def test_apply_moves_only_what_is_due(self):
+        automation = self.create_at(NOON, "no_news", days=10)
+        lead = self.create_lead_at(NOON)
+        with self.at(NOON + timedelta(days=10) - MINUTE):
+            automation.action_catch_up()
+            self.assertEqual(lead.stage_id, self.new)
+        with self.at(NOON + timedelta(days=10)):
+            automation.action_catch_up()
+            self.assertEqual(lead.stage_id, self.visit)
+
+    def test_apply_many(self):
+        """The other scheduled job looks again: there may be news by then."""
+        automation = self.create_at(NOON, "no_news", days=10)
+        leads = self.create_lead_at(NOON) + self.create_lead_at(NOON)
+        with self.at(NOON + timedelta(days=10)):
+            with patch("odoo.addons.crm_sales_stage.models.crm_stage_automation_catch_up.CATCH_UP_BATCH", 1):
+                automation.action_catch_up()
+            leads[0].message_post(body="Hi", message_type="comment", subtype_xmlid="mail.mt_comment")
+            with patch.object(type(self.env["ir.cron"]), "_commit_progress", return_value=60):
+                self.automations._cron_catch_up()
+        self.assertEqual(leads.mapped("stage_id"), self.new + self.visit)
+        self.assertFalse(automation.is_catching_up)
+
+    def test_taken_back(self):
+        self.create_at(NOON, "deadline_passed")
+        lead = self.create_lead_at(NOON, date_deadline="2031-01-20")
+        self.run_at(datetime(2031, 1, 21, 12))
+        self.assertEqual(lead.stage_id, self.visit)
+        with self.at(datetime(2031, 1, 21, 13)):
+            lead.stage_id = self.new
+        self.run_at(datetime(2031, 1, 21, 14))
+        with self.at(datetime(2031, 1, 21, 15)):
+            lead.write({"name": "Changed", "date_deadline": "2031-01-20"})
+        self.run_at(datetime(2031, 1, 28, 14))
+        self.assertEqual(lead.stage_id, self.new)
+        with self.at(datetime(2031, 1, 28, 15)):
+            lead.date_deadline = "2031-02-01"
+        self.assert_falls_due(datetime(2031, 2, 1, 23), lead)
+
+    def test_taken_back_waits_anew(self):
+        self.create_at(NOON, "stage_waiting", days=10)
+        lead = self.create_lead_at(NOON)
+        self.run_at(NOON + timedelta(days=10))
+        with self.at(NOON + timedelta(days=11)):
+            lead.stage_id = self.new
+        self.assert_falls_due(NOON + timedelta(days=21), lead)
+
+    def test_date_set_back(self):
+        """What is told a date that has passed falls due with the next run, or later by its days."""
+        automation = self.create_at(NOON, "quotation_expired", days=1)
+        other = self.create_at(NOON, "quotation_expired", self.quotation, days=9)
+        lead = self.create_lead_at(NOON)
+        with self.at(NOON):
+            order = self.create_order(lead, validity_date="2031-02-20")
+        self.run_at(NOON + timedelta(days=5))
+        with self.at(NOON + timedelta(days=5)):
+            order.validity_date = "2031-01-15"
+        self.assertEqual(self.env["crm.stage.automation.pending"].search([]).automation_id, automation)
+        self.assertEqual(lead.stage_id, self.new)
+        self.run_at(NOON + timedelta(days=5, hours=1))
+        self.assertEqual(lead.stage_id, self.visit)
+        with self.at(NOON + timedelta(days=5, hours=2)):
+            lead.stage_id = self.new
+        self.run_at(NOON + timedelta(days=6))
+        self.assertEqual(lead.stage_id, self.new)
+        self.assert_falls_due(datetime(2031, 1, 24, 23), lead, other.stage_id)
+
+    def test_date_set_back_and_corrected(self):
+        self.create_at(NOON, "quotation_expired")
+        lead = self.create_lead_at(NOON)
+        with self.at(NOON):
+            order = self.create_order(lead, validity_date="2031-02-20")
+        with self.at(NOON + timedelta(days=5)):
+            order.validity_date = "2031-01-15"
+        with self.at(NOON + timedelta(days=5)):
+            order.validity_date = "2031-02-25"
+        self.run_at(NOON + timedelta(days=5, hours=1))
+        self.assertEqual(lead.stage_id, self.new)
+        self.assert_falls_due(datetime(2031, 2, 25, 23), lead)
+
+    def test_date_of_another_trigger(self):
+        """What waits for something else does not fall due by it."""
+        self.create_at(NOON, "stage_waiting", days=2)
+        self.create_at(NOON, "deadline_passed", self.quotation, days=300)
+        lead = self.create_lead_at(NOON - timedelta(days=9), date_deadline="2031-02-20")
+        with self.at(NOON + timedelta(days=5)):
+            lead.date_deadline = "2031-01-15"
+        self.run_at(NOON + timedelta(days=5, hours=1))
+        self.assertEqual(lead.stage_id, self.new)
+
+    def test_created_with_a_past_date(self):
+        """A visit that is entered when it is over."""
+        self.create_at(NOON, "meeting_over")
+        lead, other = self.create_lead_at(NOON), self.create_lead_at(NOON)
+        self.run_at(NOON + timedelta(days=3))
+        with self.at(NOON + timedelta(days=3, minutes=5)):
+            for of, day in ((lead, 16), (other, 19)):
+                self.env["calendar.event"].create(
+                    {
+                        "name": "Visit",
+                        "opportunity_id": of.id,
+                        "start": datetime(2031, 1, day, 9),
+                        "stop": datetime(2031, 1, day, 10),
+                    }
+                )
+        self.run_at(NOON + timedelta(days=3, hours=1))
+        self.assertEqual(lead.stage_id, self.visit)
+        self.assert_falls_due(datetime(2031, 1, 19, 10), other)
+
+    def test_changed_by_computation(self):
+        """The end of a meeting follows from its start."""
+        self.create_at(NOON, "meeting_over")
+        lead = self.create_lead_at(NOON)
+        with self.at(NOON):
+            meeting = self.env["calendar.event"].create(
+                {
+                    "name": "Visit",
+                    "opportunity_id": lead.id,
+                    "start": datetime(2031, 1, 30, 9),
+                    "stop": datetime(2031, 1, 30, 10),
+                }
+            )
+        self.run_at(NOON + timedelta(days=3))
+        with self.at(NOON + timedelta(days=3, minutes=5)):
+            meeting.start = datetime(2031, 1, 17, 9)
+        self.run_at(NOON + timedelta(days=3, hours=1))
+        self.assertEqual(lead.stage_id, self.visit)
+
+    def test_job_did_not_run_for_a_week(self):
+        self.create_at(NOON, "stage_waiting", days=10)
+        leads = self.create_lead_at(NOON) + self.create_lead_at(NOON + timedelta(days=3))
+        self.run_at(NOON + timedelta(days=17))
+        self.assertEqual(leads.stage_id, self.visit)
+
+    def test_clock_put_back(self):
+        """A clock that was a month ahead: what falls due by the right time is moved."""
+        automation = self.create_at(NOON, "stage_waiting", days=10)
+        self.run_at(NOON + timedelta(days=30))
+        self.run_at(NOON)
+        self.assertEqual(automation.last_run, NOON)
+        lead = self.create_lead_at(NOON + MINUTE)
+        self.assert_falls_due(NOON + MINUTE + timedelta(days=10), lead)
+
+    def test_furthest_wins(self):
+        """Whichever was made first, and whatever their days and documents are."""
+        for stages in ((self.visit, self.quotation), (self.quotation, self.visit)):
+            with self.subTest(stages[0].name):
+                self.automations.search([]).active = False
+                self.create_at(NOON, "stage_waiting", stages[0], days=5)
+                self.create_at(NOON, "deadline_passed", stages[1], days=1)
+                lead = self.create_lead_at(NOON, date_deadline="2031-01-18")
+                self.run_at(NOON + timedelta(days=6))
+                self.assertEqual(lead.stage_id, self.quotation)
+                tracked = lead.message_ids.tracking_value_ids.field_id.mapped("name")
+                self.assertEqual(tracked.count("stage_id"), 1)
+
+    def test_furthest_wins_over_backward(self):
+        self.create_at(NOON, "stage_waiting", self.estimate, days=5, from_stage_ids=self.visit.ids)
+        self.create_at(NOON, "deadline_passed", self.quotation, from_stage_ids=self.visit.ids)
+        lead = self.create_lead_at(NOON, date_deadline="2031-01-18", stage_id=self.visit.id)
+        self.run_at(NOON + timedelta(days=6))
+        self.assertEqual(lead.stage_id, self.quotation)
+
+    def test_document_deleted(self):
+        automation = self.create_at(NOON, "quotation_expired")
+        lead = self.create_lead_at(NOON)
+        with self.at(NOON):
+            order = self.create_order(lead, validity_date="2031-01-20")
+        with self.at(NOON + timedelta(days=7)):
+            automation._queue_due()
+            order.unlink()
+        self.run_at(NOON + timedelta(days=7))
+        self.assertEqual(lead.stage_id, self.new)
+        self.assertFalse(automation.pending_ids)
+        with self.at(NOON + timedelta(days=7)):
+            self.env["crm.stage.automation.pending"].create(
+                {"automation_id": automation.id, "lead_id": lead.id, "document_id": order.id, "is_due": True}
+            )
+            lead.unlink()
+        self.assertFalse(automation.pending_ids)
+
+
+@tagged("post_install", "-at_install")
+class TestDueChanged(DueCase):
+    """An automation that is changed, or comes back, begins anew."""
+
+    def test_days(self):
+        automation = self.create_at(NOON, "stage_waiting", days=10)
+        lead = self.create_lead_at(NOON)
+        other = self.create_lead_at(NOON + timedelta(days=3))
+        with self.at(NOON + timedelta(days=7)):
+            automation.days = 5
+        self.run_at(NOON + timedelta(days=8))
+        self.assertEqual((lead + other).mapped("stage_id"), self.new + self.visit)
+        self.run_at(NOON + timedelta(days=11))
+        self.assertEqual(lead.stage_id, self.new)
+
+    def test_trigger(self):
+        automation = self.create_at(NOON - timedelta(days=30), "email_sent")
+        self.assertFalse(automation.last_run)
+        lead = self.create_lead_at(NOON - timedelta(days=12))
+        with self.at(NOON):
+            automation.write({"trigger": "stage_waiting", "days": 10})
+        self.assertEqual(automation.last_run, NOON)
+        self.run_at(NOON + timedelta(days=1))
+        self.assertEqual(lead.stage_id, self.new)
+        with self.at(NOON + timedelta(days=1)):
+            automation.trigger = "email_received"
+        self.assertFalse(automation.last_run)
+        self.assertFalse(automation.days)
+
+    def test_archived_for_a_month(self):
+        automation = self.create_at(NOON, "stage_waiting", days=10)
+        lead = self.create_lead_at(NOON)
+        with self.at(NOON + timedelta(days=1)):
+            automation.active = False
+        self.run_at(NOON + timedelta(days=20))
+        with self.at(NOON + timedelta(days=31)):
+            automation.active = True
+        self.run_at(NOON + timedelta(days=32))
+        self.assertEqual(lead.stage_id, self.new)
+
+    def test_stage_archived_for_a_month(self):
+        self.create_at(NOON, "stage_waiting", days=10)
+        lead = self.create_lead_at(NOON)
+        with self.at(NOON + timedelta(days=1)):
+            self.visit.active = False
+        self.run_at(NOON + timedelta(days=20))
+        with self.at(NOON + timedelta(days=31)):
+            self.visit.active = True
+        self.run_at(NOON + timedelta(days=32))
+        self.assertEqual(lead.stage_id, self.new)
+
+    def test_same_values(self):
+        """An import or an update that tells what is so already changes nothing."""
+        automation = self.create_at(NOON, "stage_waiting", days=10)
+        lead = self.create_lead_at(NOON)
+        with self.at(NOON + timedelta(days=10)):
+            automation.write({"trigger": "stage_waiting", "days": 10, "active": True})
+        self.assertEqual(automation.last_run, NOON)
+        self.run_at(NOON + timedelta(days=10))
+        self.assertEqual(lead.stage_id, self.visit)
+
+    def test_condition(self):
+        """Whoever corrects it loses nothing of what fell due since the last run."""
+        automation = self.create_at(NOON, "deadline_passed", filter_domain="[('name', '=', 'Nobody')]")
+        lead = self.create_lead_at(NOON, date_deadline="2031-01-20")
+        with self.at(datetime(2031, 1, 21)):
+            automation.filter_domain = "[('name', '=', 'House')]"
+        self.run_at(datetime(2031, 1, 21))
+        self.assertEqual(lead.stage_id, self.visit)
+
+    def test_copy(self):
+        automation = self.create_at(NOON, "stage_waiting", days=10)
+        with self.at(NOON + timedelta(days=1)):
+            copy = automation.copy()
+        self.assertEqual((copy.days, copy.last_run), (10, NOON + timedelta(days=1)))
+
+    def test_days_out_of_bounds(self):
+        for days in (-1, -10, 3651, 2_000_000_000):
+            with self.subTest(days), self.assertRaisesRegex(ValidationError, "between 0 and"):
+                self.create_automation(self.visit, "stage_waiting", days=days)
+        automation = self.create_automation(self.visit, "stage_waiting", days=3650)
+        with self.assertRaises(ValidationError):
+            automation.days = -1
+        self.run_at(NOON)
+
+    def test_days_of_a_trigger_without_time(self):
+        automation = self.create_automation(self.visit, "email_sent", days=3)
+        self.assertEqual(automation.days, 0)
+        automation.days = 3
+        self.assertEqual(automation.days, 0)
+
+    def test_form(self):
+        with Form(self.automations.with_context(default_stage_id=self.visit.id)) as form:
+            form.trigger = "no_news"
+            self.assertEqual(form.days, 10)
+            form.days = 5
+            form.trigger = "stage_waiting"
+            self.assertEqual(form.days, 5)
+        self.assertEqual(form.record.days, 5)
+        with Form(form.record) as form:
+            form.trigger = "meeting_scheduled"
+        self.assertEqual(form.record.days, 0)
+
+    def test_name(self):
+        for trigger, days, text in (
+            ("stage_waiting", 10, "it has been in its stage for 10 days"),
+            ("no_news", 1, "there has been no news for a day"),
+            ("meeting_over", 0, "a meeting is over"),
+            ("meeting_over", 1, "a meeting is over, a day later"),
+            ("quotation_expired", 5, "a quotation expires, 5 days later"),
+            ("email_sent", 0, "an e-mail is sent"),
+        ):
+            automation = self.create_automation(self.visit, trigger, days=days)
+            self.assertEqual(automation.name, f'Move to "Technical Visit" when {text}')
+            automation.unlink()
+        automation = self.create_automation(self.visit, "stage_waiting", days=3)
+        automation.days = 4
+        self.assertIn("for 4 days", automation.name)
+
+
+@tagged("post_install", "-at_install")
+class TestDueJob(DueCase):
+    def test_hourly(self):
+        cron = self.env.ref("crm_sales_stage.ir_cron_crm_stage_due")
+        self.assertEqual((cron.interval_number, cron.interval_type, cron.active), (1, "hours", True))
+        self.create_at(fields.Datetime.now() - timedelta(hours=1), "stage_waiting", days=0)
+        lead = self.create_lead_at(fields.Datetime.now() - MINUTE)
+        self.env.flush_all()
+        with self.enter_registry_test_mode():
+            cron.method_direct_trigger()
+        self.env.invalidate_all()
+        self.assertEqual(lead.stage_id, self.visit)
+
+    def test_costs_what_is_moved(self):
+        """Beside it, a few queries: as many for two hundred as for twenty, and for any number not due."""
+        automation = self.create_at(NOON, "stage_waiting", days=10)
+        with self.at(NOON + timedelta(days=5)):
+            self.create_leads(300)
+
+        def count(number, act):
+            automation.last_run = NOON
+            with self.at(NOON):
+                leads = self.create_leads(number)
+            self.env.flush_all()
+            self.env.invalidate_all()
+            with self.at(NOON + timedelta(days=10)):
+                before = self.env.cr.sql_log_count
+                act(leads)
+                self.pass_commit()
+                queries = self.env.cr.sql_log_count - before
+            self.assertEqual(leads.stage_id, self.visit)
+            return queries
+
+        def run(leads):
+            with patch.object(type(self.env["ir.cron"]), "_commit_progress", return_value=60):
+                self.automations._cron_due()
+
+        def move(leads):
+            leads.with_context(crm_stage_moving=True).stage_id = self.visit
+
+        for act in (run, move):
+            count(20, act)  # warms the caches
+        few = count(20, run) - count(20, move)
+        many = count(200, run) - count(200, move)
+        self.assertLess(few, 50)
+        self.assertLessEqual(many, few + 5)
+
+    def test_interrupted(self):
+        """It goes on where it was interrupted; what was taken back meanwhile stays."""
+        self.create_at(NOON, "stage_waiting", days=10)
+        with self.at(NOON):
+            leads = self.create_leads(3)
+        due = NOON + timedelta(days=10)
+        with patch.object(crm_stage_automation_due, "DUE_BATCH", 2):
+            progress = self.run_at(due, seconds_left=0)
+            progress.assert_called_with(2, remaining=1)
+            self.assertEqual(leads.mapped("stage_id.id"), (self.visit + self.new).ids)
+            moved = leads.filtered(lambda lead: lead.stage_id == self.visit)
+            with self.at(due + MINUTE):
+                moved[0].stage_id = self.new
+            self.run_at(due + 2 * MINUTE)
+        self.assertEqual(leads.filtered(lambda lead: lead.stage_id == self.visit), leads - moved[0])
+
+    def test_killed(self):
+        """After the first batch was committed: the transaction of the second one is gone."""
+        automation = self.create_at(NOON, "stage_waiting", days=10)
+        with self.at(NOON):
+            leads = self.create_leads(3)
+        due = NOON + timedelta(days=10)
+        with self.at(due):
+            self.automations._queue_all_due()
+        first = automation.pending_ids[0].lead_id
+        with self.at(due), self.assertRaises(SystemExit), self.env.cr.savepoint():
+            self.automations._make_due_moves(automation.pending_ids, set())
+            raise SystemExit
+        self.env.invalidate_all()
+        self.assertEqual(leads.stage_id, self.new)
+        with self.at(due):
+            self.automations._make_due_moves(automation.pending_ids[0], set())
+            first.stage_id = self.new
+        self.run_at(due + timedelta(hours=1))
+        self.assertEqual(leads.filtered(lambda lead: lead.stage_id == self.visit), leads - first)
+
+    @mute_logger(LOGGER)
+    def test_faulty(self):
+        """It says so, does not stop the others, and moves what it could not move when it works again."""
+        faulty = self.create_at(NOON, "deadline_passed", self.quotation)
+        other = self.create_at(NOON, "deadline_passed", self.visit)
+        lead = self.create_lead_at(NOON, date_deadline="2031-01-20")
+        gone = self.create_lead_at(NOON, date_deadline="2031-01-20")
+        late = self.create_lead_at(NOON, date_deadline="2031-01-20")
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE crm_stage_automation SET filter_domain = '[(''gone'', ''='', 1)]' WHERE id = %s",
+            [faulty.id],
+        )
+        self.env.invalidate_all()
+        for hour in range(2):
+            self.run_at(datetime(2031, 1, 21, hour))
+            self.assertIn("gone", faulty.fault)
+            self.assertFalse(other.fault)
+            self.assertEqual((lead + gone + late).stage_id, self.visit)
+        with self.at(datetime(2031, 1, 21, 12)):
+            gone.unlink()
+            late.date_deadline = "2031-01-30"
+            faulty.filter_domain = "[('name', '=', 'House')]"
+        self.run_at(datetime(2031, 1, 21, 12))
+        self.assertFalse(faulty.fault)
+        self.assertEqual(lead.stage_id, self.quotation)
+        self.assertEqual(late.stage_id, self.visit, "it is due no longer")
+        self.assert_falls_due(datetime(2031, 1, 30, 23), late, self.quotation)
+
+    @mute_logger(LOGGER)
+    def test_faulty_documents(self):
+        """Another addon cannot tell what falls due: the others can, and nothing is forgotten."""
+        automation = self.create_at(NOON, "quotation_expired")
+        other = self.create_at(NOON, "deadline_passed")
+        lead = self.create_lead_at(NOON)
+        other_lead = self.create_lead_at(NOON, date_deadline="2031-01-20")
+        with self.at(NOON):
+            order = self.create_order(lead, validity_date="2031-01-20")
+        model = self.registry["sale.order"]
+        for name in ("_get_crm_stage_due_domain", "_get_crm_stage_leads"):
+            for method in (
+                lambda *args: 1 / 0,
+                lambda self, *args: self.env.cr.execute("SELECT 1 FROM nowhere", log_exceptions=False),
+            ):
+                with self.subTest(name), self.env.cr.savepoint(), patch.object(model, name, method):
+                    other_lead.stage_id = self.new
+                    other.last_run = automation.last_run = NOON
+                    self.run_at(datetime(2031, 1, 21, 12))
+                    self.assertTrue(automation.fault)
+                    self.assertEqual(automation.last_run, NOON)
+                    self.assertEqual((lead + other_lead).mapped("stage_id"), self.new + self.visit)
+                    with self.at(datetime(2031, 1, 21, 13)):
+                        order.validity_date = "2031-01-19"
+                    order.validity_date = "2031-01-20"
+        self.run_at(datetime(2031, 1, 21, 14))
+        self.assertEqual(lead.stage_id, self.visit)
+
+    @mute_logger(LOGGER)
+    def test_author_gone(self):
+        with self.at(NOON):
+            automation = self.automations.with_user(self.manager).create(
+                {
+                    "stage_id": self.visit.id,
+                    "trigger": "deadline_passed",
+                    "filter_domain": "[('name', '=', 'House')]",
+                }
+            )
+        lead = self.create_lead_at(NOON, date_deadline="2031-01-20")
+        self.manager.active = False
+        self.run_at(datetime(2031, 1, 21))
+        self.assertEqual(lead.stage_id, self.new)
+        self.assertIn("gone", automation.fault)
+        with self.at(datetime(2031, 1, 21, 1)):
+            automation.with_env(self.env).action_take_over_condition()
+        self.run_at(datetime(2031, 1, 21, 2))
+        self.assertEqual(lead.stage_id, self.visit)
+
+    def test_chatter(self):
+        """In the language of whoever set it up: the job has none."""
+        self.env["res.lang"]._activate_lang("fr_FR")
+        self.manager.lang = "fr_FR"
+        with self.at(NOON):
+            self.automations.with_user(self.manager).create(
+                {"stage_id": self.visit.id, "trigger": "stage_waiting", "days": 3}
+            )
+        lead = self.create_lead_at(NOON)
+        languages = []
+        original = type(self.automations)._get_chatter_bodies
+
+        def get_chatter_bodies(self, *args):
+            languages.append(self.env.lang)
+            return original(self, *args)
+
+        with patch.object(type(self.automations), "_get_chatter_bodies", get_chatter_bodies):
+            self.run_at(NOON + timedelta(days=3))
+        self.assertEqual(languages, ["fr_FR"])
+        self.assertEqual(lead.stage_id, self.visit)
+        self.assertTrue(self.get_tracking_message(lead).body)
+
+    def test_next_due(self):
+        automation = self.create_at(NOON, "stage_waiting", days=10)
+        with self.at(NOON):
+            self.assertEqual(automation._get_next_due(), (0, None))
+        self.create_lead_at(NOON)
+        self.create_lead_at(NOON)
+        self.create_lead_at(NOON + timedelta(days=3))
+        with self.at(NOON + timedelta(days=5)):
+            self.assertEqual(automation._get_next_due(), (2, NOON + timedelta(days=10)))
+        with self.at(NOON + timedelta(days=11)):
+            self.assertEqual(automation._get_next_due(), (1, NOON + timedelta(days=13)))
+            automation.active = False
+            with self.assertRaises(UserError):
+                automation._get_next_due()
+
+    def test_next_due_of_each_trigger(self):
+        for trigger in ("no_news", "deadline_passed", "quotation_expired", "meeting_over"):
+            with self.subTest(trigger):
+                automation = self.create_at(NOON, trigger, days=2)
+                lead = self.create_lead_at(NOON, date_deadline="2031-01-20")
+                with self.at(NOON):
+                    self.create_order(lead, validity_date="2031-01-20")
+                    self.env["calendar.event"].create(
+                        {"name": "A", "opportunity_id": lead.id, "start": NOON, "stop": NOON}
+                    )
+                    number, moment = automation._get_next_due()
+                self.assertEqual(number, 1)
+                self.run_at(moment - timedelta(hours=1))
+                self.assertEqual(lead.stage_id, self.new)
+                self.run_at(moment)
+                self.assertEqual(lead.stage_id, self.visit)
+                automation.unlink()
+                lead.active = False
