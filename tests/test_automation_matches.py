@@ -83,7 +83,7 @@ class TestMatches(AutomationCase):
             (f"[('tag_ids', 'in', [{self.tag.id}])]", {"tag_ids": [Command.link(self.tag.id)]}),
             (f"[('partner_id.country_id', '=', {country.id})]", {"partner_id": abroad.id}),
             ("[('email_from', '=', 'a@b.be')]", {"partner_id": abroad.id}),
-            ("[('user_id.login', '=', 'automation_manager')]", {"user_id": self.manager.id}),
+            ("[('user_id.login', '=', 'stages_manager')]", {"user_id": self.manager.id}),
             ("[('probability', '>', 80)]", {"probability": 81}),
             ("[('prorated_revenue', '>', 700)]", {"expected_revenue": 8000}),
             ("[('priority', 'in', ['2', '3'])]", {"priority": "2"}),
