@@ -69,6 +69,13 @@ class CrmStageAutomation(models.Model):
     def _compute_name(self):
         return super()._compute_name()
 
+    @api.depends("days")
+    def _compute_beaten_by_id(self):
+        return super()._compute_beaten_by_id()
+
+    def _comes_as_early_as(self, other):
+        return super()._comes_as_early_as(other) and self.days <= other.days
+
     def _get_event_text(self):
         text = super()._get_event_text()
         if not self.is_in_time:
