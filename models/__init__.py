@@ -8,7 +8,12 @@ from . import crm_stage
 from . import crm_stage_automation
 from . import crm_stage_automation_catch_up
 from . import crm_stage_automation_condition
+from . import crm_stage_automation_example
+from . import crm_stage_automation_form
+from . import crm_stage_automation_move
 from . import crm_stage_automation_pending
+from . import crm_stage_automation_undo
+from . import crm_stage_faulty
 from . import crm_tag
 from . import crm_team
 from . import ir_actions_act_window_view

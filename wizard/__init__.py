@@ -1,2 +1,3 @@
+from . import crm_stage_automation_preview
 from . import crm_stage_delete_wizard
 from . import crm_stage_setup_wizard

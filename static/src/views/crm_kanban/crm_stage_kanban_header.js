@@ -27,6 +27,7 @@ export class CrmStageKanbanHeader extends CrmKanbanHeader {
         ]);
         this.action = useService("action");
         this.lost = useState(this.props.list.model.lost);
+        this.faulty = useState(this.props.list.model.faulty);
     }
 
     /** Settings of the column's stage; undefined in other columns, and in those of sample data. */
@@ -41,6 +42,10 @@ export class CrmStageKanbanHeader extends CrmKanbanHeader {
     get lostLabel() {
         const isShown = this.stage?.ask_outcome && this.stage.is_won && this.lost.count;
         return isShown ? _t("%s lost", this.lost.count) : "";
+    }
+
+    get hasFaultyAutomation() {
+        return Boolean(this.stage) && this.faulty.stageIds.includes(this.group.value);
     }
 
     /**
@@ -96,6 +101,12 @@ export class CrmStageKanbanHeader extends CrmKanbanHeader {
                 ? `${formatFloat(stage.probability, { trailingZeros: false })} %`
                 : _t("Predictive scoring");
         return [{ title: _t("Probability"), value }];
+    }
+
+    openFaulty() {
+        return this.action.doAction("crm_sales_stage.crm_stage_automation_action", {
+            additionalContext: { search_default_faulty: 1, search_default_stage_id: this.group.value },
+        });
     }
 
     openLost() {

@@ -2,6 +2,7 @@ import { crmKanbanView } from "@crm/views/crm_kanban/crm_kanban_view";
 import { markRaw, reactive } from "@odoo/owl";
 import { Domain } from "@web/core/domain";
 import { _t } from "@web/core/l10n/translation";
+import { user } from "@web/core/user";
 import { KeepLast } from "@web/core/utils/concurrency";
 import { formatFloat } from "@web/core/utils/numbers";
 import { FormViewDialog } from "@web/views/view_dialogs/form_view_dialog";
@@ -15,6 +16,8 @@ export class CrmStageKanbanModel extends CrmKanbanModel {
         /** How many opportunities of the filter were lost; Odoo does not load those. */
         this.lost = reactive({ count: 0, domain: [], context: {} });
         this.keepLastLost = markRaw(new KeepLast());
+        /** Ids of the stages with an automation that does not work; those who set up automations see them. */
+        this.faulty = reactive({ stageIds: [] });
     }
 
     /**
@@ -24,6 +27,7 @@ export class CrmStageKanbanModel extends CrmKanbanModel {
         if (config.isRoot && config.groupBy?.[0] === "stage_id" && !this.orm.isSample) {
             // The columns do not wait for it.
             this._loadLost(config);
+            this._loadFaulty();
         }
         return super._loadData(...arguments);
     }
@@ -35,6 +39,15 @@ export class CrmStageKanbanModel extends CrmKanbanModel {
             this.orm.silent.searchCount(config.resModel, domain, { context })
         );
         Object.assign(this.lost, { count, domain, context });
+    }
+
+    async _loadFaulty() {
+        if (await user.hasGroup("sales_team.group_sale_manager")) {
+            const fields = ["has_faulty_automation"];
+            const stages = await this.orm.silent.searchRead("crm.stage", [], fields);
+            const faulty = stages.filter((stage) => stage.has_faulty_automation);
+            this.faulty.stageIds = faulty.map((stage) => stage.id);
+        }
     }
 }
 
