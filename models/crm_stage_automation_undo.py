@@ -21,6 +21,7 @@ class CrmStageAutomation(models.Model):
         help="How many opportunities were moved when it was applied to existing documents the last time.",
     )
 
+    @api.depends("move_ids.is_being_undone")
     def _compute_undoable_count(self):
         # sudo: sales managers may know how many there are
         moves = self.env["crm.stage.automation.move"].sudo()

@@ -1,4 +1,5 @@
 from . import test_automation_author
+from . import test_automation_preview
 from . import test_automation_protection
 from . import test_automation_setup
 from . import test_bad_input
@@ -24,6 +25,7 @@ from . import test_translations
 from . import test_trigger_documents
 from . import test_trigger_email
 from . import test_ui_automation
+from . import test_ui_automation_screens
 from . import test_ui_pipeline
 from . import test_ui_pipeline_stages
 from . import test_ui_report

@@ -91,6 +91,11 @@ class AutomationCase(TransactionCase):
     def create_line(cls, stage, trigger, **values):
         return cls.automations.create({"stage_id": stage.id, "trigger": trigger, **values})
 
+    def get_preview(self, automation):
+        """:return: the dialog that tells what ``automation`` would move now"""
+        action = automation.action_preview()
+        return self.env[action["res_model"]].browse(action["res_id"])
+
     def get_tracking_message(self, lead):
         """:return: the newest message that tracks a change of stage"""
         self.pass_commit()

@@ -901,8 +901,7 @@ class TestExistingDocuments(AutomationCase):
         )
 
     def test_preview(self):
-        action = self.line.with_user(self.manager).action_preview()
-        leads = self.env["crm.lead"].search(action["domain"])
+        leads = self.get_preview(self.line.with_user(self.manager)).line_ids.lead_id
         self.assertEqual(leads, (self.leads[0] + self.leads[2]).sorted())
         self.assertEqual(self.leads.stage_id, self.new, "a preview moves nothing")
 
@@ -915,7 +914,7 @@ class TestExistingDocuments(AutomationCase):
         extra[1].action_set_lost()
         extra[2].stage_id = self.quotation
         extra[3].order_ids._action_cancel()
-        leads = self.env["crm.lead"].search(self.line.action_preview()["domain"])
+        leads = self.get_preview(self.line).line_ids.lead_id
         self.assertEqual(leads, (self.leads[0] + self.leads[2]).sorted())
 
     def test_preview_of_other_triggers(self):
@@ -934,7 +933,6 @@ class TestExistingDocuments(AutomationCase):
                 "opportunity_id": lead.id,
             }
         )
-        mine = [("id", "in", self.leads.ids)]
         for trigger in (
             "activity_planned",
             "activity_done",
@@ -944,7 +942,7 @@ class TestExistingDocuments(AutomationCase):
         ):
             with self.subTest(trigger):
                 line = self.create_line(self.visit, trigger)
-                self.assertEqual(self.env["crm.lead"].search(line.action_preview()["domain"] + mine), lead)
+                self.assertEqual(self.get_preview(line).line_ids.lead_id & self.leads, lead)
                 line.action_catch_up()
                 self.assertEqual(lead.stage_id, self.visit)
                 lead.stage_id = self.new

@@ -88,18 +88,14 @@ class CrmStageAutomationPreview(models.TransientModel):
         for document, its_leads in pairs:
             for lead_id in its_leads.ids:
                 documents.setdefault(lead_id, document)
-        lines = []
-        for lead in leads:
-            document = documents.get(lead.id)
-            is_other = document is not None and document._name != lead._name
-            lines.append(
-                {
-                    "lead_id": lead.id,
-                    "stage_id": lead.stage_id.id,
-                    "document": f"{document._name},{document.id}" if is_other else False,
-                }
-            )
-        return lines
+        return [
+            {
+                "lead_id": lead.id,
+                "stage_id": lead.stage_id.id,
+                "document_id": lead.id in documents and documents[lead.id].id,
+            }
+            for lead in leads
+        ]
 
     @api.model
     def _get_summary(self, automation, leads):
@@ -183,8 +179,10 @@ class CrmStageAutomationPreviewLine(models.TransientModel):
         ondelete="cascade",
         help="Stage that the opportunity is in.",
     )
+    document_id = fields.Integer(help="Id of the document; the automation knows its model.")
     document = fields.Reference(
         selection="_selection_document",
+        compute="_compute_document",
         help="The document that the trigger happened to. None where that is the opportunity itself.",
     )
 
@@ -192,3 +190,10 @@ class CrmStageAutomationPreviewLine(models.TransientModel):
     def _selection_document(self):
         models_ = self.env["crm.stage.automation"]._get_trigger_models()
         return [(model._name, self.env["ir.model"]._get(model._name).name) for model, _triggers in models_]
+
+    @api.depends("document_id", "preview_id.automation_id.model_name")
+    def _compute_document(self):
+        for line in self:
+            model_name = line.preview_id.automation_id.model_name
+            is_other = line.document_id and model_name != line.lead_id._name
+            line.document = self.env[model_name].browse(line.document_id) if is_other else False

@@ -75,7 +75,7 @@ registry.category("web_tour.tours").add("crm_stage_automation_consultant", {
         ...stepUtils.saveForm(),
         {
             content: "the line reads as a sentence",
-            trigger: `.o_field_widget[name=automation_ids] .o_data_row:contains('Move to "Measured" when a quotation is created')`,
+            trigger: `.o_field_widget[name=automation_ids] .o_data_row:contains("a quotation is created")`,
         },
         ...openPipeline(),
         ...openOpportunity("New"),
@@ -97,7 +97,7 @@ registry.category("web_tour.tours").add("crm_stage_automation_menu", {
         },
         { content: "the condition in Odoo's editor", trigger: ".o_form_view .o_field_domain:contains('Tags')" },
         { content: "what would it move", trigger: "button[name=action_preview]", run: "click" },
-        { trigger: ".o_kanban_view, .o_list_view" },
+        { trigger: ".modal:contains('would move')" },
     ],
 });
 

@@ -44,7 +44,8 @@ export class CrmStageKanbanModel extends CrmKanbanModel {
     async _loadFaulty() {
         if (await user.hasGroup("sales_team.group_sale_manager")) {
             const fields = ["has_faulty_automation"];
-            const stages = await this.orm.silent.searchRead("crm.stage", [], fields);
+            // Not the view's own service: the view may be gone by the time that the group is known.
+            const stages = await this.env.services.orm.silent.searchRead("crm.stage", [], fields);
             const faulty = stages.filter((stage) => stage.has_faulty_automation);
             this.faulty.stageIds = faulty.map((stage) => stage.id);
         }
