@@ -1,6 +1,7 @@
 from . import test_automation_author
 from . import test_automation_preview
 from . import test_automation_protection
+from . import test_automation_screens
 from . import test_automation_setup
 from . import test_bad_input
 from . import test_crm_lead

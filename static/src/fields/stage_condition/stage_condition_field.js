@@ -42,9 +42,15 @@ const KNOWN_FIELDS = [
     "state",
 ];
 
+function getKnownNames(fieldDefs) {
+    // Of documents that have activities, it is the type of the next one.
+    const isKnown = (name) => name in fieldDefs && !(name === "activity_type_id" && "activity_ids" in fieldDefs);
+    return KNOWN_FIELDS.filter(isKnown);
+}
+
 export function sortFieldNames(fieldDefs) {
-    const known = KNOWN_FIELDS.filter((name) => name in fieldDefs);
-    const others = Object.keys(fieldDefs).filter((name) => !KNOWN_FIELDS.includes(name));
+    const known = getKnownNames(fieldDefs);
+    const others = Object.keys(fieldDefs).filter((name) => !known.includes(name));
     return [...known, ...sortBy(others, (name) => fieldDefs[name].string)];
 }
 
@@ -62,8 +68,8 @@ export class StageConditionSelector extends DomainSelector {
      * @override
      */
     getDefaultCondition(fieldDefs) {
-        // A link alone says little: the first known field that has a value of its own, or is a link to choose from.
-        const name = KNOWN_FIELDS.slice(2).find((name) => fieldDefs[name]?.searchable);
+        // Which opportunity it is, is what nobody asks for: they ask for something of it.
+        const name = getKnownNames(fieldDefs).find((name) => fieldDefs[name].relation !== "crm.lead");
         if (!name) {
             return getDefaultCondition(fieldDefs);
         }
