@@ -21,6 +21,7 @@ class CrmStageAutomationPreview(models.TransientModel):
         ondelete="cascade",
         help="Automation that is looked at.",
     )
+    automation_name = fields.Char(related="automation_id.name")
     lead_count = fields.Integer(
         "Opportunities",
         readonly=True,
