@@ -9,8 +9,7 @@ class CrmStageAutomation(models.Model):
     event_text = fields.Char(
         string="When It Happens",
         compute="_compute_event_text",
-        help="What this automation does, as a sentence that goes on after "
-        '"Move an opportunity here when …".',
+        help='What this automation does, as a sentence that goes on after "Move an opportunity here when …".',
     )
 
     @api.depends("name")

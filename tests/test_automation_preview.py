@@ -43,7 +43,9 @@ class TestPreview(PreviewCase):
     def test_what_would_move(self):
         preview = self.get_preview(self.automation)
         self.assertEqual(preview.lead_count, 3)
-        self.assertEqual(preview.summary, "3 opportunities would move to Relance: 2 from New, 1 from Estimate")
+        self.assertEqual(
+            preview.summary, "3 opportunities would move to Relance: 2 from New, 1 from Estimate"
+        )
         self.assertEqual(preview.line_ids.lead_id, self.leads)
         self.assertEqual([line.document for line in preview.line_ids], list(self.orders))
         self.assertEqual(preview.line_ids.mapped("stage_id.name"), ["New", "Estimate"])
@@ -139,9 +141,7 @@ class TestPreview(PreviewCase):
         moment = fields.Datetime.to_datetime("2030-05-04 08:00:00")
 
         def get_text(answer):
-            with patch.object(
-                type(self.automation), "_get_next_due", lambda automation: answer, create=True
-            ):
+            with patch.object(type(self.automation), "_get_next_due", lambda automation: answer, create=True):
                 return self.get_preview(self.automation).next_due
 
         self.assertFalse(get_text((0, None)))
@@ -250,11 +250,20 @@ class TestUndo(PreviewCase):
         self.assertEqual((back.won_status, back.stage_id, back.lost_reason_id), ("lost", self.new, reason))
 
     def test_no_loop(self):
-        """Moving back triggers nothing: no other automation hears of it."""
+        """Moving back triggers nothing."""
         self.apply()
-        with patch.object(type(self.automation), "_process") as process:
+        Lead = type(self.env["crm.lead"])
+        write, heard = Lead.write, []
+
+        def listen(leads, vals):
+            heard.append(leads._get_heard_crm_stage_triggers())
+            return write(leads, vals)
+
+        self.create_line(self.visit, "email_sent")
+        with patch.object(Lead, "write", listen):
             self.undo()
-        process.assert_not_called()
+        self.assertTrue(heard)
+        self.assertFalse(any(heard))
 
     def test_stage_that_is_gone(self):
         """What came from a stage that was deleted since has nowhere to go back to."""

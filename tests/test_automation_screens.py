@@ -93,7 +93,8 @@ class TestScreens(AutomationCase):
         return etree.fromstring(self.env[model].with_user(self.manager).get_view(view_type=view_type)["arch"])
 
     def test_list_follows_the_pipeline(self):
-        groups = self.automations.with_user(self.manager).web_read_group([], ["stage_id"], ["__count"])["groups"]
+        automations = self.automations.with_user(self.manager)
+        groups = automations.web_read_group([], ["stage_id"], ["__count"])["groups"]
         stages = self.env["crm.stage"].browse(group["stage_id"][0] for group in groups)
         self.assertEqual(stages, stages.sorted())
         self.assertGreater(len(stages), 2)

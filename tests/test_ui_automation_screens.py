@@ -14,7 +14,8 @@ class ScreensCase(HttpCase, AutomationCase):
         cls.env["crm.stage.automation"].search([]).active = False
         cls.relance = cls.env["crm.stage"].create({"name": "Relance", "sequence": 10, "probability": 80})
         team = cls.env["crm.team"].create({"name": "Screens"})
-        for login, group in (("screen_seller", "group_sale_salesman"), ("screen_manager", "group_sale_manager")):
+        groups = {"screen_seller": "group_sale_salesman", "screen_manager": "group_sale_manager"}
+        for login, group in groups.items():
             user = new_test_user(
                 cls.env,
                 login=login,

@@ -128,9 +128,7 @@ class CrmStageAutomationPreview(models.TransientModel):
         moment = format_datetime(self.env, moment, dt_format="short")
         if count == 1:
             return self.env._("Next: 1 opportunity falls due by %s.", moment)
-        return self.env._(
-            "Next: %(count)s opportunities fall due by %(moment)s.", count=count, moment=moment
-        )
+        return self.env._("Next: %(count)s opportunities fall due by %(moment)s.", count=count, moment=moment)
 
     def action_apply(self):
         """Move them now.
