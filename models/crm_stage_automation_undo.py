@@ -103,5 +103,6 @@ class CrmStageAutomation(models.Model):
 
     @api.model
     def _cron_catch_up(self):
-        super()._cron_catch_up()
+        res = super()._cron_catch_up()
         self.env["crm.stage.automation.move"]._undo_batches(crm_stage_automation_catch_up.CATCH_UP_BATCH)
+        return res
