@@ -16,16 +16,16 @@ class CrmStageAutomation(models.Model):
     @api.depends_context("lang", "uid", "allowed_company_ids")
     def _compute_event_text(self):
         for automation in self:
-            automation.event_text = automation._get_event_text(automation._get_condition_text())
+            automation.event_text = automation._get_text_in_stage(automation._get_condition_text())
 
-    def _get_event_text(self, condition):
+    def _get_text_in_stage(self, condition):
         """:param str condition: the condition in words; empty when there is none to tell
         :return: what this automation does, said from within its stage: it starts with what happens
         """
         text = dict(self._selection_trigger()).get(self.trigger, "")
         if self.from_stage_ids:
-            origins = ", ".join(self.env._('"%s"', stage.name) for stage in self.from_stage_ids)
-            text = self.env._("%(event)s, only from %(origins)s", event=text, origins=origins)
+            origins = self.env._('" or "').join(self.from_stage_ids.mapped("name"))
+            text = self.env._('%(event)s, only from "%(origins)s"', event=text, origins=origins)
         if condition:
             text = self.env._("%(event)s, if %(condition)s", event=text, condition=condition)
         return text

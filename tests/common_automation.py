@@ -1,5 +1,6 @@
 from odoo import Command
 from odoo.tests import TransactionCase, new_test_user
+from odoo.tools import mute_logger
 
 
 class AutomationCase(TransactionCase):
@@ -90,6 +91,22 @@ class AutomationCase(TransactionCase):
     @classmethod
     def create_line(cls, stage, trigger, **values):
         return cls.automations.create({"stage_id": stage.id, "trigger": trigger, **values})
+
+    def make_faulty(self, automation):
+        """Let an automation that listens to quotations being created fail, as when the addon that brought a
+        field is gone.
+        """
+        automation = automation.sudo()
+        automation.flush_recordset()
+        self.env.cr.execute(
+            "UPDATE crm_stage_automation SET filter_domain = %s WHERE id = %s",
+            ["[('gone', '=', 1)]", automation.id],
+        )
+        automation.invalidate_recordset()
+        self.env.registry.clear_cache()
+        with mute_logger("odoo.addons.crm_sales_stage.models.crm_stage_automation"):
+            self.create_order(self.create_lead())
+        self.env.flush_all()
 
     def get_preview(self, automation):
         """:return: the dialog that tells what ``automation`` would move now"""

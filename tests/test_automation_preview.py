@@ -110,7 +110,15 @@ class TestPreview(PreviewCase):
                 record.active = True
 
     def test_faulty(self):
-        """Whatever is wrong with it, the dialog tells it."""
+        self.make_faulty(self.automation)
+        preview = self.get_preview(self.automation)
+        self.assertIn("gone", preview.obstacle)
+        self.assertTrue(preview.fault)
+        self.assertEqual(preview.fault, self.automation.fault)
+        self.assertEqual(preview.lead_count, 0)
+
+    def test_fault_to_come(self):
+        """Whatever is wrong with it, the dialog tells it before anything has happened."""
         for condition, text in (
             ("[('gone', '=', 1)]", "gone"),
             ("[('partner_id.gone', '=', 1)]", "gone"),
@@ -120,13 +128,13 @@ class TestPreview(PreviewCase):
             with self.subTest(condition), mute_logger("odoo.sql_db"):
                 self.automation.flush_recordset()
                 self.env.cr.execute(
-                    "UPDATE crm_stage_automation SET filter_domain = %s, fault = 'broken' WHERE id = %s",
+                    "UPDATE crm_stage_automation SET filter_domain = %s WHERE id = %s",
                     [condition, self.automation.id],
                 )
                 self.automation.invalidate_recordset()
                 preview = self.get_preview(self.automation)
                 self.assertIn(text, preview.obstacle)
-                self.assertEqual((preview.fault, preview.lead_count), ("broken", 0))
+                self.assertEqual((preview.fault, preview.lead_count), (False, 0))
 
     def test_conflict_is_no_fault(self):
         """The request is tried again."""

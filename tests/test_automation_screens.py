@@ -121,10 +121,10 @@ class TestScreens(AutomationCase):
         self.assertEqual(automation.event_text, "un devis est envoyé")
 
     def test_faulty_stage(self):
-        automation = self.create_line(self.visit, "quotation_sent")
+        automation = self.create_line(self.visit, "quotation_created")
         stages = (self.visit + self.quotation).with_user(self.manager)
         self.assertFalse(any(stages.mapped("has_faulty_automation")))
-        automation._set_fault("broken")
+        self.make_faulty(automation)
         self.env.invalidate_all()
         self.assertEqual(stages.mapped("has_faulty_automation"), [True, False])
         automation.active = False

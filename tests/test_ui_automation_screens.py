@@ -79,18 +79,13 @@ class TestAutomationScreens(ScreensCase):
 
     def test_mark_of_a_fault(self):
         _leads, automation = self.create_waiting()
-        automation.flush_recordset()
-        self.env.cr.execute(
-            "UPDATE crm_stage_automation SET fault = 'It is broken', fault_date = now() WHERE id = %s",
-            [automation.id],
-        )
-        automation.invalidate_recordset()
+        self.make_faulty(automation)
         self.start("crm_stage_automation_mark", self.screen_manager)
 
     def test_salesperson_sees_no_mark(self):
         """The pipeline works for those who may not see automations."""
-        stage = self.env["crm.stage"].with_user(self.screen_seller)
-        self.assertNotIn("has_faulty_automation", stage.fields_get())
+        _leads, automation = self.create_waiting()
+        self.make_faulty(automation)
         self.create_lead(name="Tour House", user_id=self.screen_seller.id)
         self.start_tour(
             "/odoo/action-crm.crm_lead_action_pipeline", "crm_stage_automation_no_mark", login="screen_seller"

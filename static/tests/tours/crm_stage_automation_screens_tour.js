@@ -53,9 +53,9 @@ registry.category("web_tour.tours").add("crm_stage_automation_mark", {
         { content: "the columns are there", trigger: `${column("Relance")} .o_crm_stage_faulty[title]` },
         { trigger: `${column("New")}:not(:has(.o_crm_stage_faulty))` },
         { trigger: `${column("Relance")} .o_crm_stage_faulty`, run: "click" },
-        { trigger: ".o_list_view .o_data_row:contains('broken')" },
-        { trigger: ".o_data_row:contains('broken') button[name=action_preview]", run: "click" },
-        { content: "the dialog says why", trigger: ".modal .alert:contains('broken')" },
+        { trigger: ".o_list_view .o_data_row:contains('gone')" },
+        { trigger: ".o_data_row:contains('gone') button[name=action_preview]", run: "click" },
+        { content: "the dialog says why", trigger: ".modal .alert:contains('gone')" },
     ],
 });
 
