@@ -92,7 +92,7 @@ registry.category("web_tour.tours").add("crm_stage_automation_menu", {
         { trigger: 'button[data-menu-xmlid="crm.crm_menu_config"]', run: "click" },
         { trigger: 'a[data-menu-xmlid="crm_sales_stage.menu_crm_stage_automation"]', run: "click" },
         {
-            trigger: `.o_data_row:contains('Move to "Technical Visit" when a meeting is scheduled, if Tags is') .o_data_cell[name=name]`,
+            trigger: `.o_data_row:contains('Move to "Technical Visit" when a meeting is scheduled') .o_data_cell[name=name]`,
             run: "click",
         },
         { content: "the condition in Odoo's editor", trigger: ".o_form_view .o_field_domain:contains('Tags')" },
