@@ -16,6 +16,7 @@
         "data/ir_actions_server_data.xml",
         "data/crm_stage_automation_data.xml",
         "data/ir_cron_data.xml",
+        "wizard/crm_stage_automation_preview_views.xml",
         "wizard/crm_stage_delete_wizard_views.xml",
         "wizard/crm_stage_setup_wizard_views.xml",
         "views/crm_stage_views.xml",

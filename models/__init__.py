@@ -15,11 +15,14 @@ from . import crm_stage_automation_beaten
 from . import crm_stage_automation_catch_up
 from . import crm_stage_automation_condition
 from . import crm_stage_automation_due
+from . import crm_stage_automation_example
 from . import crm_stage_automation_fault
 from . import crm_stage_automation_match
+from . import crm_stage_automation_move
 from . import crm_stage_automation_outcome
 from . import crm_stage_automation_pending
 from . import crm_stage_automation_text
+from . import crm_stage_automation_undo
 from . import crm_stage_delete
 from . import crm_stage_final
 from . import crm_stage_followers

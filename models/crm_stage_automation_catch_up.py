@@ -154,17 +154,15 @@ class CrmStageAutomation(models.Model):
     # ------------------------------------------------------------------
 
     def action_preview(self):
-        """:return: action that opens the opportunities which this automation would move now"""
+        """:return: action that opens a dialog with the opportunities that this automation would move now"""
+        self.ensure_one()
         self.check_access("read")
-        return {
-            **self.env["ir.actions.act_window"]._for_xml_id("crm.crm_lead_opportunities"),
-            "name": self.name,
-            "domain": [("id", "in", self._search_leads_to_move().ids)],
-            "context": {"create": False},
-        }
+        return self.env["crm.stage.automation.preview"]._open(self)
 
     def action_catch_up(self):
         """Move the opportunities of existing documents: few at once, many by the scheduled job.
+
+        What it moves can be undone until it is applied again: see ``action_undo_catch_up``.
 
         :return: action that tells how many
         :raise UserError: they could not be moved
@@ -173,21 +171,35 @@ class CrmStageAutomation(models.Model):
         leads = self._search_leads_to_move()
         pairs = self._get_pairs_to_move(leads)
         automation = self.sudo()  # sudo: moves as the automation itself does, which the user may set up
+        if leads:
+            automation.move_ids.unlink()
         if len(leads) > CATCH_UP_BATCH:
             automation._start_catch_up(leads, pairs)
             message = self.env._("%s opportunities will be moved within the next minutes.", len(leads))
+            return self._get_notification(message, undoable_id=self.id)
+        moved_ids = automation._move_undoably(self._get_listener(), pairs, leads.sudo())
+        if moved_ids is None:
+            raise UserError(self.env._("The opportunities could not be moved.\n%s", automation.fault))
+        if len(moved_ids) == 1:
+            message = self.env._("1 opportunity moved.")
         else:
-            moved_ids = automation._move(self._get_listener(), pairs, leads.sudo())
-            if moved_ids is None:
-                raise UserError(self.env._("The opportunities could not be moved.\n%s", automation.fault))
             message = self.env._("%s opportunities moved.", len(moved_ids))
+        return self._get_notification(message, undoable_id=bool(moved_ids) and self.id)
+
+    @api.model
+    def _get_notification(self, message, undoable_id=False):
+        """
+        :param undoable_id: id of the automation that moved what is told; its buttons show and undo it
+        :return: action that shows ``message`` and closes the dialog that it was called from
+        """
         return {
             "type": "ir.actions.client",
-            "tag": "display_notification",
+            "tag": "crm_sales_stage_moved",
             "params": {
                 "type": "info",
                 "message": message,
-                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+                "undoable_id": undoable_id,
+                "next": {"type": "ir.actions.act_window_close"},
             },
         }
 
@@ -250,7 +262,8 @@ class CrmStageAutomation(models.Model):
                 moves.unlink()
                 listener = self._get_listener()
                 leads = self._get_movable_leads(listener, pairs)
-                is_working = not leads or self._move(listener, pairs, leads, is_tried_again=False) is not None
+                move = self._move_undoably if self.is_catching_up else self._move
+                is_working = not leads or move(listener, pairs, leads, is_tried_again=False) is not None
         except UserError as error:
             self._set_fault(*self._get_fault(error, "trigger"))
             is_working = False

@@ -1,10 +1,34 @@
-from odoo import api, models
+from odoo import api, fields, models
 from odoo.fields import Domain
 
 
 class MailActivity(models.Model):
     _name = "mail.activity"
     _inherit = ["mail.activity", "crm.stage.trigger.mixin"]
+
+    crm_stage_lead_id = fields.Many2one(
+        "crm.lead",
+        string="Opportunity",
+        compute="_compute_crm_stage_lead_id",
+        search="_search_crm_stage_lead_id",
+        help="The opportunity that the activity is about, if it is about one. To search with.",
+    )
+
+    @api.depends("res_model", "res_id")
+    def _compute_crm_stage_lead_id(self):
+        for activity in self:
+            activity.crm_stage_lead_id = activity.res_model == "crm.lead" and activity.res_id
+
+    @api.model
+    def _search_crm_stage_lead_id(self, operator, value):
+        is_about_lead = Domain("res_model", "=", "crm.lead")
+        if operator == "in" and False in value:
+            return ~is_about_lead | self._search_crm_stage_lead_id("in", set(value) - {False})
+        if operator not in ("in", "any", "any!"):
+            return NotImplemented
+        leads = self.env["crm.lead"].with_context(active_test=False)
+        domain = value if operator == "any" else Domain("id", operator, value)
+        return is_about_lead & Domain("res_id", "in", leads._search(domain))
 
     @api.model
     def _get_crm_stage_triggers(self):

@@ -1,4 +1,5 @@
 from odoo import Command
+from odoo.tools import mute_logger
 
 from .common import SalesStageCase
 
@@ -70,6 +71,27 @@ class AutomationCase(SalesStageCase):
         partner = cls.env["res.partner"].create({"name": "Somebody"})
         assert lead.id == partner.id, "Otherwise the test would not tell"
         return lead, partner
+
+    def make_faulty(self, automation):
+        """Let an automation that listens to quotations being created fail, as when the addon that brought a
+        field is gone.
+        """
+        automation = automation.sudo()
+        automation.flush_recordset()
+        self.env.cr.execute(
+            "UPDATE crm_stage_automation SET filter_domain = %s WHERE id = %s",
+            ["[('gone', '=', 1)]", automation.id],
+        )
+        automation.invalidate_recordset()
+        self.env.registry.clear_cache()
+        with mute_logger("odoo.addons.crm_sales_stage.models.crm_stage_automation"):
+            self.create_order(self.create_lead())
+        self.env.flush_all()
+
+    def get_preview(self, automation):
+        """:return: the dialog that tells what ``automation`` would move now"""
+        action = automation.action_preview()
+        return self.env[action["res_model"]].browse(action["res_id"])
 
     def get_tracking_message(self, lead):
         """:return: the newest message that tracks a change of stage"""

@@ -1,7 +1,7 @@
 from unittest.mock import patch
 
 from odoo import Command
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import ValidationError
 from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import mute_logger
 
@@ -109,9 +109,7 @@ class TestAuthor(AutomationCase):
                 with self.subTest(author=author.login, user=user.login, by_job=by_job):
                     domain = [("id", "in", (hidden + order_of_b).ids)]
                     automation = self.as_user(self.create_by(author, "quotation_created", domain), user)
-                    self.assertEqual(
-                        self.env["crm.lead"].search(automation.action_preview()["domain"]), expected
-                    )
+                    self.assertEqual(self.get_preview(automation).line_ids.lead_id, expected)
                     with patch(
                         "odoo.addons.crm_sales_stage.models.crm_stage_automation_catch_up.CATCH_UP_BATCH",
                         0 if by_job else 200,
@@ -172,8 +170,8 @@ class TestAuthor(AutomationCase):
             self.assertEqual(self.lead.stage_id, self.new)
             self.assertIn("that user is gone", automation.fault)
             self.assertTrue(automation.is_author_gone)
-            with self.assertRaisesRegex(UserError, "that user is gone"):
-                self.as_user(automation, self.manager_a).action_preview()
+            preview = self.get_preview(self.as_user(automation, self.manager_a))
+            self.assertIn("that user is gone", preview.obstacle)
             self.as_user(automation, self.manager_a).action_take_over_condition()
             self.assertFalse(automation.fault)
             self.order.state = "draft"

@@ -25,8 +25,7 @@ class TestExistingDocuments(AutomationCase):
         )
 
     def test_preview(self):
-        action = self.automation.with_user(self.manager).action_preview()
-        leads = self.env["crm.lead"].search(action["domain"])
+        leads = self.get_preview(self.automation.with_user(self.manager)).line_ids.lead_id
         self.assertEqual(leads, (self.leads[0] + self.leads[2]).sorted())
         self.assertEqual(self.leads.stage_id, self.new, "a preview moves nothing")
 
@@ -39,7 +38,7 @@ class TestExistingDocuments(AutomationCase):
         extra[1].action_set_lost()
         extra[2].stage_id = self.quotation
         extra[3].order_ids._action_cancel()
-        leads = self.env["crm.lead"].search(self.automation.action_preview()["domain"])
+        leads = self.get_preview(self.automation).line_ids.lead_id
         self.assertEqual(leads, (self.leads[0] + self.leads[2]).sorted())
 
     def test_preview_of_other_triggers(self):
@@ -51,7 +50,6 @@ class TestExistingDocuments(AutomationCase):
         )
         lead.message_post(body="x", message_type="email", author_id=self.partner.id)
         self.create_meeting(lead)
-        mine = [("id", "in", self.leads.ids)]
         for trigger in (
             "activity_planned",
             "activity_done",
@@ -61,9 +59,7 @@ class TestExistingDocuments(AutomationCase):
         ):
             with self.subTest(trigger):
                 automation = self.create_automation(self.visit, trigger)
-                self.assertEqual(
-                    self.env["crm.lead"].search(automation.action_preview()["domain"] + mine), lead
-                )
+                self.assertEqual(self.get_preview(automation).line_ids.lead_id & self.leads, lead)
                 automation.action_catch_up()
                 self.assertEqual(lead.stage_id, self.visit)
                 lead.stage_id = self.new

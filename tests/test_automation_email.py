@@ -104,7 +104,7 @@ class TestEmailTriggers(AutomationCase):
         )
         self.assertEqual(lead.stage_id, self.new)
         for automation in self.automations.search([("trigger", "in", ("email_sent", "email_received"))]):
-            shown = self.env["crm.lead"].search(automation.action_preview()["domain"])
+            shown = self.get_preview(automation).line_ids.lead_id
             self.assertNotIn(lead, shown, automation.trigger)
 
     def test_template(self):

@@ -16,14 +16,14 @@ class TestMatches(AutomationCase):
         cls.automations.search([]).active = False
         cls.tag = cls.env["crm.tag"].create({"name": "Urgent"})
 
-    def create_automation(self, domain="[('expected_revenue', '>', 10000)]", stage=None, **values):
+    def automate(self, domain="[('expected_revenue', '>', 10000)]", stage=None, **values):
         return self.create_automation(stage or self.visit, "opportunity_matches", filter_domain=domain, **values)
 
     def test_condition_required(self):
         for domain in (False, "", "[]", "[(1, '=', 1)]"):
             with self.subTest(domain), self.assertRaisesRegex(ValidationError, "needs a condition"):
-                self.create_automation(domain)
-        automation = self.create_automation()
+                self.automate(domain)
+        automation = self.automate()
         with self.assertRaisesRegex(ValidationError, "needs a condition"):
             automation.filter_domain = False
         other = self.create_automation(self.visit, "email_sent")
@@ -31,14 +31,14 @@ class TestMatches(AutomationCase):
             other.trigger = "opportunity_matches"
 
     def test_name(self):
-        automation = self.create_automation(f"[('tag_ids', 'in', [{self.tag.id}])]")
+        automation = self.automate(f"[('tag_ids', 'in', [{self.tag.id}])]")
         self.assertEqual(
             automation.name,
-            'Move to "Technical Visit" when it comes to meet the condition, if Tags is Urgent',
+            'Move to "Technical Visit" when it comes to meet the condition, if the tags contain Urgent',
         )
 
     def test_created(self):
-        self.create_automation()
+        self.automate()
         self.assertEqual(self.create_lead(expected_revenue=10001).stage_id, self.visit)
         self.assertEqual(self.create_lead(expected_revenue=10000).stage_id, self.new)
         self.assertEqual(self.create_lead(expected_revenue=10001, type="lead").stage_id, self.new)
@@ -49,7 +49,7 @@ class TestMatches(AutomationCase):
 
     def test_changed(self):
         """Once: one that met the condition before does not come to meet it."""
-        self.create_automation()
+        self.automate()
         lead = self.create_lead()
         lead.expected_revenue = 20000
         self.assertEqual(lead.stage_id, self.visit)
@@ -67,7 +67,7 @@ class TestMatches(AutomationCase):
         """What met the condition before the automation was made is moved by applying it."""
         lead = self.create_lead(expected_revenue=20000)
         other = self.create_lead()
-        automation = self.create_automation()
+        automation = self.automate()
         lead.expected_revenue = 30000
         self.assertEqual(lead.stage_id, self.new)
         automation.action_catch_up()
@@ -91,7 +91,7 @@ class TestMatches(AutomationCase):
             ("[('activity_ids', '=', False), ('name', '=', 'No Activity')]", {"name": "No Activity"}),
         ):
             with self.subTest(domain):
-                automation = self.create_automation(domain)
+                automation = self.automate(domain)
                 lead, other = self.create_lead(), self.create_lead()
                 lead.write(values)
                 self.assertEqual((lead + other).mapped("stage_id"), self.visit + self.new)
@@ -99,13 +99,13 @@ class TestMatches(AutomationCase):
 
     def test_converted(self):
         """A lead is no opportunity that meets the condition before."""
-        self.create_automation()
+        self.automate()
         lead = self.create_lead(type="lead", expected_revenue=20000)
         lead.convert_opportunity(self.partner)
         self.assertEqual(lead.stage_id, self.visit)
 
     def test_left_alone(self):
-        self.create_automation()
+        self.automate()
         won = self.create_lead(stage_id=self.closed.id)
         lost = self.create_lead(active=False, probability=0)
         further = self.create_lead(stage_id=self.quotation.id)
@@ -116,8 +116,8 @@ class TestMatches(AutomationCase):
 
     def test_moving_a_card(self):
         """It triggers no automation, by hand or by another one: not even where the stage is the condition."""
-        self.create_automation(f"[('stage_id', '=', {self.estimate.id})]")
-        self.create_automation("[('probability', '=', 25)]", self.quotation)
+        self.automate(f"[('stage_id', '=', {self.estimate.id})]")
+        self.automate("[('probability', '=', 25)]", self.quotation)
         self.create_automation(self.estimate, "quotation_created")
         lead, quoted = self.create_lead(), self.create_lead()
         lead.stage_id = self.estimate
@@ -126,8 +126,8 @@ class TestMatches(AutomationCase):
 
     def test_no_loop(self):
         """Two that would send it back and forth."""
-        self.create_automation("[('expected_revenue', '>', 10000)]", from_stage_ids=self.new.ids)
-        self.create_automation(
+        self.automate("[('expected_revenue', '>', 10000)]", from_stage_ids=self.new.ids)
+        self.automate(
             f"[('stage_id', '=', {self.visit.id})]", self.new, from_stage_ids=self.visit.ids
         )
         lead = self.create_lead()
@@ -135,8 +135,8 @@ class TestMatches(AutomationCase):
         self.assertEqual(lead.stage_id, self.visit)
 
     def test_furthest_wins(self):
-        self.create_automation(stage=self.estimate)
-        self.create_automation("[('expected_revenue', '>', 20000)]", self.quotation)
+        self.automate(stage=self.estimate)
+        self.automate("[('expected_revenue', '>', 20000)]", self.quotation)
         lead, other = self.create_lead(), self.create_lead()
         lead.expected_revenue = 30000
         other.expected_revenue = 15000
@@ -162,14 +162,14 @@ class TestMatches(AutomationCase):
     @mute_logger(LOGGER)
     def test_faulty(self):
         """The opportunity itself is saved."""
-        automation = self.create_automation()
+        automation = self.automate()
         self.env.flush_all()
         self.env.cr.execute(
             "UPDATE crm_stage_automation SET filter_domain = %s WHERE id = %s",
             ["[('gone', '=', 1)]", automation.id],
         )
         self.env.invalidate_all()
-        other = self.create_automation("[('priority', '=', '2')]", self.estimate)
+        other = self.automate("[('priority', '=', '2')]", self.estimate)
         lead = self.create_lead()
         lead.write({"expected_revenue": 20000, "priority": "2"})
         self.assertEqual((lead.expected_revenue, lead.stage_id), (20000, self.estimate))
@@ -190,7 +190,7 @@ class TestMatches(AutomationCase):
         """While no such automation exists, whatever else listens."""
         self.create_automation(self.visit, "email_sent")
         self.create_automation(self.visit, "stage_waiting", days=3)
-        automation = self.create_automation("[('priority', '=', '3')]")
+        automation = self.automate("[('priority', '=', '3')]")
         lead = self.create_lead()
 
         def count(revenue):
@@ -208,7 +208,7 @@ class TestMatches(AutomationCase):
 
     def test_constant_cost(self):
         """A write of a thousand, too."""
-        self.create_automation("[('priority', '=', '3')]")
+        self.automate("[('priority', '=', '3')]")
         few, many = self.create_leads(10), self.create_leads(1000)
         automations = self.automations.search([])
 

@@ -213,5 +213,5 @@ class TestSeededAutomations(AutomationCase):
         activity.copy().action_feedback()
         self.assertEqual(lead.stage_id, self.new)
         for automation in planned + done:
-            shown = self.env["crm.lead"].search(automation.action_preview()["domain"])
+            shown = self.get_preview(automation).line_ids.lead_id
             self.assertNotIn(lead, shown, automation.trigger)

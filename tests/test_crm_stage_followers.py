@@ -348,7 +348,8 @@ class TestActionNames(SalesStageCase):
 
     def test_nothing_of_odoos_depends_on_our_fields(self):
         """Uninstalling removes the fields that depend on ours: none may be another addon's."""
-        ours = {"crm_stage_id", "crm_stage_policy", "crm_lead_path", "crm_stage_domain"}
+        fields = self.env["ir.model.fields"].search([("model", "=", "ir.actions.server")])
+        ours = {field.name for field in fields if field.modules == "crm_sales_stage"}
         for model in ("ir.actions.server", "ir.cron"):
             for name in ours:
                 dependents = self.env.registry.get_dependent_fields(self.env[model]._fields[name])

@@ -17,7 +17,10 @@ MODELS = {
     #                              public   portal   own  all  manager admin
     "crm.stage": (NOTHING, NOTHING, "r", "r", ALL, ALL),
     "crm.stage.automation": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
+    "crm.stage.automation.move": (NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, "r"),
     "crm.stage.automation.pending": (NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, "r"),
+    "crm.stage.automation.preview": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
+    "crm.stage.automation.preview.line": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
     "crm.stage.delete.wizard": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
     "crm.stage.report": (NOTHING, NOTHING, "r", "r", "r", "r"),
     "crm.stage.setup.wizard": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
@@ -58,7 +61,12 @@ METHODS = {
     ("crm.stage", "get_archive_obstacle"): "manager",
     ("crm.stage.automation", "action_preview"): "manager",
     ("crm.stage.automation", "action_catch_up"): "manager",
+    ("crm.stage.automation", "action_show_moved"): "manager",
     ("crm.stage.automation", "action_take_over_condition"): "manager",
+    ("crm.stage.automation", "action_undo_catch_up"): "manager",
+    ("crm.stage.automation", "get_examples"): "manager",
+    ("crm.stage.automation.preview", "action_apply"): "manager",
+    ("crm.stage.automation.preview", "action_show_leads"): "manager",
     ("crm.stage.delete.wizard", "action_show_opportunities"): "manager",
     ("crm.stage.delete.wizard", "action_archive"): "manager",
     ("crm.stage.delete.wizard", "action_delete"): "manager",
@@ -69,8 +77,9 @@ METHODS = {
     ("crm.stage.report", "get_overview"): "own",
     ("crm.stage.setup.wizard", "action_apply"): "manager",
 }
-# Of those, the ones that take a domain
+# Of those, the ones that take a domain, and those that take nothing
 DOMAIN_METHODS = {"action_open_leads", "get_overview"}
+MODEL_METHODS = {"get_examples"}
 
 
 @tagged("post_install", "-at_install")
@@ -106,8 +115,9 @@ class TestRightsMatrix(SalesStageCase):
         """:return: a record of each model of ours, made anew, wizards by ``user`` where they may"""
         stage = self.env["crm.stage"].create({"name": "Matrix", "sequence": 5})
         delete, setup = self.env["crm.stage.delete.wizard"], self.env["crm.stage.setup.wizard"]
+        preview = self.env["crm.stage.automation.preview"]
         if delete.with_user(user).has_access("create"):  # those of others are refused for being so
-            delete, setup = delete.with_user(user), setup.with_user(user)
+            delete, setup, preview = (wizard.with_user(user) for wizard in (delete, setup, preview))
         setup = setup.create({"line_ids": [(0, 0, {"stage_id": stage.id})]})
         lead = self.create_opportunities(user_id=not user.share and user.id)
         automation = self.env["crm.stage.automation"].create(
@@ -116,11 +126,18 @@ class TestRightsMatrix(SalesStageCase):
         pending = self.env["crm.stage.automation.pending"].create(
             {"automation_id": automation.id, "lead_id": lead.id, "document_id": 1}
         )
+        move = self.env["crm.stage.automation.move"].create(
+            {"automation_id": automation.id, "lead_id": lead.id}
+        )
+        preview = preview.create({"automation_id": automation.id, "line_ids": [(0, 0, {"lead_id": lead.id})]})
         self.env.flush_all()
         return {
             "crm.stage": stage,
             "crm.stage.automation": automation,
+            "crm.stage.automation.move": move,
             "crm.stage.automation.pending": pending,
+            "crm.stage.automation.preview": preview,
+            "crm.stage.automation.preview.line": preview.line_ids,
             "crm.stage.delete.wizard": delete.create({"stage_ids": stage.ids}),
             "crm.stage.report": self.env["crm.stage.report"].search([("lead_id", "=", lead.id)]),
             "crm.stage.setup.wizard": setup,
@@ -163,21 +180,22 @@ class TestRightsMatrix(SalesStageCase):
                     self.env.cr.savepoint() as savepoint,
                 ):
                     ids = self.get_records(self.users[role])[model].ids
-                    argument = [("id", "in", ids)] if method in DOMAIN_METHODS else ids
+                    arguments = ([("id", "in", ids)] if method in DOMAIN_METHODS else ids,)
+                    arguments = () if method in MODEL_METHODS else arguments
                     self.env.flush_all()
                     self.env.invalidate_all()  # what is in the cache is read without rights
                     user_model = self.env[model].with_user(self.users[role])
                     if allowed:
-                        self.call_allowed(user_model, method, argument)
+                        self.call_allowed(user_model, method, arguments)
                     else:
                         with self.assertRaises(AccessError):
-                            call_kw(user_model, method, (argument,), {})
+                            call_kw(user_model, method, arguments, {})
                     savepoint.rollback()
                     self.env.invalidate_all()
 
-    def call_allowed(self, model, method, argument):
+    def call_allowed(self, model, method, arguments):
         try:
-            call_kw(model, method, (argument,), {})
+            call_kw(model, method, arguments, {})
         except UserError as error:
             # There may be nothing to do, but not for want of rights.
             self.assertNotIsInstance(error, AccessError)

@@ -72,7 +72,7 @@ registry.category("web_tour.tours").add("crm_stage_automation_consultant", {
         ...stepUtils.saveForm(),
         {
             content: "the automation reads as a sentence",
-            trigger: `.o_field_widget[name=automation_ids] .o_data_row:contains('a quotation is created')`,
+            trigger: `.o_field_widget[name=automation_ids] .o_data_row:contains("a quotation is created")`,
         },
         ...openPipeline(),
         ...openOpportunity("New"),
@@ -89,12 +89,12 @@ registry.category("web_tour.tours").add("crm_stage_automation_menu", {
         { trigger: 'button[data-menu-xmlid="crm.crm_menu_config"]', run: "click" },
         { trigger: 'a[data-menu-xmlid="crm_sales_stage.menu_crm_stage_automation"]', run: "click" },
         {
-            trigger: `.o_data_row:contains('Move to "Technical Visit" when a meeting is scheduled, if the tags contain') .o_data_cell[name=name]`,
+            trigger: `.o_data_row:contains('Move to "Technical Visit" when a meeting is scheduled') .o_data_cell[name=name]`,
             run: "click",
         },
         { content: "the condition in Odoo's editor", trigger: ".o_form_view .o_field_domain:contains('Tags')" },
         { content: "what would it move", trigger: "button[name=action_preview]", run: "click" },
-        { trigger: ".o_kanban_view, .o_list_view" },
+        { trigger: ".modal:contains('would move')" },
     ],
 });
 

@@ -1,7 +1,14 @@
 import { crmKanbanView } from "@crm/views/crm_kanban/crm_kanban_view";
+import { useBus } from "@web/core/utils/hooks";
 import { withStageSettings } from "./ask_outcome";
 
 export class CrmStageKanbanController extends withStageSettings(crmKanbanView.Controller) {
+    setup() {
+        super.setup();
+        // In the dialog of a stage, automations are applied in front of the pipeline.
+        useBus(this.env.bus, "CRM_STAGE:MOVED", () => this.model.load());
+    }
+
     /**
      * @override
      */

@@ -29,6 +29,7 @@ export class CrmStageKanbanHeader extends CrmKanbanHeader {
         ]);
         this.action = useService("action");
         this.lost = useState(this.props.list.model.lost);
+        this.faulty = useState(this.props.list.model.faulty);
     }
 
     /** Settings of the column's stage; undefined in other columns, and in those of sample data. */
@@ -47,6 +48,10 @@ export class CrmStageKanbanHeader extends CrmKanbanHeader {
         }
         const isMore = count > LOST_COUNT_LIMIT;
         return _t("%s lost", formatInteger(Math.min(count, LOST_COUNT_LIMIT)) + (isMore ? "+" : ""));
+    }
+
+    get hasFaultyAutomation() {
+        return Boolean(this.stage) && this.faulty.stageIds.includes(this.group.value);
     }
 
     /**
@@ -102,6 +107,12 @@ export class CrmStageKanbanHeader extends CrmKanbanHeader {
                 ? `${formatFloat(stage.probability, { trailingZeros: false })} %`
                 : _t("Predictive scoring");
         return [{ title: _t("Probability"), value }];
+    }
+
+    openFaulty() {
+        return this.action.doAction("crm_sales_stage.crm_stage_automation_action", {
+            additionalContext: { search_default_faulty: 1, search_default_stage_id: this.group.value },
+        });
     }
 
     openLost() {

@@ -1,0 +1,103 @@
+import { registry } from "@web/core/registry";
+import { stepUtils } from "@web_tour/tour_utils";
+
+function column(name) {
+    return `.o_kanban_group:has(.o_column_title:contains("${name}"))`;
+}
+
+const openAutomations = [
+    ...stepUtils.goToAppSteps("crm.crm_menu_root"),
+    { trigger: 'button[data-menu-xmlid="crm.crm_menu_config"]', run: "click" },
+    { trigger: 'a[data-menu-xmlid="crm_sales_stage.menu_crm_stage_automation"]', run: "click" },
+    { trigger: ".o_list_view, .o_kanban_view" },
+];
+
+registry.category("web_tour.tours").add("crm_stage_automation_gear", {
+    steps: () => [
+        {
+            content: "the gear of the column",
+            trigger: `${column("Relance")} .o_kanban_header`,
+            run: `hover && click ${column("Relance")} .o_group_config .dropdown-toggle`,
+        },
+        { trigger: ".o-dropdown-item.o_group_edit", run: "click" },
+        {
+            content: "what happens comes first",
+            trigger: ".modal .o_field_widget[name=automation_ids] .o_data_cell[name=event_text]:contains(/^a quotation is created$/)",
+            run: "click",
+        },
+        { content: "look first", trigger: ".modal .o_form_view_container button[name=action_preview].btn-secondary, .modal button[name=action_preview].btn-secondary", run: "click" },
+        { trigger: ".modal:contains('2 opportunities would move to Relance: 1 from New, 1 from Estimate')" },
+        { trigger: ".modal .o_field_widget[name=line_ids] .o_data_row:contains('Tour Roof'):contains('Estimate')" },
+        { content: "then move", trigger: ".modal button[name=action_apply]", run: "click" },
+        { trigger: ".o_notification:contains('2 opportunities moved.')" },
+        { content: "the pipeline behind follows", trigger: `${column("Relance")} .o_kanban_record:contains("Tour Roof")` },
+        { content: "undo", trigger: ".o_notification_buttons button:contains('Undo')", run: "click" },
+        { trigger: ".o_notification:contains('2 opportunities moved back.')" },
+        { trigger: `body:not(:has(.modal)) ${column("Estimate")} .o_kanban_record:contains("Tour Roof")` },
+    ],
+});
+
+registry.category("web_tour.tours").add("crm_stage_automation_nothing", {
+    steps: () => [
+        ...openAutomations,
+        { trigger: ".o_data_row:contains('Relance') button[name=action_preview]", run: "click" },
+        { trigger: ".modal:contains('Nothing would move.')" },
+        { content: "no invented cards", trigger: ".modal:not(:has(.o_kanban_view, .o_data_row))" },
+        { trigger: ".modal:not(:has(button[name=action_apply])) .btn[special=cancel], .modal .modal-footer button:contains('Close')", run: "click" },
+        { trigger: "body:not(:has(.modal))" },
+    ],
+});
+
+registry.category("web_tour.tours").add("crm_stage_automation_mark", {
+    steps: () => [
+        { content: "the columns are there", trigger: `${column("Relance")} .o_crm_stage_faulty[title]` },
+        { trigger: `${column("New")}:not(:has(.o_crm_stage_faulty))` },
+        { trigger: `${column("Relance")} .o_crm_stage_faulty`, run: "click" },
+        { trigger: ".o_list_view .o_data_row:contains('gone')" },
+        { trigger: ".o_data_row:contains('gone') button[name=action_preview]", run: "click" },
+        { content: "the dialog says why", trigger: ".modal .alert:contains('gone')" },
+    ],
+});
+
+registry.category("web_tour.tours").add("crm_stage_automation_no_mark", {
+    steps: () => [
+        { trigger: `${column("New")} .o_kanban_record:contains("Tour House")` },
+        { trigger: "body:not(:has(.o_crm_stage_faulty))" },
+    ],
+});
+
+registry.category("web_tour.tours").add("crm_stage_automation_examples", {
+    steps: () => [
+        ...openAutomations,
+        { content: "the empty list offers them", trigger: ".o_view_nocontent a:contains('example')", run: "click" },
+        { trigger: ".modal .o_crm_stage_example:contains('Meeting of one team')" },
+        { trigger: ".modal .modal-footer button", run: "click" },
+        { content: "so does the button beside New", trigger: "body:not(:has(.modal)) .o_control_panel button:contains('Examples')", run: "click" },
+        { trigger: ".modal .o_crm_stage_example:contains('Visit planned')", run: "click" },
+        { content: "a form that is filled in", trigger: ".o_form_view h2:contains('when a meeting is scheduled')" },
+        { trigger: ".o_field_domain:contains('Technical Visit')" },
+        {
+            content: "a condition more",
+            trigger: ".o_field_domain .o_tree_editor a:contains('New Rule'), .o_field_domain .o_tree_editor button:contains('New Rule')",
+            run: "click",
+        },
+        { trigger: ".o_tree_editor_condition:last .o_model_field_selector, .o_model_field_selector:last", run: "click" },
+        {
+            content: "known fields come first",
+            trigger: ".o_model_field_selector_popover_item:first:contains('Opportunity') .o_model_field_selector_popover_item_relation",
+            run: "click",
+        },
+        { trigger: ".o_model_field_selector_popover_title:contains('Opportunity')" },
+        { trigger: ".o_model_field_selector_popover_item:first:contains('Expected Revenue')" },
+        { trigger: ".o_model_field_selector_popover_item:eq(1):contains('Sales Team')" },
+        {
+            trigger: ".o_model_field_selector_popover_item:first:contains('Expected Revenue') button",
+            run: "click",
+        },
+        ...stepUtils.saveForm(),
+        {
+            content: "documents are not taken for opportunities that would move",
+            trigger: ".o_domain_show_selection_button:contains('Existing documents that meet the condition')",
+        },
+    ],
+});

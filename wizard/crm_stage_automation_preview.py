@@ -1,0 +1,196 @@
+from odoo import Command, api, fields, models
+from odoo.tools import format_datetime
+
+from ..models.crm_stage_automation import CONFLICTS
+from ..tools import undo_on_failure
+
+# Opportunities that the dialog lists; it counts all of them
+LISTED = 80
+
+
+class CrmStageAutomationPreview(models.TransientModel):
+    """What an automation would move now, because of documents that exist already, and why it would not."""
+
+    _name = "crm.stage.automation.preview"
+    _description = "What a Stage Automation Would Move Now"
+
+    automation_id = fields.Many2one(
+        "crm.stage.automation",
+        required=True,
+        readonly=True,
+        ondelete="cascade",
+        help="Automation that is looked at.",
+    )
+    automation_name = fields.Char(related="automation_id.name")
+    lead_count = fields.Integer(
+        "Opportunities",
+        readonly=True,
+        help="How many opportunities would move.",
+    )
+    summary = fields.Char(readonly=True, help="How many opportunities would move, and from where.")
+    obstacle = fields.Text(readonly=True, help="Why the automation moves nothing.")
+    fault = fields.Text(related="automation_id.fault")
+    next_due = fields.Text(
+        "Falling Due Next",
+        readonly=True,
+        help="When the next opportunities fall due.",
+    )
+    line_ids = fields.One2many(
+        "crm.stage.automation.preview.line",
+        "preview_id",
+        string="Opportunities That Would Move",
+        readonly=True,
+        help="The first of them, each with the document because of which it would move.",
+    )
+    unlisted_count = fields.Integer(
+        "Opportunities Not Listed",
+        readonly=True,
+        help="How many more opportunities would move.",
+    )
+
+    @api.model
+    def _open(self, automation):
+        """:return: action that opens the dialog about ``automation``"""
+        preview = self.create(self._get_values(automation))
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("What would it move now?"),
+            "res_model": self._name,
+            "res_id": preview.id,
+            "views": [(False, "form")],
+            "target": "new",
+        }
+
+    @api.model
+    def _get_values(self, automation):
+        """:return: values of a preview; an automation that is idle or faulty says so in there"""
+        values = {"automation_id": automation.id}
+        try:
+            with undo_on_failure(self.env):
+                leads = automation._search_leads_to_move()
+                pairs = automation._get_pairs_to_move(leads[:LISTED])
+                values.update(
+                    lead_count=len(leads),
+                    summary=self._get_summary(automation, leads),
+                    next_due=self._get_next_due(automation),
+                    line_ids=[Command.create(line) for line in self._get_lines(leads[:LISTED], pairs)],
+                    unlisted_count=max(len(leads) - LISTED, 0),
+                )
+        except CONFLICTS:
+            raise
+        except Exception as error:  # whatever is wrong with it, people want to read what
+            values["obstacle"] = automation._get_reason(error)
+        return values
+
+    @api.model
+    def _get_lines(self, leads, pairs):
+        """:return: values of the lines, each with the first of its documents"""
+        documents = {}
+        for document, its_leads in pairs:
+            for lead_id in its_leads.ids:
+                documents.setdefault(lead_id, document)
+        return [
+            {
+                "lead_id": lead.id,
+                "stage_id": lead.stage_id.id,
+                "document_id": lead.id in documents and documents[lead.id].id,
+            }
+            for lead in leads
+        ]
+
+    @api.model
+    def _get_summary(self, automation, leads):
+        """:return: how many opportunities would move to which stage, and from where"""
+        if not leads:
+            return self.env._("Nothing would move.")
+        stages = leads._read_group([("id", "in", leads.ids)], ["stage_id"], ["__count"])
+        names = [(count, stage.display_name or self.env._("no stage")) for stage, count in stages]
+        origins = ", ".join(
+            self.env._("%(count)s from %(stage)s", count=count, stage=name) for count, name in names
+        )
+        values = {"stage": automation.stage_id.display_name, "count": len(leads), "origins": origins}
+        if automation.outcome == "lost":
+            if len(leads) == 1:
+                return self.env._("1 opportunity would be lost: %(origins)s", **values)
+            return self.env._("%(count)s opportunities would be lost: %(origins)s", **values)
+        if len(leads) == 1:
+            return self.env._("1 opportunity would move to %(stage)s: %(origins)s", **values)
+        return self.env._("%(count)s opportunities would move to %(stage)s: %(origins)s", **values)
+
+    @api.model
+    def _get_next_due(self, automation):
+        """:return: when the next opportunities fall due, of an automation in time"""
+        count, moment = automation._get_next_due()
+        if not count:
+            return False
+        moment = format_datetime(self.env, moment, dt_format="short")
+        if count == 1:
+            return self.env._("Next: 1 opportunity falls due by %s.", moment)
+        return self.env._("Next: %(count)s opportunities fall due by %(moment)s.", count=count, moment=moment)
+
+    def action_apply(self):
+        """Move them now.
+
+        :return: action that tells how many were moved, and lets them be shown and moved back
+        """
+        self.ensure_one()
+        return self.automation_id.action_catch_up()
+
+    def action_show_leads(self):
+        """:return: action on all the opportunities that would move now"""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Opportunities That Would Move"),
+            "res_model": "crm.lead",
+            "views": [(self.env.ref("crm.crm_case_tree_view_oppor").id, "list"), (False, "form")],
+            "domain": [("id", "in", self.automation_id._search_leads_to_move().ids)],
+            "context": {"active_test": False, "create": False},
+        }
+
+
+class CrmStageAutomationPreviewLine(models.TransientModel):
+    _name = "crm.stage.automation.preview.line"
+    _description = "Opportunity That a Stage Automation Would Move"
+    _order = "id"
+
+    preview_id = fields.Many2one(
+        "crm.stage.automation.preview",
+        required=True,
+        index=True,
+        ondelete="cascade",
+        help="The dialog that lists it.",
+    )
+    lead_id = fields.Many2one(
+        "crm.lead",
+        "Opportunity",
+        required=True,
+        index=True,
+        ondelete="cascade",
+        help="Opportunity that would move.",
+    )
+    stage_id = fields.Many2one(
+        "crm.stage",
+        "From",
+        index=True,
+        ondelete="cascade",
+        help="Stage that the opportunity is in.",
+    )
+    document_id = fields.Integer(help="Id of the document; the automation knows its model.")
+    document = fields.Reference(
+        selection="_selection_document",
+        compute="_compute_document",
+        help="The document that the trigger happened to. None where that is the opportunity itself.",
+    )
+
+    @api.model
+    def _selection_document(self):
+        models_ = self.env["crm.stage.automation"]._get_trigger_models()
+        return [(model._name, self.env["ir.model"]._get(model._name).name) for model, _triggers in models_]
+
+    @api.depends("document_id", "preview_id.automation_id.model_name")
+    def _compute_document(self):
+        for line in self:
+            model_name = line.preview_id.automation_id.model_name
+            is_other = line.document_id and model_name != line.lead_id._name
+            line.document = self.env[model_name].browse(line.document_id) if is_other else False
