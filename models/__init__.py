@@ -3,8 +3,11 @@ from . import crm_stage_trigger_mixin
 from . import calendar_event
 from . import calendar_event_type
 from . import crm_lead
+from . import crm_lead_arrival
+from . import crm_lead_asked_fields
 from . import crm_lost_reason
 from . import crm_stage
+from . import crm_stage_arrival
 from . import crm_stage_automation
 from . import crm_stage_automation_catch_up
 from . import crm_stage_automation_condition
@@ -17,6 +20,7 @@ from . import ir_model_fields
 from . import ir_module_module
 from . import ir_ui_view
 from . import mail_activity
+from . import mail_activity_arrival
 from . import mail_activity_type
 from . import mail_mail
 from . import mail_message

@@ -47,6 +47,7 @@ class Setup(NamedTuple):
     stage_ids: tuple  # in the order of the pipeline, archived stages included
     listeners: tuple  # of all automations that are not idle, furthest stage first
     heard: frozendict  # triggers that some automation listens on, by model
+    arrivals: frozendict  # what happens on arrival, by id of the stages where something does
 
     def get_earlier_stage_ids(self, stage_id):
         """
@@ -282,7 +283,7 @@ class CrmStageAutomation(models.Model):
         # sudo: whoever triggers an automation need not see stages nor automations
         stages = self.env["crm.stage"].sudo().with_context(active_test=False, lang=None).search(Domain.TRUE)
         automations = self.sudo().with_context(active_test=False).search([("active", "=", True)])
-        setup = Setup(tuple(stages.ids), (), frozendict())
+        setup = Setup(tuple(stages.ids), (), frozendict(), stages._get_arrivals())
         listeners = tuple(
             Listener(
                 automation_id=automation.id,

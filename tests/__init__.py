@@ -1,3 +1,4 @@
+from . import test_arrival
 from . import test_automation_author
 from . import test_automation_protection
 from . import test_automation_setup
