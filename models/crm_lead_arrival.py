@@ -182,7 +182,7 @@ class CrmLead(models.Model):
         return {lead: lead._get_planned_body(plan, texts) for lead, texts in items.items()}
 
     def _get_missing_activities(self, plan):
-        """:return: ``[(activity template, {user: opportunities})]`` of what is not open; a user may be none"""
+        """:return: ``[(activity template, {user: opportunities})]`` of what is not open; user may be none"""
         domain = [("res_model", "=", self._name), ("res_id", "in", self.ids)]
         activities = self.env["mail.activity"].search(domain).grouped("res_id")
         none = self.env["mail.activity"]

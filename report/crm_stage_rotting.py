@@ -17,8 +17,8 @@ class CrmStage(models.Model):
         "Suggested Days to Rot",
         compute="_compute_suggested_rotting_days",
         groups="sales_team.group_sale_salesman",
-        help="Of the opportunities that moved on from this stage in the last 12 months, three out of four did "
-        "so within these days.",
+        help="Of the opportunities that moved on from this stage in the last 12 months, three out of four "
+        "did so within these days.",
     )
     can_suggest_rotting_days = fields.Boolean(
         compute="_compute_suggested_rotting_days",

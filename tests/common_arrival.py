@@ -34,15 +34,13 @@ class ArrivalCase(PipelineCase):
 
     @classmethod
     def create_plan(cls, name, *activities, **values):
+        default = {"delay_from": "after_plan_date", "responsible_type": "on_demand"}
         return cls.env["mail.activity.plan"].create(
             {
                 "name": name,
                 "res_model": "crm.lead",
                 "company_id": False,
-                "template_ids": [
-                    Command.create({"delay_from": "after_plan_date", "responsible_type": "on_demand", **activity})
-                    for activity in activities
-                ],
+                "template_ids": [Command.create({**default, **activity}) for activity in activities],
                 **values,
             }
         )
