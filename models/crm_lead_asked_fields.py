@@ -199,6 +199,8 @@ class CrmLead(models.Model):
     @api.model
     def _get_asked_form(self, names):
         """:return: form view with these fields, as ``{"arch": …, "fields": …}``"""
+        # The first one has the focus: the calendar of a date would cover the others.
+        names = sorted(names, key=lambda name: self._fields[name].type in ("date", "datetime"))
         form = E.form(E.group(*(self._get_asked_node(name) for name in names)))
         monetary = [field for name in names if (field := self._fields[name]).type == "monetary"]
         currencies = {field.get_currency_field(self) for field in monetary}

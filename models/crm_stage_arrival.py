@@ -67,8 +67,7 @@ class CrmStage(models.Model):
     @api.model
     def _get_plan_domain(self):
         """:return: domain of the activity plans that a stage may have"""
-        companies = self.env.company | self.env["crm.team"].search([]).company_id
-        return [("res_model", "=", "crm.lead"), ("company_id", "in", [False, *companies.ids])]
+        return [("res_model", "=", "crm.lead"), ("company_id", "in", [False, *self.env.companies.ids])]
 
     @api.model
     def _get_askable_domain(self):
@@ -152,8 +151,8 @@ class CrmStage(models.Model):
 
     def _clear_automation_cache(self, vals=None):
         """What happens on arrival is kept where automations are."""
-        super()._clear_automation_cache(None if vals and ARRIVAL_FIELDS & vals.keys() else vals)
         self.invalidate_model(["plans_activities", "asks_for_fields"], flush=False)
+        return super()._clear_automation_cache(None if vals and ARRIVAL_FIELDS & vals.keys() else vals)
 
     def _get_arrivals(self):
         """:return: what happens on arrival, by id of those of these stages where something does"""

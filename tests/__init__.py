@@ -6,6 +6,7 @@ from . import test_bad_input
 from . import test_crm_lead
 from . import test_crm_lead_dependents
 from . import test_crm_lead_entry
+from . import test_crm_lead_lost
 from . import test_crm_stage
 from . import test_crm_stage_automation
 from . import test_crm_stage_condition_value
@@ -13,6 +14,7 @@ from . import test_crm_stage_delete
 from . import test_crm_stage_pipeline
 from . import test_crm_stage_report
 from . import test_crm_stage_rights
+from . import test_crm_stage_rotting
 from . import test_crm_stage_setup
 from . import test_crm_stage_stay
 from . import test_crm_stage_trigger_mixin
@@ -24,6 +26,7 @@ from . import test_security_automation
 from . import test_translations
 from . import test_trigger_documents
 from . import test_trigger_email
+from . import test_ui_arrival
 from . import test_ui_automation
 from . import test_ui_pipeline
 from . import test_ui_pipeline_stages

@@ -29,6 +29,7 @@ EXTENDED = {
     "calendar.event",
     "calendar.event.type",
     "crm.lead",
+    "crm.lead.lost",
     "crm.lost.reason",
     "crm.stage.condition.value",  # abstract
     "crm.stage.trigger.mixin",  # abstract
@@ -51,7 +52,9 @@ ORM_METHODS = {"copy_data", "create", "default_get", "init", "name_create", "unl
 ROLES = ("public", "portal", "own", "all", "manager", "admin")
 # Public methods that can be called by RPC, and the first role that may
 METHODS = {
+    ("crm.lead", "get_arrival_questions"): "own",
     ("crm.stage", "action_apply_suggested_probability"): "manager",
+    ("crm.stage", "action_apply_suggested_rotting_days"): "manager",
     ("crm.stage", "action_open_delete_wizard"): "manager",
     ("crm.stage", "action_open_lost_here"): "own",
     ("crm.stage", "action_open_stays"): "own",
@@ -70,6 +73,8 @@ METHODS = {
 }
 # Of those, the ones that take a domain
 DOMAIN_METHODS = {"action_open_leads", "get_overview"}
+# and those that take a stage
+STAGE_METHODS = {"get_arrival_questions"}
 
 
 @tagged("post_install", "-at_install")
@@ -117,6 +122,7 @@ class TestRightsMatrix(SalesStageCase):
         )
         self.env.flush_all()
         return {
+            "crm.lead": lead,
             "crm.stage": stage,
             "crm.stage.automation": automation,
             "crm.stage.automation.pending": pending,
@@ -163,20 +169,21 @@ class TestRightsMatrix(SalesStageCase):
                 ):
                     ids = self.get_records(self.users[role])[model].ids
                     argument = [("id", "in", ids)] if method in DOMAIN_METHODS else ids
+                    arguments = [argument, self.stage_visit.id] if method in STAGE_METHODS else [argument]
                     self.env.flush_all()
                     self.env.invalidate_all()  # what is in the cache is read without rights
                     user_model = self.env[model].with_user(self.users[role])
                     if allowed:
-                        self.call_allowed(user_model, method, argument)
+                        self.call_allowed(user_model, method, *arguments)
                     else:
                         with self.assertRaises(AccessError):
-                            call_kw(user_model, method, (argument,), {})
+                            call_kw(user_model, method, arguments, {})
                     savepoint.rollback()
                     self.env.invalidate_all()
 
-    def call_allowed(self, model, method, argument):
+    def call_allowed(self, model, method, *arguments):
         try:
-            call_kw(model, method, (argument,), {})
+            call_kw(model, method, arguments, {})
         except UserError as error:
             # There may be nothing to do, but not for want of rights.
             self.assertNotIsInstance(error, AccessError)

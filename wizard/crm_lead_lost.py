@@ -9,27 +9,16 @@ class CrmLeadLost(models.TransientModel):
         compute="_compute_open_quotation_count",
         help="Number of open quotations of these opportunities that you may cancel.",
     )
-    cancel_quotations_label = fields.Char(
-        compute="_compute_open_quotation_count",
-        help="What is offered, in words.",
-    )
     cancel_quotations = fields.Boolean(
         "Also Cancel Open Quotations",
         help="Whether the open quotations of the lost opportunities are cancelled, too.",
     )
 
     @api.depends("lead_ids")
-    @api.depends_context("uid", "lang", "allowed_company_ids")
+    @api.depends_context("uid", "allowed_company_ids")
     def _compute_open_quotation_count(self):
         for wizard in self:
-            count = len(wizard._get_open_quotations())
-            wizard.open_quotation_count = count
-            if len(wizard.lead_ids) > 1:
-                wizard.cancel_quotations_label = self.env._("Also cancel their open quotations (%s)", count)
-            elif count > 1:
-                wizard.cancel_quotations_label = self.env._("Also cancel its %s open quotations", count)
-            else:
-                wizard.cancel_quotations_label = self.env._("Also cancel its open quotation")
+            wizard.open_quotation_count = len(wizard._get_open_quotations())
 
     def _get_open_quotations(self):
         """:return: open quotations of these opportunities that the user may cancel"""

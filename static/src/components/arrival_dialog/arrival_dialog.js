@@ -8,6 +8,7 @@ import { FormArchParser } from "@web/views/form/form_arch_parser";
 import { FormRenderer } from "@web/views/form/form_renderer";
 
 const RES_MODEL = "crm.lead";
+const FIRST_INPUT = "input:not([type=hidden]), textarea, [contenteditable=true]";
 
 /**
  * Asks what is to be asked when somebody moves opportunities to a stage: the fields that it asks for and that
@@ -42,8 +43,7 @@ export class ArrivalDialog extends Component {
         const won = useRef("won");
         useEffect(
             (step) => {
-                const firstInput = "input:not([type=hidden]), textarea, [contenteditable=true]";
-                const target = step === "outcome" ? won.el : body.el.querySelector(firstInput);
+                const target = step === "outcome" ? won.el : body.el.querySelector(FIRST_INPUT);
                 target?.focus();
             },
             () => [this.state.step]
