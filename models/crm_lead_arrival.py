@@ -103,9 +103,9 @@ class CrmLead(models.Model):
             if stage.id not in arrivals:
                 continue
             if plan := self.env["mail.activity.plan"].browse(arrivals[stage.id].plan_id).exists():
-                leads._do_on_arrival(plan, leads._get_planning_bodies, is_tried_again)
+                leads._do_on_arrival(plan, leads._plan_on_arrival, is_tried_again)
             if template := self.env["mail.template"].browse(arrivals[stage.id].template_id).exists():
-                leads._do_on_arrival(template, leads._get_sending_bodies, is_tried_again)
+                leads._do_on_arrival(template, leads._send_on_arrival, is_tried_again)
 
     def _do_on_arrival(self, record, method, is_tried_again):
         """Let a stage do something for these opportunities, and tell in the chatter what there is to tell.
@@ -154,7 +154,7 @@ class CrmLead(models.Model):
     # Planning
     # ------------------------------------------------------------------
 
-    def _get_planning_bodies(self, plan):
+    def _plan_on_arrival(self, plan):
         """Plan the activities of a plan, all at once, but for those that are still open of it.
 
         :return: HTML for the chatter by opportunity
@@ -249,7 +249,7 @@ class CrmLead(models.Model):
     # Sending
     # ------------------------------------------------------------------
 
-    def _get_sending_bodies(self, template):
+    def _send_on_arrival(self, template):
         """Send the e-mail to those who have an address that is not blacklisted, by Odoo's tracking templates.
 
         :return: text for the chatter by opportunity, for those whose e-mail is not sent
