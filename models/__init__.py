@@ -3,6 +3,8 @@ from . import crm_stage_trigger_mixin
 from . import calendar_event
 from . import calendar_event_type
 from . import crm_lead
+from . import crm_lead_arrival
+from . import crm_lead_asked_fields
 from . import crm_lead_automation
 from . import crm_lead_due
 from . import crm_lead_match
@@ -10,6 +12,7 @@ from . import crm_lead_outcome
 from . import crm_lead_probability
 from . import crm_lost_reason
 from . import crm_stage
+from . import crm_stage_arrival
 from . import crm_stage_automation
 from . import crm_stage_automation_beaten
 from . import crm_stage_automation_catch_up
@@ -33,6 +36,7 @@ from . import ir_actions_server
 from . import ir_module_module
 from . import ir_ui_view
 from . import mail_activity
+from . import mail_activity_arrival
 from . import mail_activity_type
 from . import mail_mail
 from . import mail_message

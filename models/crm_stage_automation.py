@@ -47,6 +47,7 @@ class Setup(NamedTuple):
     listeners: tuple  # of all automations that are not idle, furthest stage first
     heard: frozendict  # triggers of what somebody does that some automation listens on, by model
     dates: frozendict  # fields with the dates that some automation waits for, by model
+    arrivals: frozendict  # what happens on arrival, by id of the stages where something does
 
     def get_earlier_stage_ids(self, stage_id):
         """
@@ -275,7 +276,7 @@ class CrmStageAutomation(models.Model):
         # sudo: whoever triggers an automation need not see stages nor automations
         stages = self.env["crm.stage"].sudo().with_context(active_test=False, lang=None).search(Domain.TRUE)
         automations = self.sudo().with_context(active_test=False).search([("active", "=", True)])
-        setup = Setup(tuple(stages.ids), (), frozendict(), frozendict())
+        setup = Setup(tuple(stages.ids), (), frozendict(), frozendict(), stages._get_arrivals())
         listeners = tuple(
             Listener(
                 automation_id=automation.id,

@@ -182,7 +182,7 @@ class CrmStageStay(models.Model):
         :param automatic_ids: ids of the opportunities that were not moved by hand
         :param is_late: whether what happened to them happened some time ago, and nobody saw it
         """
-        removed_ids, changed, added = [], [], []
+        removed_ids, changed, added, arrived_ids = [], [], [], []
         for lead, stays in self._read_histories(lead_ids):
             moved_by = None if is_late else "automation" if lead["id"] in automatic_ids else "hand"
             first_stage_id = (first_stage_ids or {}).get(lead["id"], lead["stage_id"]) or None
@@ -191,7 +191,10 @@ class CrmStageStay(models.Model):
             removed_ids += known.keys() - {stay["id"] for stay in present}
             changed += [stay for stay in present if stay["id"] and stay != known[stay["id"]]]
             added += [{**stay, "lead_id": lead["id"]} for stay in present if not stay["id"]]
+            if not is_late and self._has_arrived(stays, present):
+                arrived_ids.append(lead["id"])
         self._store(removed_ids, changed, added)
+        self.env["crm.lead"]._note_arrived(arrived_ids)
 
     @api.model
     def _read_histories(self, lead_ids):
@@ -280,6 +283,14 @@ class CrmStageStay(models.Model):
     def _goes_on(self, lead, last):
         """:return: whether an opportunity is still where it was in its last stay"""
         return not last["date_left"] and lead["active"] and last["stage_id"] == lead["stage_id"]
+
+    @api.model
+    def _has_arrived(self, stays, present):
+        """:return: whether an opportunity with these stays has come into another stage by its present ones"""
+        last = present[-1] if present else None
+        if not last or last["id"] or last["date_left"]:
+            return False
+        return not stays or stays[-1]["stage_id"] != last["stage_id"]
 
     @api.model
     def _is_before(self, stay, others):

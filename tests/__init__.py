@@ -1,3 +1,4 @@
+from . import test_arrival
 from . import test_automation_author
 from . import test_automation_back
 from . import test_automation_catch_up
@@ -22,6 +23,7 @@ from . import test_bad_input
 from . import test_crm_lead
 from . import test_crm_lead_dependents
 from . import test_crm_lead_entry
+from . import test_crm_lead_lost
 from . import test_crm_stage
 from . import test_crm_stage_automation
 from . import test_crm_stage_condition_value
@@ -30,6 +32,7 @@ from . import test_crm_stage_followers
 from . import test_crm_stage_pipeline
 from . import test_crm_stage_report
 from . import test_crm_stage_rights
+from . import test_crm_stage_rotting
 from . import test_crm_stage_setup
 from . import test_crm_stage_setup_undo
 from . import test_crm_stage_stay
@@ -42,6 +45,7 @@ from . import test_security_automation
 from . import test_translations
 from . import test_trigger_documents
 from . import test_trigger_email
+from . import test_ui_arrival
 from . import test_ui_automation
 from . import test_ui_automation_screens
 from . import test_ui_pipeline

@@ -32,6 +32,7 @@ EXTENDED = {
     "calendar.event",
     "calendar.event.type",
     "crm.lead",
+    "crm.lead.lost",
     "crm.lost.reason",
     "crm.stage.condition.value",  # abstract
     "crm.stage.opportunity.counts",  # abstract
@@ -54,7 +55,9 @@ ORM_METHODS = {"copy_data", "create", "default_get", "init", "name_create", "unl
 ROLES = ("public", "portal", "own", "all", "manager", "admin")
 # Public methods that can be called by RPC, and the first role that may
 METHODS = {
+    ("crm.lead", "get_arrival_questions"): "own",
     ("crm.stage", "action_apply_suggested_probability"): "manager",
+    ("crm.stage", "action_apply_suggested_rotting_days"): "manager",
     ("crm.stage", "action_open_delete_wizard"): "manager",
     ("crm.stage", "action_open_lost_here"): "own",
     ("crm.stage", "action_open_stays"): "own",
@@ -80,6 +83,8 @@ METHODS = {
 # Of those, the ones that take a domain, and those that take nothing
 DOMAIN_METHODS = {"action_open_leads", "get_overview"}
 MODEL_METHODS = {"get_examples"}
+# and those that take a stage
+STAGE_METHODS = {"get_arrival_questions"}
 
 
 @tagged("post_install", "-at_install")
@@ -132,6 +137,7 @@ class TestRightsMatrix(SalesStageCase):
         preview = preview.create({"automation_id": automation.id, "line_ids": [(0, 0, {"lead_id": lead.id})]})
         self.env.flush_all()
         return {
+            "crm.lead": lead,
             "crm.stage": stage,
             "crm.stage.automation": automation,
             "crm.stage.automation.move": move,
@@ -182,6 +188,7 @@ class TestRightsMatrix(SalesStageCase):
                     ids = self.get_records(self.users[role])[model].ids
                     arguments = ([("id", "in", ids)] if method in DOMAIN_METHODS else ids,)
                     arguments = () if method in MODEL_METHODS else arguments
+                    arguments = (*arguments, self.visit.id) if method in STAGE_METHODS else arguments
                     self.env.flush_all()
                     self.env.invalidate_all()  # what is in the cache is read without rights
                     user_model = self.env[model].with_user(self.users[role])

@@ -26,7 +26,9 @@ class Stage extends models.Model {
     sequence = fields.Integer();
     active = fields.Boolean({ default: true });
     ask_outcome = fields.Boolean();
+    asks_for_fields = fields.Boolean();
     is_won = fields.Boolean();
+    plans_activities = fields.Boolean();
     probability = fields.Float();
     probability_mode = fields.Selection({
         selection: [

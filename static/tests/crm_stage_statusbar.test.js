@@ -17,6 +17,7 @@ class Stage extends models.Model {
     name = fields.Char();
     active = fields.Boolean({ default: true });
     ask_outcome = fields.Boolean();
+    asks_for_fields = fields.Boolean();
     is_won = fields.Boolean();
 
     _records = [

@@ -1,10 +1,12 @@
-import { askLostReason, askOutcome } from "@crm_sales_stage/components/outcome_dialog/outcome_dialog";
+import { askLostReason, askOnArrival } from "@crm_sales_stage/components/arrival_dialog/arrival_dialog";
 import {
     RottingStatusBarDurationField,
     rottingStatusBarDurationField,
 } from "@mail/js/rotting_mixin/rotting_statusbar";
 import { registry } from "@web/core/registry";
 import { useService } from "@web/core/utils/hooks";
+
+const STAGE_FIELDS = ["ask_outcome", "asks_for_fields", "is_won"];
 
 export class StageStatusBarField extends RottingStatusBarDurationField {
     setup() {
@@ -24,29 +26,40 @@ export class StageStatusBarField extends RottingStatusBarDurationField {
     }
 
     /**
-     * A stage that means "won or lost" asks which; nothing is written before the answer.
+     * A stage asks for its fields, and which one it means if it means "won or lost"; nothing is moved before
+     * the answer.
      *
      * @override
      */
     async selectItem(item) {
         const { record } = this.props;
-        if (record.data.won_status === "won" || !(await this.isOutcomeAsked(item.value))) {
-            return super.selectItem(item);
+        const [stage] = await this.orm.read(this.field.relation, [item.value], STAGE_FIELDS);
+        const asksForFields = stage.asks_for_fields && !record.isNew;
+        // What is being filled in on the form is not asked for.
+        if (asksForFields && (await record.save()) === false) {
+            return;
         }
-        const outcome = await askOutcome(this.dialog, record.data.name);
-        if (outcome === "won") {
-            return super.selectItem(item);
+        const answer = await askOnArrival(
+            this,
+            {
+                id: item.value,
+                name: item.label,
+                asksForFields,
+                isOutcomeAsked: stage.ask_outcome && stage.is_won && record.data.won_status !== "won",
+            },
+            record.isNew ? [] : [record.resId],
+            record.data.name
+        );
+        if (asksForFields && answer) {
+            await record.load();
         }
-        if (outcome === "lost" && (await record.save()) !== false) {
-            if (await askLostReason(this.action, record.resId)) {
+        if (answer === "lost") {
+            if ((await record.save()) !== false && (await askLostReason(this.action, record.resId))) {
                 await record.load();
             }
+        } else if (answer) {
+            return super.selectItem(item);
         }
-    }
-
-    async isOutcomeAsked(stageId) {
-        const [stage] = await this.orm.read(this.field.relation, [stageId], ["ask_outcome", "is_won"]);
-        return stage.ask_outcome && stage.is_won;
     }
 }
 

@@ -1,11 +1,13 @@
-import { askLostReason, askOutcome } from "@crm_sales_stage/components/outcome_dialog/outcome_dialog";
+import { askLostReason, askOnArrival } from "@crm_sales_stage/components/arrival_dialog/arrival_dialog";
 import { makeActiveField } from "@web/model/relational_model/utils";
 
 // What the columns show of their stage, and ask by; Odoo reads it along with the columns.
 const STAGE_FIELDS = {
     active: { type: "boolean" },
     ask_outcome: { type: "boolean" },
+    asks_for_fields: { type: "boolean" },
     is_won: { type: "boolean" },
+    plans_activities: { type: "boolean" },
     probability: { type: "float" },
     probability_mode: { type: "selection", selection: [] },
 };
@@ -27,7 +29,7 @@ export const withStageSettings = (Controller) =>
         }
     };
 
-/** Columns of a kanban view of opportunities: a stage that means "won or lost" asks which. */
+/** Columns of a kanban view of opportunities: a stage asks for its fields, and whether it means won or lost. */
 export const askingOutcome = (DynamicGroupList) =>
     class extends DynamicGroupList {
         get isGroupedByStage() {
@@ -40,22 +42,33 @@ export const askingOutcome = (DynamicGroupList) =>
          * @override
          */
         async moveRecord(dataRecordId, dataGroupId, refId, targetGroupId) {
-            const targetGroup = this.groups.find((group) => group.id === targetGroupId);
+            const group = this.groups.find((group) => group.id === targetGroupId);
             const record = this.records.find((record) => record.id === dataRecordId);
-            if (dataGroupId === targetGroupId || !this._isOutcomeAsked(record, targetGroup)) {
+            const stage = this.isGroupedByStage && dataGroupId !== targetGroupId && group?.record?.data;
+            if (!stage || !record) {
                 return super.moveRecord(...arguments);
             }
-            const outcome = await askOutcome(this.model.dialog, record.data.name);
-            if (outcome === "won") {
-                return super.moveRecord(...arguments);
+            const answer = await askOnArrival(
+                this.model,
+                {
+                    id: group.value,
+                    name: group.displayName,
+                    asksForFields: stage.asks_for_fields,
+                    isOutcomeAsked: stage.ask_outcome && stage.is_won && record.data.won_status !== "won",
+                },
+                [record.resId],
+                record.data.name
+            );
+            if (answer === "lost") {
+                if (await askLostReason(this.model.action, record.resId)) {
+                    await this.model.load();
+                }
+            } else if (answer) {
+                await super.moveRecord(...arguments);
+                if (stage.plans_activities) {
+                    // They are planned when the move is done, after its answer.
+                    await record.load();
+                }
             }
-            if (outcome === "lost" && (await askLostReason(this.model.action, record.resId))) {
-                await this.model.load();
-            }
-        }
-
-        _isOutcomeAsked(record, group) {
-            const stage = this.isGroupedByStage && group?.record?.data;
-            return Boolean(stage?.ask_outcome && stage.is_won && record?.data.won_status !== "won");
         }
     };

@@ -1,0 +1,170 @@
+from typing import NamedTuple
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+from odoo.tools import frozendict
+
+# What the cache knows of stages to tell what happens on arrival
+ARRIVAL_FIELDS = {"activity_plan_id", "mail_template_id", "required_field_ids"}
+
+
+class Arrival(NamedTuple):
+    """What a stage does, and asks for, when an opportunity comes into it."""
+
+    plan_id: int | bool
+    template_id: int | bool
+    field_names: tuple  # in the order in which people read them
+
+
+class CrmStage(models.Model):
+    """What happens when an opportunity comes into a stage."""
+
+    _inherit = "crm.stage"
+
+    activity_plan_id = fields.Many2one(
+        "mail.activity.plan",
+        string="Plan",
+        domain=lambda self: self._get_plan_domain(),
+        groups="sales_team.group_sale_manager",
+        help="Activities that are planned for an opportunity when it comes into this stage. Those still open "
+        "of an earlier time are not planned again.",
+    )
+    mail_template_id = fields.Many2one(
+        "mail.template",
+        string="Send",
+        domain=[("model", "=", "crm.lead")],
+        groups="sales_team.group_sale_manager",
+        help="E-mail that is sent when an opportunity comes into this stage. Blacklisted addresses get none.",
+    )
+    required_field_ids = fields.Many2many(
+        "ir.model.fields",
+        "crm_stage_required_field_rel",
+        "stage_id",
+        "field_id",
+        string="Ask for",
+        domain=lambda self: self._get_askable_domain(),
+        groups="sales_team.group_sale_manager",
+        help="Fields that are asked for, if they are empty, when somebody moves an opportunity here in the "
+        "pipeline or on its form. Nobody is kept from moving it without them.",
+    )
+
+    plans_activities = fields.Boolean(
+        compute="_compute_on_arrival",
+        help="Whether activities are planned for opportunities that come into this stage.",
+    )
+    asks_for_fields = fields.Boolean(
+        compute="_compute_on_arrival",
+        help="Whether somebody who moves an opportunity here is asked for fields.",
+    )
+
+    @api.depends_context("uid")
+    def _compute_on_arrival(self):
+        arrivals = self._get_arrivals_by_stage()
+        for stage in self:
+            stage.plans_activities = bool(stage.id in arrivals and arrivals[stage.id].plan_id)
+            stage.asks_for_fields = bool(self.env["crm.lead"]._get_asked_names(stage))
+
+    @api.model
+    def _get_plan_domain(self):
+        """:return: domain of the activity plans that a stage may have"""
+        return [("res_model", "=", "crm.lead"), ("company_id", "in", [False, *self.env.companies.ids])]
+
+    @api.model
+    def _get_askable_domain(self):
+        """:return: domain of the ``ir.model.fields`` that a stage may ask for"""
+        return [("model", "=", "crm.lead"), ("name", "in", self.env["crm.lead"]._get_askable_names())]
+
+    # ------------------------------------------------------------------
+    # Constraints
+    # ------------------------------------------------------------------
+
+    @api.constrains("activity_plan_id")
+    def _check_activity_plan_id(self):
+        # sudo: a plan that the user may not see is named in the message
+        for stage in self.sudo().filtered("activity_plan_id"):
+            plan = stage.activity_plan_id.exists()
+            if not plan or not plan.active:
+                raise ValidationError(
+                    self.env._(
+                        'The activity plan of the stage "%s" is archived or deleted: choose another one.',
+                        stage.name,
+                    )
+                )
+            if plan.res_model != "crm.lead":
+                raise ValidationError(
+                    self.env._(
+                        'The activity plan "%s" is not for opportunities: choose one of theirs.', plan.name
+                    )
+                )
+            if plan.company_id and plan.company_id not in stage._get_plan_companies():
+                raise ValidationError(
+                    self.env._(
+                        'The activity plan "%(plan)s" is of another company (%(company)s) than the stage '
+                        '"%(stage)s": choose another plan, or let this one be of all companies.',
+                        plan=plan.name,
+                        company=plan.company_id.name,
+                        stage=stage.name,
+                    )
+                )
+
+    def _get_plan_companies(self):
+        """:return: companies whose plans this stage may have: those of its teams, or the present one"""
+        if self.team_ids and all(team.company_id for team in self.team_ids):
+            return self.team_ids.company_id
+        return self.env.company
+
+    @api.constrains("mail_template_id")
+    def _check_mail_template_id(self):
+        # sudo: as above
+        for stage in self.sudo().filtered("mail_template_id"):
+            template = stage.mail_template_id.exists()
+            if not template or not template.active:
+                raise ValidationError(
+                    self.env._(
+                        'The e-mail template of the stage "%s" is archived or deleted: choose another one.',
+                        stage.name,
+                    )
+                )
+            if template.model != "crm.lead":
+                raise ValidationError(
+                    self.env._(
+                        'The e-mail template "%s" is not for opportunities: choose one of theirs.',
+                        template.name,
+                    )
+                )
+
+    @api.constrains("required_field_ids")
+    def _check_required_field_ids(self):
+        # sudo: fields of other models, which sales managers may not see, are named in the message
+        model_fields = self.sudo().required_field_ids
+        if wrong := model_fields - model_fields.filtered_domain(self._get_askable_domain()):
+            raise ValidationError(
+                self.env._(
+                    "Only fields of the opportunity that people fill in can be asked for, not: %s",
+                    ", ".join(wrong.mapped("display_name")),
+                )
+            )
+
+    # ------------------------------------------------------------------
+    # The cache
+    # ------------------------------------------------------------------
+
+    def _clear_automation_cache(self, vals=None):
+        """What happens on arrival is kept where automations are."""
+        self.invalidate_model(["plans_activities", "asks_for_fields"], flush=False)
+        return super()._clear_automation_cache(None if vals and ARRIVAL_FIELDS & vals.keys() else vals)
+
+    def _get_arrivals(self):
+        """:return: what happens on arrival, by id of those of these stages where something does"""
+        arrivals = {}
+        for stage in self:
+            names = tuple(stage.required_field_ids.sorted("field_description").mapped("name"))
+            arrival = Arrival(stage.activity_plan_id.id, stage.mail_template_id.id, names)
+            if any(arrival):
+                arrivals[stage.id] = arrival
+        return frozendict(arrivals)
+
+    @api.model
+    def _get_arrivals_by_stage(self):
+        """:return: what happens on arrival, by id of the stages where something does; without a query"""
+        return self.env["crm.stage.automation"]._get_setup().arrivals

@@ -1,0 +1,336 @@
+import { defineMailModels } from "@mail/../tests/mail_test_helpers";
+import { describe, expect, test } from "@odoo/hoot";
+import { animationFrame, press, queryAllTexts, waitFor } from "@odoo/hoot-dom";
+import { askOnArrival } from "@crm_sales_stage/components/arrival_dialog/arrival_dialog";
+import {
+    contains,
+    defineModels,
+    fields,
+    getService,
+    makeServerError,
+    MockServer,
+    mockService,
+    models,
+    mountView,
+    mountWithCleanup,
+    onRpc,
+} from "@web/../tests/web_test_helpers";
+import { WebClient } from "@web/webclient/webclient";
+
+class Stage extends models.Model {
+    _name = "crm.stage";
+
+    name = fields.Char();
+    active = fields.Boolean({ default: true });
+    ask_outcome = fields.Boolean();
+    asks_for_fields = fields.Boolean();
+    is_won = fields.Boolean();
+    plans_activities = fields.Boolean();
+    probability = fields.Float();
+    probability_mode = fields.Selection({ selection: [["fixed", "Fixed"]], default: "fixed" });
+
+    _records = [
+        { id: 1, name: "New" },
+        { id: 2, name: "Quotation", asks_for_fields: true, plans_activities: true },
+        { id: 3, name: "Won / Lost", asks_for_fields: true, is_won: true, ask_outcome: true },
+    ];
+}
+
+class Tag extends models.Model {
+    _name = "crm.tag";
+
+    name = fields.Char();
+    color = fields.Integer();
+
+    _records = [{ id: 1, name: "Urgent" }];
+}
+
+class Lead extends models.Model {
+    _name = "crm.lead";
+
+    name = fields.Char();
+    active = fields.Boolean({ default: true });
+    duration_tracking = fields.Json();
+    expected_revenue = fields.Float({ string: "Expected Revenue" });
+    missing_fields = fields.Json();
+    notes = fields.Text();
+    stage_id = fields.Many2one({ relation: "crm.stage" });
+    stage_requirements = fields.Text();
+    tag_ids = fields.Many2many({ relation: "crm.tag", string: "Tags" });
+    won_status = fields.Char({ default: "pending" });
+
+    _records = [
+        { id: 1, name: "Kitchen", stage_id: 1, missing_fields: [] },
+        { id: 2, name: "Bathroom", stage_id: 1, expected_revenue: 100, missing_fields: [] },
+        { id: 3, name: "Roof", stage_id: 2, expected_revenue: 100 },
+        { id: 4, name: "Stove", stage_id: 3, expected_revenue: 100, won_status: "won" },
+    ];
+}
+
+defineModels([Stage, Tag, Lead]);
+defineMailModels();
+describe.current.tags("desktop");
+
+const FORM = `
+    <form><group>
+        <field name="expected_revenue"/>
+        <field name="tag_ids" widget="many2many_tags"/>
+    </group></form>`;
+
+/** What the server tells: the revenue and the tags of opportunities that have none */
+onRpc("crm.lead", "get_arrival_questions", ({ args: [ids, stageId] }) => {
+    const leads = MockServer.env["crm.lead"].browse(ids).filter((lead) => !lead.expected_revenue);
+    const [stage] = MockServer.env["crm.stage"].browse(stageId);
+    expect.step(`ask ${ids} ${stageId}`);
+    return {
+        ask_outcome: stage.ask_outcome,
+        requirements: "Measure <b>first</b>",
+        missing: leads.length
+            ? [
+                  { name: "expected_revenue", string: "Expected Revenue", count: leads.length },
+                  { name: "tag_ids", string: "Tags", count: leads.length },
+              ]
+            : [],
+        missing_count: leads.length,
+        form: ids.length === 1 && {
+            arch: FORM,
+            fields: MockServer.env["crm.lead"].fields_get(),
+        },
+    };
+});
+onRpc("crm.lead", "get_rainbowman_message", () => false);
+onRpc("crm.lead", "web_save", ({ args }) => expect.step(`save ${JSON.stringify(args[1])}`));
+
+const DIALOG = ".o_crm_stage_asking";
+const cards = (column) => queryAllTexts(`.o_kanban_group:eq(${column}) .o_kanban_record`);
+const drop = (card, column) =>
+    contains(`.o_kanban_record:contains(${card})`).dragAndDrop(`.o_kanban_group:eq(${column})`);
+const mountPipeline = () =>
+    mountView({
+        type: "kanban",
+        resModel: "crm.lead",
+        groupBy: ["stage_id"],
+        arch: `
+            <kanban js_class="crm_sales_stage_kanban" default_group_by="stage_id">
+                <field name="won_status"/>
+                <templates><t t-name="card"><field name="name"/></t></templates>
+            </kanban>`,
+    });
+const mountForm = (resId, extra = "") =>
+    mountView({
+        type: "form",
+        resModel: "crm.lead",
+        resId,
+        arch: `
+            <form js_class="crm_form">
+                <header><field name="stage_id" widget="crm_sales_stage_statusbar" options="{'clickable': '1'}"/></header>
+                <widget name="crm_stage_asks"/>
+                <field name="won_status" invisible="1"/>
+                <field name="name"/>
+                <field name="expected_revenue"/>
+                ${extra}
+            </form>`,
+    });
+
+test("asks for what is missing before the card is moved", async () => {
+    await mountPipeline();
+    await drop("Kitchen", 1);
+    expect.verifySteps(["ask 1 2"]);
+    expect(".modal-title").toHaveText("Move to Quotation");
+    expect(".o_crm_stage_requirements").toHaveText("Measure <b>first</b>");
+    expect(`${DIALOG} .o_form_label`).toHaveCount(2);
+    expect(`${DIALOG} [name=expected_revenue] input`).toBeFocused();
+    expect(cards(0)).toEqual(["Kitchen", "Bathroom"]);
+
+    await contains(`${DIALOG} [name=expected_revenue] input`).edit("250");
+    await contains(`${DIALOG} button:contains(Save and Move)`).click();
+    await animationFrame();
+    expect(cards(1)).toInclude("Kitchen");
+    expect.verifySteps(['save {"expected_revenue":250}', 'save {"stage_id":2}']);
+});
+
+test("Move Anyway saves nothing but the stage", async () => {
+    await mountPipeline();
+    await drop("Kitchen", 1);
+    await contains(`${DIALOG} [name=expected_revenue] input`).edit("250");
+    await contains(`${DIALOG} button:contains(Move Anyway)`).click();
+    await animationFrame();
+    expect(cards(1)).toInclude("Kitchen");
+    expect.verifySteps(["ask 1 2", 'save {"stage_id":2}']);
+});
+
+test("Cancel and Escape put the card back", async () => {
+    await mountPipeline();
+    await drop("Kitchen", 1);
+    await contains(`${DIALOG} button:contains(Cancel)`).click();
+    await drop("Kitchen", 1);
+    await contains(`${DIALOG} [name=expected_revenue] input`).edit("250", { confirm: false });
+    await press("Escape");
+    await animationFrame();
+    expect(DIALOG).toHaveCount(0);
+    expect(cards(0)).toEqual(["Kitchen", "Bathroom"]);
+    expect(cards(1)).toEqual(["Roof"]);
+    expect.verifySteps(["ask 1 2", "ask 1 2"]);
+});
+
+test("the keyboard is enough", async () => {
+    await mountPipeline();
+    await drop("Kitchen", 1);
+    await contains(`${DIALOG} [name=expected_revenue] input`).edit("250", { confirm: "tab" });
+    await press("control+enter");
+    await animationFrame();
+    await animationFrame();
+    expect(cards(1)).toInclude("Kitchen");
+    expect.verifySteps(["ask 1 2", 'save {"expected_revenue":250}', 'save {"stage_id":2}']);
+});
+
+test("nothing is asked when nothing is missing", async () => {
+    await mountPipeline();
+    await drop("Bathroom", 1);
+    await animationFrame();
+    expect(".modal").toHaveCount(0);
+    expect(cards(1)).toInclude("Bathroom");
+    expect.verifySteps(["ask 2 2", 'save {"stage_id":2}']);
+});
+
+test("a final stage asks for fields, then won or lost, in one dialog", async () => {
+    await mountPipeline();
+    await drop("Kitchen", 2);
+    await contains(`${DIALOG} [name=expected_revenue] input`).edit("250");
+    await contains(`${DIALOG} button:contains(Save and Move)`).click();
+    expect(".modal-title").toHaveText("Won or lost?");
+    expect(".o_crm_stage_outcome .btn-primary").toBeFocused();
+    expect.verifySteps(["ask 1 3"]);
+    await press("Enter");
+    await animationFrame();
+    await animationFrame();
+    expect(".modal").toHaveCount(0);
+    expect(cards(2)).toInclude("Kitchen");
+    expect.verifySteps(['save {"expected_revenue":250}', 'save {"stage_id":3}']);
+});
+
+test("cancelling won or lost saves nothing of what was filled in", async () => {
+    await mountPipeline();
+    await drop("Kitchen", 2);
+    await contains(`${DIALOG} [name=expected_revenue] input`).edit("250");
+    await contains(`${DIALOG} button:contains(Save and Move)`).click();
+    await contains(".o_crm_stage_outcome button:contains(Cancel)").click();
+    expect(cards(0)).toEqual(["Kitchen", "Bathroom"]);
+    expect.verifySteps(["ask 1 3"]);
+});
+
+test("lost keeps what was filled in", async () => {
+    mockService("action", {
+        doAction(action, options) {
+            expect.step(`${action} ${options.additionalContext.active_ids}`);
+            options.onClose({ dismiss: true });
+            return Promise.resolve();
+        },
+    });
+    await mountPipeline();
+    await drop("Kitchen", 2);
+    await contains(`${DIALOG} [name=expected_revenue] input`).edit("250");
+    await contains(`${DIALOG} button:contains(Save and Move)`).click();
+    await contains(".o_crm_stage_outcome button:contains(Lost)").click();
+    await animationFrame();
+    expect(cards(0)).toEqual(["Kitchen", "Bathroom"]);
+    expect.verifySteps(["ask 1 3", 'save {"expected_revenue":250}', "crm.crm_lead_lost_action 1"]);
+});
+
+test("what cannot be saved leaves the dialog open, and the card where it was", async () => {
+    expect.errors(1);
+    onRpc("crm.lead", "web_save", () => {
+        throw makeServerError({ message: "Not so much" });
+    });
+    await mountPipeline();
+    await drop("Kitchen", 1);
+    await contains(`${DIALOG} [name=expected_revenue] input`).edit("250");
+    await contains(`${DIALOG} button:contains(Save and Move)`).click();
+    await animationFrame();
+    expect.verifyErrors(["Not so much"]);
+    expect(DIALOG).toHaveCount(1);
+    expect(cards(0)).toEqual(["Kitchen", "Bathroom"]);
+    expect.verifySteps(["ask 1 2"]);
+});
+
+test("several opportunities are asked for once, told how many lack what", async () => {
+    await mountWithCleanup(WebClient);
+    const services = { dialog: getService("dialog"), orm: getService("orm") };
+    const stage = { id: 2, name: "Quotation", asksForFields: true, isOutcomeAsked: false };
+    const answer = askOnArrival(services, stage, [1, 2]);
+    await animationFrame();
+    await animationFrame();
+    expect(DIALOG).toHaveText(/1 of 2 opportunities lack something/);
+    expect(queryAllTexts(`${DIALOG} li`)).toEqual(["Expected Revenue (1)", "Tags (1)"]);
+    expect(`${DIALOG} button:contains(Save and Move)`).toHaveCount(0);
+    await contains(`${DIALOG} button:contains(Move Anyway)`).click();
+    expect(await answer).toBe("move");
+    expect.verifySteps(["ask 1,2 2"]);
+});
+
+test("the stage clicked on the form asks, too, but not for what is being filled in", async () => {
+    const quotation = ".o_statusbar_status button:contains(Quotation)";
+    await mountForm(1);
+    await contains("[name=name] input").edit("Kitchen and bath");
+    await contains(quotation).click();
+    expect.verifySteps(['save {"name":"Kitchen and bath"}', "ask 1 2"]);
+    await contains(`${DIALOG} button:contains(Cancel)`).click();
+    expect(".o_arrow_button_current").toHaveText("New");
+    await contains(quotation).click();
+    await contains(`${DIALOG} [name=expected_revenue] input`).edit("250");
+    await contains(`${DIALOG} button:contains(Save and Move)`).click();
+    await animationFrame();
+    expect(".o_arrow_button_current").toHaveText("Quotation");
+    expect("[name=expected_revenue] input").toHaveValue("250.00");
+    expect.verifySteps(["ask 1 2", 'save {"expected_revenue":250}', 'save {"stage_id":2}']);
+
+    await contains(".o_statusbar_status button:contains(New)").click();
+    await contains("[name=expected_revenue] input").edit("0");
+    await contains("[name=expected_revenue] input").edit("300");
+    await contains(quotation).click();
+    await animationFrame();
+    expect(".modal").toHaveCount(0);
+    expect.verifySteps(['save {"stage_id":1}', 'save {"expected_revenue":300}', "ask 1 2", 'save {"stage_id":2}']);
+});
+
+test("the form tells what is required and what is missing, each a way to its field", async () => {
+    Lead._records[0].stage_requirements = "One\nTwo\nThree\nFour";
+    Lead._records[0].missing_fields = [
+        { name: "expected_revenue", string: "Expected Revenue" },
+        { name: "notes", string: "Notes" },
+        { name: "tag_ids", string: "Tags" },
+    ];
+    await mountForm(1, `<notebook><page string="A"/><page string="B"><field name="notes"/></page></notebook>`);
+    const links = () => queryAllTexts(".o_crm_stage_missing_field");
+    expect(links()).toEqual(["Expected Revenue", "Notes", "Tags"]);
+    const folded = document.querySelector(".o_crm_stage_folded");
+    expect(folded.scrollHeight).toBeGreaterThan(folded.clientHeight);
+    await contains(".o_crm_stage_asks button[aria-expanded=false]").click();
+    expect(".o_crm_stage_folded").toHaveCount(0);
+    expect(".o_crm_stage_asks button[aria-expanded=true]").toHaveText("Show less");
+
+    await contains(".o_crm_stage_missing_field:contains(Expected Revenue)").click();
+    expect("[name=expected_revenue] input").toBeFocused();
+    await contains("[name=expected_revenue] input").edit("10");
+    expect(links()).toEqual(["Notes", "Tags"]);
+    await contains(".o_crm_stage_missing_field:contains(Notes)").click();
+    await waitFor("[name=notes] textarea:focus");
+});
+
+test("a missing field that the form does not have is asked for in the dialog", async () => {
+    Lead._records[0].missing_fields = [{ name: "tag_ids", string: "Tags" }];
+    await mountForm(1);
+    await contains(".o_crm_stage_missing_field").click();
+    await animationFrame();
+    expect(`${DIALOG} [name=tag_ids]`).toHaveCount(1);
+    await contains(`${DIALOG} [name=expected_revenue] input`).edit("5");
+    await contains(`${DIALOG} button:contains(Save)`).click();
+    await animationFrame();
+    expect("[name=expected_revenue] input").toHaveValue("5.00");
+    expect.verifySteps(["ask 1 1", 'save {"expected_revenue":5}']);
+});
+
+test("where the stage says and asks nothing, the form has nothing", async () => {
+    await mountForm(2);
+    expect(".o_crm_stage_asks").toHaveCount(0);
+});

@@ -1,0 +1,91 @@
+import { registry } from "@web/core/registry";
+
+const tours = registry.category("web_tour.tours");
+
+const column = (name) => `.o_kanban_group:has(.o_column_title:contains('${name}'))`;
+const card = (name) => `.o_kanban_record.o_draggable:contains('${name}')`;
+const dialog = ".o_crm_stage_asking";
+const noDialog = { trigger: "body:not(:has(.modal))" };
+const mark = ".o_crm_stage_missing";
+
+const dropOnQuotation = (name) => [
+    {
+        content: `Drop ${name} on the stage that asks`,
+        trigger: `${column("Visite Technique")} ${card(name)}`,
+        run: `drag_and_drop (${column("Devis")})`,
+    },
+    { trigger: `${dialog} .o_crm_stage_requirements:contains('Mesurer')` },
+];
+
+// The French of the addon itself may come later than its code: buttons are found by their place.
+const saveAndMove = `${dialog} .modal-footer .btn-primary`;
+const moveAnyway = `${dialog} .modal-footer .btn-secondary:first-of-type:not(.ms-md-auto), ${dialog} .modal-footer .btn-primary + .btn-secondary`;
+const cancel = `${dialog} .modal-footer .btn-secondary.ms-md-auto`;
+
+tours.add("crm_sales_stage_asks_in_french", {
+    steps: () => [
+        ...dropOnQuotation("Cuisine"),
+        { content: "Cancel puts it back", trigger: cancel, run: "click" },
+        noDialog,
+        { trigger: `${column("Visite Technique")} ${card("Cuisine")}` },
+        ...dropOnQuotation("Cuisine"),
+        { content: "Fill in", trigger: `${dialog} [name=expected_revenue] input:focus`, run: "edit 1500" },
+        { trigger: saveAndMove, run: "click" },
+        noDialog,
+        { trigger: `${column("Devis")} ${card("Cuisine")}:not(:has(${mark})):contains('500,00')` },
+        { content: "What was planned is seen at once", trigger: `${column("Devis")} ${card("Cuisine")} .fa-phone` },
+        ...dropOnQuotation("Salle de bain"),
+        { content: "Move without it", trigger: moveAnyway, run: "click" },
+        noDialog,
+        { content: "The card shows it", trigger: `${column("Devis")} ${card("Salle de bain")} ${mark}` },
+        { trigger: `${card("Salle de bain")} span.fw-bold, ${card("Salle de bain")} [name=name]`, run: "click" },
+        {
+            content: "So does the form, with a way to the field",
+            trigger: ".o_form_view .o_crm_stage_missing_field:contains('Revenu')",
+            run: "click",
+        },
+        { trigger: ".o_form_view [name=expected_revenue] input:focus", run: "edit 800 && press Tab" },
+        { trigger: ".o_form_view:not(:has(.o_crm_stage_missing_field))" },
+        { trigger: ".o_form_button_save", run: "click" },
+        { trigger: ".o_form_view .o_form_saved, .o_form_view:not(:has(.o_form_button_save:visible))" },
+    ],
+});
+
+tours.add("crm_sales_stage_arrival_setup", {
+    steps: () => [
+        {
+            content: "Open the settings by the column's gear",
+            trigger: `${column("Quotation")} .o_kanban_header`,
+            run: `hover && click ${column("Quotation")} .o_group_config .dropdown-toggle`,
+        },
+        { trigger: ".o-dropdown--menu .o_group_edit", run: "click" },
+        { trigger: ".modal [name=activity_plan_id] input", run: "edit Follow up" },
+        { trigger: ".o-autocomplete--dropdown-item:contains('Follow up')", run: "click" },
+        { trigger: ".modal [name=mail_template_id] input", run: "edit We have your" },
+        { trigger: ".o-autocomplete--dropdown-item:contains('We have your quotation')", run: "click" },
+        { trigger: ".modal [name=required_field_ids] input", run: "edit Expected Rev" },
+        { trigger: ".o-autocomplete--dropdown-item:contains('Expected Revenue')", run: "click" },
+        { trigger: ".modal [name=required_field_ids] .o_tag:contains('Expected Revenue')" },
+        { trigger: ".modal .o_form_button_save", run: "click" },
+        noDialog,
+        {
+            trigger: `${column("Technical Visit")} ${card("Kitchen")}`,
+            run: `drag_and_drop (${column("Quotation")})`,
+        },
+        { trigger: `${dialog} [name=expected_revenue] input` },
+        { trigger: `${dialog} button:contains('Move Anyway')`, run: "click" },
+        noDialog,
+        { trigger: `${column("Quotation")} ${card("Kitchen")} ${mark}` },
+    ],
+});
+
+tours.add("crm_sales_stage_lost_with_quotations", {
+    steps: () => [
+        { trigger: ".o_statusbar_buttons button:contains('Lost')", run: "click" },
+        { trigger: ".modal label:contains('Also Cancel Open Quotations') + span:contains('(2)')" },
+        { trigger: ".modal [name=cancel_quotations] input:not(:checked)", run: "click" },
+        { trigger: ".modal button[name=action_lost_reason_apply]", run: "click" },
+        noDialog,
+        { trigger: ".ribbon:contains('Lost')" },
+    ],
+});

@@ -1,0 +1,70 @@
+from odoo.tests import tagged
+
+from .common_arrival import ArrivalCase
+
+
+@tagged("post_install", "-at_install")
+class TestLostQuotations(ArrivalCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env["crm.stage.automation"].search([]).active = False
+        cls.partner = cls.env["res.partner"].create({"name": "Customer"})
+        cls.leads = cls.create_in(cls.visit, 2, user_id=cls.salesperson.id)
+
+    def create_order(self, lead, **values):
+        return self.env["sale.order"].create(
+            {
+                "partner_id": self.partner.id,
+                "opportunity_id": lead.id,
+                "user_id": self.salesperson.id,
+                **values,
+            }
+        )
+
+    def open_wizard(self, leads, **values):
+        wizards = self.env["crm.lead.lost"].with_user(self.salesperson)
+        return wizards.with_context(default_lead_ids=leads.ids).create(values)
+
+    def test_offered_when_there_are_any(self):
+        lead = self.leads[0]
+        self.assertEqual(self.open_wizard(lead).open_quotation_count, 0)
+        self.create_order(lead)
+        self.create_order(lead, state="sent")
+        self.create_order(lead, state="sale")
+        self.create_order(lead, state="cancel")
+        wizard = self.open_wizard(lead)
+        self.assertEqual((wizard.open_quotation_count, wizard.cancel_quotations), (2, False))
+
+    def test_only_when_ticked(self):
+        order = self.create_order(self.leads[0])
+        self.open_wizard(self.leads[0]).action_lost_reason_apply()
+        self.assertEqual((self.leads[0].won_status, order.state), ("lost", "draft"))
+
+    def test_of_several_opportunities(self):
+        orders = self.create_order(self.leads[0]) + self.create_order(self.leads[1])
+        confirmed = self.create_order(self.leads[1], state="sale")
+        wizard = self.open_wizard(self.leads, cancel_quotations=True)
+        self.assertEqual(wizard.open_quotation_count, 2)
+        wizard.action_lost_reason_apply()
+        self.assertEqual(set(orders.mapped("state")), {"cancel"})
+        self.assertEqual(confirmed.state, "sale")
+        self.assertEqual(set(self.leads.mapped("won_status")), {"lost"})
+
+    def test_those_that_the_user_may_not_cancel(self):
+        order = self.create_order(self.leads[0], user_id=self.manager.id)
+        wizard = self.open_wizard(self.leads[0], cancel_quotations=True)
+        self.assertEqual(wizard.open_quotation_count, 0)
+        wizard.action_lost_reason_apply()
+        self.assertEqual((self.leads[0].won_status, order.state), ("lost", "draft"))
+
+    def test_cancelling_moves_nothing(self):
+        self.env["crm.stage.automation"].create(
+            {"stage_id": self.quotation.id, "trigger": "quotation_cancelled"}
+        )
+        lead = self.leads[0]
+        self.create_order(lead)
+        self.pass_commit()
+        stage = lead.stage_id
+        self.open_wizard(lead, cancel_quotations=True).action_lost_reason_apply()
+        self.assertEqual((lead.won_status, lead.stage_id), ("lost", stage))
