@@ -27,7 +27,7 @@ class CrmStageAutomation(models.Model):
 
     @api.model
     def _get_examples(self):
-        """:return: ``[{"title": …, "values": {…}}, …]``; values may be False where the pipeline has nothing fit"""
+        """:return: ``[{"title": …, "values": {…}}, …]``; False where the pipeline has nothing fit"""
         new, estimate, visit, quotation, closed = self._get_example_stages()
         is_visit = self._get_example_condition("categ_ids", "calendar_event_type_technical_visit")
         team = self.env["crm.team"].search(Domain.TRUE, limit=1)

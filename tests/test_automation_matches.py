@@ -17,7 +17,9 @@ class TestMatches(AutomationCase):
         cls.tag = cls.env["crm.tag"].create({"name": "Urgent"})
 
     def automate(self, domain="[('expected_revenue', '>', 10000)]", stage=None, **values):
-        return self.create_automation(stage or self.visit, "opportunity_matches", filter_domain=domain, **values)
+        return self.create_automation(
+            stage or self.visit, "opportunity_matches", filter_domain=domain, **values
+        )
 
     def test_condition_required(self):
         for domain in (False, "", "[]", "[(1, '=', 1)]"):
@@ -127,9 +129,7 @@ class TestMatches(AutomationCase):
     def test_no_loop(self):
         """Two that would send it back and forth."""
         self.automate("[('expected_revenue', '>', 10000)]", from_stage_ids=self.new.ids)
-        self.automate(
-            f"[('stage_id', '=', {self.visit.id})]", self.new, from_stage_ids=self.visit.ids
-        )
+        self.automate(f"[('stage_id', '=', {self.visit.id})]", self.new, from_stage_ids=self.visit.ids)
         lead = self.create_lead()
         lead.expected_revenue = 20000
         self.assertEqual(lead.stage_id, self.visit)

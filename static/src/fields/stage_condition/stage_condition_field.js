@@ -44,7 +44,8 @@ const KNOWN_FIELDS = [
 
 function getKnownNames(fieldDefs) {
     // Of documents that have activities, it is the type of the next one.
-    const isKnown = (name) => name in fieldDefs && !(name === "activity_type_id" && "activity_ids" in fieldDefs);
+    const isKnown = (name) =>
+        name in fieldDefs && !(name === "activity_type_id" && "activity_ids" in fieldDefs);
     return KNOWN_FIELDS.filter(isKnown);
 }
 
