@@ -46,7 +46,7 @@ class CalendarEvent(models.Model):
     def write(self, vals):
         """A meeting linked to an opportunity, tagged, or brought back afterwards counts as scheduled then."""
         names = {"opportunity_id", "categ_ids", "active"}
-        if vals.keys().isdisjoint(names) or not self._get_heard_crm_stage_triggers():
+        if vals.keys().isdisjoint(names) or "meeting_scheduled" not in self._get_heard_crm_stage_triggers():
             return super().write(vals)
         before = {event: (event.opportunity_id, event.categ_ids, event.active) for event in self}
         res = super().write(vals)

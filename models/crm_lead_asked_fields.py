@@ -40,7 +40,11 @@ class CrmLead(models.Model):
 
     _inherit = "crm.lead"
 
-    stage_requirements = fields.Text(related="stage_id.requirements", string="Requirements of the Stage")
+    stage_requirements = fields.Text(
+        related="stage_id.requirements",
+        string="Requirements of the Stage",
+        help="What the stage requires of its opportunities.",
+    )
     missing_fields = fields.Json(
         compute="_compute_missing_fields",
         export_string_translation=False,

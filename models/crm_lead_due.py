@@ -28,11 +28,11 @@ class CrmLead(models.Model):
 
     @api.model
     def _get_crm_stage_due_text(self, trigger, label, days):
-        texts = {
-            ("stage_waiting", 1): self.env._("it has been in its stage for a day"),
-            ("no_news", 1): self.env._("there has been no news for a day"),
-        }
-        return texts.get((trigger, days)) or super()._get_crm_stage_due_text(trigger, label, days)
+        if trigger == "stage_waiting" and days == 1:
+            return self.env._("it has been in its stage for a day")
+        if trigger == "no_news" and days == 1:
+            return self.env._("there has been no news for a day")
+        return super()._get_crm_stage_due_text(trigger, label, days)
 
     @api.model
     def _get_crm_stage_due_domain(self, trigger, days, since, until):

@@ -52,8 +52,8 @@ class MailActivity(models.Model):
 
     def write(self, vals):
         """An activity given to an opportunity, another type, or brought back afterwards is planned then."""
-        names = ("res_id", "activity_type_id", "active")
-        if vals.keys().isdisjoint(names) or not self._get_heard_crm_stage_triggers():
+        names = ("res_model_id", "res_id", "activity_type_id", "active")
+        if vals.keys().isdisjoint(names) or "activity_planned" not in self._get_heard_crm_stage_triggers():
             return super().write(vals)
         before = {activity: [activity[name] for name in names] for activity in self}
         res = super().write(vals)
@@ -69,7 +69,8 @@ class MailActivity(models.Model):
 
     def _action_done(self, feedback=False, attachment_ids=None):
         res = super()._action_done(feedback=feedback, attachment_ids=attachment_ids)
-        if self._get_heard_crm_stage_triggers():
+        if "activity_done" in self._get_heard_crm_stage_triggers():
+            # Odoo deletes those whose type keeps none that are done.
             self.exists()._trigger_crm_stage("activity_done")
         return res
 

@@ -34,7 +34,7 @@ class TestArrivalPlan(ArrivalCase):
         self.assertEqual(deadlines["Call back"], fields.Date.to_date("2026-03-04"))
         self.assertEqual(deadlines["Measure"], fields.Date.to_date("2026-03-09"))
         self.assertEqual(lead.activity_ids.create_uid, self.salesperson)
-        self.assertIn("Call back, assigned to stage_salesperson", self.get_bodies(lead))
+        self.assertIn("Call back, assigned to stages_salesperson", self.get_bodies(lead))
 
     def test_moved_by_an_automation(self):
         lead = self.create_silently(self.new)
@@ -359,8 +359,8 @@ class TestArrivalEmail(ArrivalCase, MockEmail):
     def test_sent_and_in_the_chatter(self):
         lead = self.create_silently(self.new, email_from="Customer <customer@example.com>")
         mails = self.arrive(lead)
-        self.assertEqual(mails.mapped("subject"), ["Quotation for Stove 0"])
-        message = lead.message_ids.filtered(lambda message: message.subject == "Quotation for Stove 0")
+        self.assertEqual(mails.mapped("subject"), ["Quotation for House 0"])
+        message = lead.message_ids.filtered(lambda message: message.subject == "Quotation for House 0")
         self.assertEqual((len(message), message.message_type), (1, "auto_comment"))
         self.assertEqual(message.partner_ids.email, "customer@example.com")
 

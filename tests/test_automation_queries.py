@@ -46,6 +46,15 @@ class TestQueries(AutomationCase):
             )
         )
 
+    def test_triggers_that_nothing_listens_on(self):
+        """The delivered automations wait for planned activities and scheduled meetings, not for the rest."""
+        lead = self.create_lead()
+        call = "mail.mail_activity_data_call"
+        self.assertCostsNothing(lambda: self.partner.activity_schedule(call).action_feedback())
+        self.automations.search([("trigger", "in", ("meeting_scheduled", "activity_planned"))]).active = False
+        self.assertCostsNothing(lambda: lead.activity_schedule(call).action_feedback())
+        self.assertCostsNothing(lambda: self.create_meeting().write({"categ_ids": self.visit_tag.ids}))
+
     def test_nothing_listens(self):
         self.automations.search([]).active = False
         lead = self.create_lead()

@@ -329,6 +329,15 @@ class TestMeetings(AutomationCase):
 
 @tagged("post_install", "-at_install")
 class TestActivities(AutomationCase):
+    def test_activity_comes_to_an_opportunity_of_the_same_id(self):
+        """Only its model changes: it is planned for the opportunity then."""
+        self.create_automation(self.quotation, "activity_planned")
+        lead, partner = self.create_lead_and_partner()
+        activity = partner.activity_schedule("mail.mail_activity_data_call")
+        self.assertEqual(lead.stage_id, self.new)
+        activity.res_model_id = self.env["ir.model"]._get("crm.lead")
+        self.assertEqual(lead.stage_id, self.quotation)
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
