@@ -221,9 +221,13 @@ delivered_database() {
 
 upgraded_database() {
     local former=$RUNTIME/former/$ADDON
+    if ! git -C "$ROOT" cat-file -e "$FORMER^{commit}" 2>/dev/null; then
+        say "NOT CHECKED: updating version $FORMER, which this clone's history does not have (is it a shallow one?)"
+        return
+    fi
     rm -rf -- "$RUNTIME/former"
     mkdir -p -- "$former"
-    git -C "$ROOT" archive "$FORMER" | tar -x -C "$former" || die "version $FORMER is not in this clone's history"
+    git -C "$ROOT" archive "$FORMER" | tar -x -C "$former"
     begin life_upgrade template
     step life_upgrade look_before
     ADDONS=former install life_upgrade -i "$ADDON"
