@@ -199,8 +199,8 @@ class TestDueTriggers(DueCase):
         self.create_at(NOON, "meeting_over", filter_domain="[('name', '=', 'Visit')]")
         lead, other = self.create_lead_at(NOON), self.create_lead_at(NOON)
         with self.at(NOON):
-            for name, of in (("Visit", lead), ("Call", other)):
-                self.create_meeting(of, name, start="2031-01-16 09:00:00", stop="2031-01-16 10:30:00")
+            for name, lead_of_it in (("Visit", lead), ("Call", other)):
+                self.create_meeting(lead_of_it, name, start="2031-01-16 09:00:00", stop="2031-01-16 10:30:00")
         self.assert_falls_due(datetime(2031, 1, 16, 10, 30), lead)
         self.assertEqual(other.stage_id, self.new)
 

@@ -649,8 +649,8 @@ def uninstall(env, state):
                 "action_server_ids": [Command.create({**move, "usage": "base_automation"})],
             }
         )
-    line = admin["crm.stage.automation"].create({"stage_id": stages[1].id, "trigger": "email_received"})
-    line.is_catching_up = True
+    automation = admin["crm.stage.automation"].create({"stage_id": stages[1].id, "trigger": "email_received"})
+    automation.is_catching_up = True
     leads = admin["crm.lead"].create(
         [{"name": f"Late {stage.name}", "type": "opportunity", "stage_id": stage.id} for stage in stages]
     )

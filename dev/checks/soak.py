@@ -1,4 +1,5 @@
-"""Clients that quote, send, confirm, lose and restore shared opportunities; a manager edits stages and lines.
+"""Clients that quote, send, confirm, lose and restore shared opportunities; a manager edits stages and automations,
+and the scheduled job moves what falls due.
 
 Bounded in requests and time. Afterwards every opportunity has to be where the rules say.
 
@@ -14,6 +15,7 @@ import time
 import urllib.request
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,13 +23,14 @@ CLIENTS = 8
 OPPORTUNITIES = 200
 SECONDS = 150  # at the most: then clients stop where they are
 # Where an opportunity that starts in the first stage (0) comes to
-RANKS = {"created": 1, "sent": 3, "confirmed": 4}
+RANKS = {"created": 1, "expired": 2, "sent": 3, "confirmed": 4}
 # PostgreSQL's, after the server has tried five times: nothing was done, a user would click again
 CONCURRENCY_ERRORS = ("SerializationFailure", "LockNotAvailable", "DeadlockDetected")
 
 # What PostgreSQL says, and the server logs as an error, before it tries again
 CONCURRENCY_MESSAGES = ("could not serialize access", "could not obtain lock", "deadlock detected")
 SALESPERSON = [("module", "=", "sales_team"), ("name", "=", "group_sale_salesman_all_leads")]
+DUE_JOB = [("module", "=", "crm_sales_stage"), ("name", "=", "ir_cron_crm_stage_due")]
 
 
 class Event(NamedTuple):
@@ -114,8 +117,8 @@ def work(client, number, leads, stages, partner, deadline):
     """One client's day: visit the opportunities in the same order as the others, so that they meet.
 
     All clients visit every fourth opportunity, two visit each of the others: there, a move that was lost is
-    less likely to be made by somebody else. A third of the opportunities gets quotations, a third has them
-    sent, a third has some confirmed. Every other one is lost and restored now and then.
+    less likely to be made by somebody else. A third of the opportunities gets quotations, half of which expire,
+    a third has them sent, a third has some confirmed. Every other one is lost and restored now and then.
 
     :return: events, errors
     """
@@ -129,6 +132,11 @@ def work(client, number, leads, stages, partner, deadline):
         try:
             values = {"partner_id": partner, "opportunity_id": lead}
             (order,) = do(events, lead, "created", client.call, "sale.order", "create", [values])
+            if index % 6 == 0:  # never lost nor sent: the scheduled job moves it, sooner or later
+                yesterday = (date.today() - timedelta(days=2)).isoformat()
+                values = {"validity_date": yesterday}
+                do(events, lead, "expired", client.call, "sale.order", "write", [order], values)
+                continue
             if index % 3:
                 do(events, lead, "sent", client.call, "sale.order", "action_quotation_sent", [order])
             if index % 3 == 2 and chance.random() < 0.3:
@@ -161,14 +169,29 @@ def lose_and_restore(client, lead, events):
         events.append(Event(lead, "lost", start, end))
 
 
+def run_job(client, job, stop):
+    """Run the scheduled job that moves what falls due, again and again, as often as its server may do.
+
+    :return: number of runs, errors
+    """
+    runs, errors = 0, []
+    while not stop.wait(0.5):
+        try:
+            client.call("ir.cron", "method_direct_trigger", [job])
+            runs += 1
+        except (RemoteError, OSError) as error:
+            errors.append(f"scheduled job: {error}")
+    return runs, errors
+
+
 def manage(client, stages, stop):
-    """Edit stages and lines all the time, in ways that leave the rules what they are.
+    """Edit stages and automations all the time, in ways that leave the rules what they are.
 
     :return: edits by kind, errors
     """
     chance = random.Random(99)
     edits, errors = Counter(), []
-    sent_line = client.call("crm.stage.automation", "search", [("trigger", "=", "quotation_sent")])
+    sent_automation = client.call("crm.stage.automation", "search", [("trigger", "=", "quotation_sent")])
     values = {"stage_id": stages[2], "trigger": "quotation_cancelled"}
 
     def edit_probability():
@@ -176,11 +199,11 @@ def manage(client, stages, stop):
 
     def edit_condition():
         domain = f"[('amount_total', '>=', {-chance.randint(1, 9)})]"
-        client.call("crm.stage.automation", "write", sent_line, {"filter_domain": domain})
+        client.call("crm.stage.automation", "write", sent_automation, {"filter_domain": domain})
 
-    def add_and_delete_line():
-        (line,) = client.call("crm.stage.automation", "create", [values])
-        client.call("crm.stage.automation", "unlink", [line])
+    def add_and_delete_automation():
+        (automation,) = client.call("crm.stage.automation", "create", [values])
+        client.call("crm.stage.automation", "unlink", [automation])
 
     def add_and_delete_stage():
         stage, _name = client.call("crm.stage", "name_create", "Passing")
@@ -191,7 +214,7 @@ def manage(client, stages, stop):
 
     while not stop.wait(0.2):
         edit = chance.choice(
-            [edit_probability, edit_condition, add_and_delete_line, add_and_delete_stage, rename_stage]
+            [edit_probability, edit_condition, add_and_delete_automation, add_and_delete_stage, rename_stage]
         )
         try:
             edit()
@@ -263,20 +286,20 @@ def check(client, leads, events):
             )
     if sum(found.values()) != len(leads):
         errors.append(f"{len(leads)} opportunities before, {sum(found.values())} after")
-    for line in client.call(
+    for automation in client.call(
         "crm.stage.automation", "search_read", [("fault", "!=", False)], ["name", "fault"]
     ):
-        errors.append(f"a line has become faulty: {line}")
+        errors.append(f"an automation has become faulty: {automation}")
     return found, errors
 
 
 def check_rules_in_all_workers(manager, clients, partner, stages):
-    """What one request says of a line holds in all later ones, whichever worker answers.
+    """What one request says of an automation holds in all later ones, whichever worker answers.
 
     :return: errors
     """
     values = {"stage_id": stages[2], "trigger": "quotation_cancelled", "from_stage_ids": [(6, 0, stages[:2])]}
-    (line,) = manager.call("crm.stage.automation", "create", [values])
+    (automation,) = manager.call("crm.stage.automation", "create", [values])
 
     def is_moved(client):
         (lead,) = client.call("crm.lead", "create", [{"name": "Worker", "type": "opportunity"}])
@@ -287,16 +310,16 @@ def check_rules_in_all_workers(manager, clients, partner, stages):
     errors = []
     for state, edit, expected in (
         ("new", None, True),
-        ("conditional", ("write", [line], {"filter_domain": "[('name', '=', 'none')]"}), False),
-        ("unconditional", ("write", [line], {"filter_domain": False}), True),
-        ("deleted", ("unlink", [line]), False),
+        ("conditional", ("write", [automation], {"filter_domain": "[('name', '=', 'none')]"}), False),
+        ("unconditional", ("write", [automation], {"filter_domain": False}), True),
+        ("deleted", ("unlink", [automation]), False),
     ):
         if edit:
             manager.call("crm.stage.automation", *edit)
         with ThreadPoolExecutor(len(clients)) as pool:
             for result in pool.map(is_moved, clients * 2):
                 if result != expected:
-                    errors.append(f"a worker knows nothing of the {state} line")
+                    errors.append(f"a worker knows nothing of the {state} automation")
     return errors
 
 
@@ -331,11 +354,17 @@ def main(address, database, log):
     manager.call("res.users", "create", users)
     clients = [Client(address, database, login) for login in logins]
 
+    values = {"stage_id": stages[RANKS["expired"]], "trigger": "quotation_expired"}
+    manager.call("crm.stage.automation", "create", [values])
+    job = manager.call("ir.model.data", "search_read", DUE_JOB, ["res_id"])[0]["res_id"]
+    clock = Client(address, database, "admin")
+
     errors = check_rules_in_all_workers(manager, clients, partner, stages)
     started = time.monotonic()
     stop = threading.Event()
-    with ThreadPoolExecutor(CLIENTS + 1) as pool:
+    with ThreadPoolExecutor(CLIENTS + 2) as pool:
         editor = pool.submit(manage, manager, stages, stop)
+        scheduler = pool.submit(run_job, clock, job, stop)
         works = [
             pool.submit(work, client, number, leads, columns, partner, started + SECONDS)
             for number, client in enumerate(clients)
@@ -345,12 +374,14 @@ def main(address, database, log):
         finally:
             stop.set()
         edits, manager_errors = editor.result()
+        runs, job_errors = scheduler.result()
+    clock.call("ir.cron", "method_direct_trigger", [job])
     seconds = time.monotonic() - started
     events = [event for done, _errors in results for event in done]
     found, wrong = check(manager, leads, events)
     workers, retries, logged = read_log(log)
     errors += [error for _done, client_errors in results for error in client_errors]
-    errors += manager_errors + wrong + logged
+    errors += manager_errors + job_errors + wrong + logged
     counts = sum((client.counts for client in (manager, *clients)), Counter())
     kinds = Counter(event.kind for event in events)
     print(
@@ -360,7 +391,8 @@ def main(address, database, log):
         f"{[found[rank] for rank in range(5)]}\n"
         f"Quotations {kinds['created']}, sent {kinds['sent']}, confirmed {kinds['confirmed']}; "
         f"opportunities lost and restored {kinds['lost']}\n"
-        f"Edits of stages and lines: {dict(edits)}"
+        f"Quotations expired {kinds['expired']}, runs of the scheduled job {runs}\n"
+        f"Edits of stages and automations: {dict(edits)}"
     )
     if not all(kinds[kind] for kind in (*RANKS, "lost")) or len(edits) < 5:
         errors.append("something was never done: this tells nothing of it")

@@ -1,7 +1,7 @@
 import { askLostReason, askOnArrival } from "@crm_sales_stage/components/arrival_dialog/arrival_dialog";
 import { makeActiveField } from "@web/model/relational_model/utils";
 
-// What the columns show of their stage, and ask by; Odoo reads it along with the columns.
+// Fields of the stage that say what its column shows and asks. Odoo reads them along with the columns.
 const STAGE_FIELDS = {
     active: { type: "boolean" },
     ask_outcome: { type: "boolean" },
