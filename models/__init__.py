@@ -24,6 +24,7 @@ from . import crm_stage_automation_match
 from . import crm_stage_automation_move
 from . import crm_stage_automation_outcome
 from . import crm_stage_automation_pending
+from . import crm_stage_automation_setup
 from . import crm_stage_automation_text
 from . import crm_stage_automation_undo
 from . import crm_stage_delete

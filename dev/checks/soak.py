@@ -1,5 +1,5 @@
-"""Clients that quote, send, confirm, lose and restore shared opportunities; a manager edits stages and automations,
-and the scheduled job moves what falls due.
+"""Clients that quote, send, confirm, lose and restore shared opportunities; a manager edits stages and
+automations, and the scheduled job moves what falls due.
 
 Bounded in requests and time. Afterwards every opportunity has to be where the rules say.
 
