@@ -44,6 +44,7 @@ class Setup(NamedTuple):
 class OutdatedSnapshotError(Exception):
     """The transaction began before the set-up was last changed: what it reads is not for others."""
 
+
 class CrmStageAutomation(models.Model):
     _inherit = "crm.stage.automation"
 

@@ -117,8 +117,9 @@ def work(client, number, leads, stages, partner, deadline):
     """One client's day: visit the opportunities in the same order as the others, so that they meet.
 
     All clients visit every fourth opportunity, two visit each of the others: there, a move that was lost is
-    less likely to be made by somebody else. A third of the opportunities gets quotations, half of which expire,
-    a third has them sent, a third has some confirmed. Every other one is lost and restored now and then.
+    less likely to be made by somebody else. A third of the opportunities gets quotations, half of which
+    expire, a third has them sent, a third has some confirmed. Every other one is lost and restored now and
+    then.
 
     :return: events, errors
     """
