@@ -91,7 +91,9 @@ class AutomationCase(SalesStageCase):
     def get_preview(self, automation):
         """:return: the dialog that tells what ``automation`` would move now"""
         action = automation.action_preview()
-        return self.env[action["res_model"]].browse(action["res_id"])
+        preview = self.env[action["res_model"]].browse(action["res_id"])
+        self.assertEqual(self.env["crm.lead"].search_count(action["domain"]), preview.lead_count)
+        return preview
 
     def get_tracking_message(self, lead):
         """:return: the newest message that tracks a change of stage"""

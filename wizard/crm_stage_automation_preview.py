@@ -50,8 +50,9 @@ class CrmStageAutomationPreview(models.TransientModel):
 
     @api.model
     def _open(self, automation):
-        """:return: action that opens the dialog about ``automation``"""
-        preview = self.create(self._get_values(automation))
+        """:return: action that opens the dialog about ``automation``; its domain tells the opportunities"""
+        leads, values = self._get_values(automation)
+        preview = self.create(values)
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("What would it move now?"),
@@ -59,12 +60,15 @@ class CrmStageAutomationPreview(models.TransientModel):
             "res_id": preview.id,
             "views": [(False, "form")],
             "target": "new",
+            "domain": [("id", "in", leads.ids)],
         }
 
     @api.model
     def _get_values(self, automation):
-        """:return: values of a preview; an automation that is idle or faulty says so in there"""
-        values = {"automation_id": automation.id}
+        """:return: opportunities that would move, and values of a preview; an automation that is idle or faulty
+        says so in there
+        """
+        leads, values = self.env["crm.lead"], {"automation_id": automation.id}
         try:
             with undo_on_failure(self.env):
                 leads = automation._search_leads_to_move()
@@ -80,7 +84,7 @@ class CrmStageAutomationPreview(models.TransientModel):
             raise
         except Exception as error:  # whatever is wrong with it, people want to read what
             values["obstacle"] = automation._get_reason(error)
-        return values
+        return leads, values
 
     @api.model
     def _get_lines(self, leads, pairs):
