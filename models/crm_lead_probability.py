@@ -88,8 +88,12 @@ class CrmLead(models.Model):
         if following:
             others = {name: value for name, value in vals.items() if name != "probability"}
             super(CrmLead, following.with_context(crm_stage_entered_ids=taking.ids)).write(others)
-            # Another addon may have written the probability along, as OCA's crm_stage_probability does.
-            taking.sudo().filtered(lambda lead: not lead.is_automated_probability)._take_stage_probability()
+            # Another addon may have written the probability along, as OCA's crm_stage_probability does. Or this
+            # write is part of the computation of the probability, after which Automation Rules run.
+            computing = self.env.protected(self._fields["probability"])
+            taking.sudo().filtered(
+                lambda lead: lead in computing or not lead.is_automated_probability
+            )._take_stage_probability()
         return True
 
     def _filter_following(self, vals, stage):
@@ -175,12 +179,31 @@ class CrmLead(models.Model):
     def _compute_probabilities(self):
         """Let a probability that was set by hand follow the automated one again when a stage is entered."""
         res = super()._compute_probabilities()
+        self._correct_probabilities()
         entered_ids = self.env.context.get("crm_stage_entered_ids", ())
         by_hand = self.filtered(lambda lead: lead.id in entered_ids and not lead.is_automated_probability)
         for lead in by_hand:
             lead.probability = lead.automated_probability
         by_hand.modified(["probability"])
         return res
+
+    def _correct_probabilities(self):
+        """Give opportunities the probability of the stage that they are in after the computation.
+
+        Odoo's scoring stores everything before it reads. Thereby other fields may be computed, and Automation
+        Rules run, which move an opportunity or tell its outcome while its probability is not known yet.
+        """
+        in_fixed = self.filtered(lambda lead: lead.stage_id._is_fixed())
+        outdated = in_fixed.filtered(
+            lambda lead: not is_same(lead.automated_probability, lead.stage_id.probability)
+        )
+        for lead in outdated:
+            is_following = is_same(lead.probability, lead.automated_probability)
+            lead.automated_probability = lead.stage_id.probability
+            if is_following:
+                lead.probability = lead.stage_id.probability
+        untold = self.filtered(lambda lead: lead.stage_id.is_won and lead.won_status == "pending")
+        (outdated | untold).modified(["probability"])
 
     def _compute_is_automated_probability(self):
         """Take the stage's own probability for automated, though OCA's crm_stage_probability does not."""

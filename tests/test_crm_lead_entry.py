@@ -4,6 +4,7 @@ from odoo import Command
 from odoo.tests import Form, new_test_user, tagged
 
 from .common import SalesStageCase
+from .common_pipeline import PipelineCase
 
 
 @tagged("post_install", "-at_install")
@@ -521,3 +522,37 @@ class TestEnterStage(SalesStageCase):
             with_hook = count(values)
             with patch.object(ours, "create", plain):
                 self.assertEqual(count(values), with_hook)
+
+
+@tagged("post_install", "-at_install")
+class TestAutomationRules(PipelineCase):
+    """Automation Rules run while Odoo computes a probability."""
+
+    def test_created_and_moved_by_a_rule(self):
+        if "base.automation" not in self.env:
+            self.fail("Automation Rules are not installed: this tells nothing")
+        self.visit.probability_mode = "predictive"  # scoring stores everything before it reads
+        move = {
+            "name": "Move",
+            "model_id": self.env["ir.model"]._get_id("crm.lead"),
+            "state": "crm_stage",
+            "crm_stage_id": self.estimate.id,
+            "usage": "base_automation",
+        }
+        self.env["base.automation"].create(
+            {
+                "name": "Rule",
+                "model_id": move["model_id"],
+                "trigger": "on_create_or_write",
+                "action_server_ids": [Command.create(move)],
+            }
+        )
+        leads = self.env["crm.lead"].create(
+            [{"name": "House", "type": "opportunity", "stage_id": stage.id} for stage in self.stages]
+        )
+        self.env.flush_all()
+        self.env.invalidate_all()
+        self.assertEqual(leads[0].stage_id, self.estimate)
+        self.assertEqual([leads[0].probability, leads[0].automated_probability], [25, 25])
+        self.assertEqual([leads[1].probability, leads[3].probability], [25, 75])
+        self.assertEqual((leads[4].probability, leads[4].won_status), (100, "won"))
