@@ -88,8 +88,8 @@ class CrmLead(models.Model):
         if following:
             others = {name: value for name, value in vals.items() if name != "probability"}
             super(CrmLead, following.with_context(crm_stage_entered_ids=taking.ids)).write(others)
-            # Another addon may have written the probability along, as OCA's crm_stage_probability does. Or this
-            # write is part of the computation of the probability, after which Automation Rules run.
+            # Another addon may have written the probability along, as OCA's crm_stage_probability does. Or
+            # this write is part of the computation of the probability: Automation Rules run by that.
             computing = self.env.protected(self._fields["probability"])
             taking.sudo().filtered(
                 lambda lead: lead in computing or not lead.is_automated_probability
