@@ -65,8 +65,8 @@ class CrmStageAutomationPreview(models.TransientModel):
 
     @api.model
     def _get_values(self, automation):
-        """:return: opportunities that would move, and values of a preview, in which an automation that is idle
-        or faulty says so
+        """:return: opportunities that would move, and values of a preview; an automation that is idle
+        or faulty says so in there
         """
         leads, values = self.env["crm.lead"], {"automation_id": automation.id}
         try:
