@@ -52,7 +52,7 @@ class CrmStageTriggerMixin(models.AbstractModel):
     _name = "crm.stage.trigger.mixin"
     _description = "Document That Moves Opportunities"
 
-    # Fields that lead from the document to its opportunities
+    # Fields that lead from the document to its opportunities, with dots over links to one record or to many
     _crm_stage_lead_path = "opportunity_id"
 
     @api.model
@@ -191,7 +191,10 @@ class CrmStageTriggerMixin(models.AbstractModel):
         return documents
 
     def _write_multi(self, vals_list):
-        """Whatever is stored comes by here, written or computed."""
+        """Note dates that have passed. Whatever is stored comes by here, written or computed.
+
+        It is no place to announce from: Odoo stores in the middle of other things.
+        """
         names = set().union(*vals_list).intersection(self._get_crm_stage_trigger_dates().values())
         for name in names and names.intersection(self._get_heard_crm_stage_dates()):
             values = {

@@ -1,7 +1,7 @@
 from odoo import Command
 from odoo.tools import mute_logger
 
-from .common import SalesStageCase
+from .common import SalesStageCase, without_hooks
 
 
 class AutomationCase(SalesStageCase):
@@ -101,3 +101,14 @@ class AutomationCase(SalesStageCase):
         return lead.message_ids.filtered(
             lambda m: "stage_id" in m.tracking_value_ids.field_id.mapped("name")
         )[:1]
+
+    def assertCostsNothing(self, function):
+        """``function`` needs the same number of queries as in Odoo without the addon."""
+        function()  # fills the caches that outlive a transaction
+        ours, plain = [], []
+        for _turn in range(2):  # what Odoo does once in a while is in one of them at most
+            ours.append(self.count_queries(function))
+            with without_hooks(self.env):
+                plain.append(self.count_queries(function))
+        self.assertGreater(min(plain), 0)
+        self.assertEqual(min(ours), min(plain))

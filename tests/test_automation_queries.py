@@ -8,17 +8,6 @@ from .common_automation import AutomationCase
 class TestQueries(AutomationCase):
     """Counts, not times: what the addon adds to a business action."""
 
-    def assertCostsNothing(self, function):
-        """``function`` needs the same number of queries as in Odoo without the addon."""
-        function()  # fills the caches that outlive a transaction
-        ours, plain = [], []
-        for _turn in range(2):  # what Odoo does once in a while is in one of them at most
-            ours.append(self.count_queries(function))
-            with without_hooks(self.env):
-                plain.append(self.count_queries(function))
-        self.assertGreater(min(plain), 0)
-        self.assertEqual(min(ours), min(plain))
-
     def test_hooks_are_taken_away(self):
         """What the other tests compare with is Odoo, not the addon."""
         lead = self.create_lead()
