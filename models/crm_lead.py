@@ -2,6 +2,11 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
+# Stored fields that tell in which stage an opportunity is, and what became of it
+PLACE_FIELDS = {"active", "stage_id", "type", "won_status"}
+# What moves it when it is written: the stage follows from the team, and that from the salesperson
+MOVING_FIELDS = PLACE_FIELDS | {"team_id", "user_id"}
+
 
 class CrmLead(models.Model):
     """Opportunities keep a valid stage when stages are archived, deleted or merged."""
@@ -15,6 +20,18 @@ class CrmLead(models.Model):
         help="The stages this opportunity went through. To search with: when it entered or left which one, "
         "and how.",
     )
+
+    @api.model
+    def _get_list_action(self, name, domain):
+        """:return: action that lists opportunities, inactive ones included"""
+        return {
+            "type": "ir.actions.act_window",
+            "name": name,
+            "res_model": "crm.lead",
+            "views": [(self.env.ref("crm.crm_case_tree_view_oppor").id, "list"), (False, "form")],
+            "domain": domain,
+            "context": {"active_test": False, "create": False},
+        }
 
     # ------------------------------------------------------------------
     # Archived stages

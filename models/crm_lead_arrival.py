@@ -7,6 +7,7 @@ from odoo.tools import email_normalize_all
 from odoo.tools.misc import format_date
 
 from ..tools import undo_on_failure
+from .crm_lead import MOVING_FIELDS
 from .crm_stage_automation import CONFLICTS, KEPT_CONTEXT, NOT_TRIED_AGAIN
 
 _logger = logging.getLogger(__name__)
@@ -24,9 +25,6 @@ SILENT_CONTEXT = (
     "install_mode",
     "crm_stage_undoing",
 )
-
-# What moves an opportunity when it is written: the stage follows from the team, and that from the salesperson
-MOVING_FIELDS = {"active", "stage_id", "team_id", "type", "user_id"}
 
 # What Odoo's tracking is told, beside the fields that change: it does not see a stage that is computed on
 # creation, nor a lead that becomes an opportunity where it is

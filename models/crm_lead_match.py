@@ -4,7 +4,7 @@ from odoo import api, models
 from odoo.fields import Domain
 
 # Whoever moves a card says where it belongs: that alone triggers no automation.
-MOVING_FIELDS = {"stage_id"}
+PLACING_FIELDS = {"stage_id"}
 
 
 class CrmLead(models.Model):
@@ -36,7 +36,7 @@ class CrmLead(models.Model):
         The database tells, before and after, so that it does not matter how the fields of the condition
         follow from those that are written.
         """
-        listeners = self._get_matching_listeners() if self and vals.keys() - MOVING_FIELDS else ()
+        listeners = self._get_matching_listeners() if self and vals.keys() - PLACING_FIELDS else ()
         if not listeners:
             return super().write(vals)
         automations = self.env["crm.stage.automation"]

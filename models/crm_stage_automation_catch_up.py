@@ -69,9 +69,12 @@ class CrmStageAutomation(models.Model):
         """
         if (self._get_configuration_fields() - {"sequence"}) & vals.keys():
             vals = {"is_catching_up": False, **vals}
-            # sudo: nobody else deals with them
-            self.sudo().pending_ids.filtered(lambda move: not move.is_due).unlink()
+            self.sudo()._get_catch_up_moves().unlink()  # sudo: nobody else deals with them
         return super().write(vals)
+
+    def _get_catch_up_moves(self):
+        """:return: the moves that are left to the job of this file; what fell due in time is none of them"""
+        return self.pending_ids.filtered(lambda move: not move.is_due)
 
     # ------------------------------------------------------------------
     # Which ones
@@ -270,7 +273,7 @@ class CrmStageAutomation(models.Model):
         except Exception as error:  # the job has other automations to look after
             self._tell_fault(error, "trigger")
             is_working = False
-        remaining = self.pending_ids.filtered(lambda move: not move.is_due)
+        remaining = self._get_catch_up_moves()
         if not is_working:
             remaining.unlink()
         if self.is_catching_up and not remaining.exists():

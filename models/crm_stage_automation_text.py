@@ -183,7 +183,7 @@ class CrmStageAutomation(models.Model):
         values = format_list(self.env, names, "or") or "?"
         if field.type in ("many2many", "one2many"):
             # Their names are plural ones, so that the verb can agree.
-            label = label if label[1:2].isupper() else label[:1].lower() + label[1:]
+            label = self._get_label_within(label)
             if is_equal:
                 return self.env._("the %(fields)s contain %(values)s", fields=label, values=values)
             return self.env._("the %(fields)s do not contain %(values)s", fields=label, values=values)
@@ -193,9 +193,14 @@ class CrmStageAutomation(models.Model):
             return self.env._("%(field)s is %(values)s", field=label, values=values)
         return self.env._("%(field)s is not %(values)s", field=label, values=values)
 
+    @api.model
+    def _get_label_within(self, label):
+        """:return: the label of a field as written within a sentence: abbreviations keep their capitals"""
+        return label if label[1:2].isupper() else label[:1].lower() + label[1:]
+
     def _get_empty_text(self, label, field, is_empty):
         if field.type in ("many2many", "one2many"):
-            label = label if label[1:2].isupper() else label[:1].lower() + label[1:]
+            label = self._get_label_within(label)
             if is_empty:
                 return self.env._("the %(fields)s are empty", fields=label)
             return self.env._("the %(fields)s are not empty", fields=label)

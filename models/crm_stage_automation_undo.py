@@ -47,14 +47,9 @@ class CrmStageAutomation(models.Model):
         self.ensure_one()
         self.check_access("read")
         lead_ids = self.sudo().move_ids.lead_id.ids  # sudo: opening them is up to the user's own rights
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Moved Opportunities"),
-            "res_model": "crm.lead",
-            "views": [(self.env.ref("crm.crm_case_tree_view_oppor").id, "list"), (False, "form")],
-            "domain": [("id", "in", lead_ids)],
-            "context": {"active_test": False, "create": False},
-        }
+        return self.env["crm.lead"]._get_list_action(
+            self.env._("Moved Opportunities"), [("id", "in", lead_ids)]
+        )
 
     def action_undo_catch_up(self):
         """Undo the last "Apply to existing documents": what it has not moved yet is not moved any more, and
@@ -86,7 +81,7 @@ class CrmStageAutomation(models.Model):
     def _stop_catch_up(self):
         """Forget what has not been moved yet; what fell due in time is none of it."""
         if self.is_catching_up:
-            self.pending_ids.filtered(lambda move: not move.is_due).unlink()
+            self._get_catch_up_moves().unlink()
             self.is_catching_up = False
 
     @api.model

@@ -114,14 +114,8 @@ class CrmStage(models.Model):
 
     def _get_opportunities_action(self):
         """:return: action on all opportunities of these stages, inactive ones included"""
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Opportunities in %(stages)s", stages=", ".join(self.mapped("name"))),
-            "res_model": "crm.lead",
-            "views": [(self.env.ref("crm.crm_case_tree_view_oppor").id, "list"), (False, "form")],
-            "domain": [("stage_id", "in", self.ids)],
-            "context": {"active_test": False, "create": False},
-        }
+        name = self.env._("Opportunities in %(stages)s", stages=", ".join(self.mapped("name")))
+        return self.env["crm.lead"]._get_list_action(name, [("stage_id", "in", self.ids)])
 
     def get_archive_obstacle(self):
         """:return: why these stages cannot be archived, and what to do; empty when they can"""

@@ -1,9 +1,6 @@
 from odoo import SUPERUSER_ID, api, models
 
-# Stored fields that tell in which stage an opportunity is, and what became of it
-PLACE_FIELDS = {"active", "stage_id", "type", "won_status"}
-# What moves it when it is written: the stage follows from the team, and that from the salesperson
-MOVING_FIELDS = PLACE_FIELDS | {"team_id", "user_id"}
+from ..models.crm_lead import MOVING_FIELDS, PLACE_FIELDS
 
 
 class CrmLead(models.Model):

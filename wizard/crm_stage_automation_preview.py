@@ -143,14 +143,8 @@ class CrmStageAutomationPreview(models.TransientModel):
     def action_show_leads(self):
         """:return: action on all the opportunities that would move now"""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Opportunities That Would Move"),
-            "res_model": "crm.lead",
-            "views": [(self.env.ref("crm.crm_case_tree_view_oppor").id, "list"), (False, "form")],
-            "domain": [("id", "in", self.automation_id._search_leads_to_move().ids)],
-            "context": {"active_test": False, "create": False},
-        }
+        leads = self.automation_id._search_leads_to_move()
+        return leads._get_list_action(self.env._("Opportunities That Would Move"), [("id", "in", leads.ids)])
 
 
 class CrmStageAutomationPreviewLine(models.TransientModel):
