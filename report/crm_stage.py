@@ -56,11 +56,13 @@ class CrmStage(models.Model):
         """Read the figures of all stages at once; the report's rules say whose opportunities count."""
         wins, stays, losses = self._get_figures()
         for stage in self:
-            rate, basis = wins.get(stage, (0, 0))
+            # On a form with changes that are not saved yet, the figures are those of the stage as it is.
+            known = stage._origin
+            rate, basis = wins.get(known, (0, 0))
             stage.win_rate = rate
             stage.win_rate_basis = basis
-            stage.median_days = stays.get(stage, 0)
-            stage.lost_here_count = losses.get(stage, 0)
+            stage.median_days = stays.get(known, 0)
+            stage.lost_here_count = losses.get(known, 0)
             stage.suggested_probability = round(rate) if basis >= MIN_SUGGESTION_BASIS else 0
             stage.can_suggest_probability = basis >= MIN_SUGGESTION_BASIS and stage._is_fixed()
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import new_test_user, tagged
+from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import SQL, mute_logger
 
 from .common_report import PipelineHistoryCase, ReportCase
@@ -619,6 +619,19 @@ class TestCrmStageFigures(ReportCase):
         leads = self.env["crm.lead"].with_context(**action["context"]).search(action["domain"])
         self.assertEqual(len(leads), 1)
         self.assertEqual((leads.stage_id, leads.won_status), (self.visit, "lost"))
+
+    def test_figures_stay_while_the_stage_is_edited(self):
+        self.fill(self.visit, 15, 6)
+        with Form(self.visit.with_user(self.manager)) as form:
+            form.probability = 60
+            form.name = "Visit"
+            figures = (
+                form.win_rate_basis,
+                form.suggested_probability,
+                form.median_days,
+                form.lost_here_count,
+            )
+            self.assertEqual(figures, (21, 71, 10, 6))
 
     def test_nothing_is_suggested_under_twenty(self):
         self.fill(self.visit, 10, 9)
