@@ -4,6 +4,7 @@ import { _t } from "@web/core/l10n/translation";
 import { parseXML } from "@web/core/utils/xml";
 import { Record } from "@web/model/record";
 import { extractFieldsFromArchInfo } from "@web/model/relational_model/utils";
+import { formatInteger } from "@web/views/fields/formatters";
 import { FormArchParser } from "@web/views/form/form_arch_parser";
 import { FormRenderer } from "@web/views/form/form_renderer";
 
@@ -30,12 +31,9 @@ export class ArrivalDialog extends Component {
     static defaultProps = { isMoving: true, resIds: [] };
 
     setup() {
-        const { name, questions } = this.props;
+        const { questions } = this.props;
         this.missing = questions?.missing || [];
         this.state = useState({ step: this.missing.length ? "fields" : "outcome", isBusy: false });
-        this.question = name
-            ? _t("How did %s end?", markup`<b class="text-break">${name}</b>`)
-            : _t("How did this opportunity end?");
         if (questions?.form) {
             this.recordProps = this.getRecordProps(questions.form);
         }
@@ -60,6 +58,16 @@ export class ArrivalDialog extends Component {
 
     get isMultiple() {
         return this.props.resIds.length > 1;
+    }
+
+    get question() {
+        const { name, resIds } = this.props;
+        if (this.isMultiple) {
+            return _t("How did these %s opportunities end?", formatInteger(resIds.length));
+        }
+        return name
+            ? _t("How did %s end?", markup`<b class="text-break">${name}</b>`)
+            : _t("How did this opportunity end?");
     }
 
     get missingMessage() {
@@ -180,16 +188,16 @@ export async function askForMissing({ dialog, orm }, stageId, resId, name) {
  * Opens Odoo's own dialog, with its reasons and closing note.
  *
  * @param {Object} actionService
- * @param {number} resId
- * @returns {Promise<boolean>} whether the opportunity was marked as lost
+ * @param {number[]} resIds
+ * @returns {Promise<boolean>} whether the opportunities were marked as lost
  */
-export function askLostReason(actionService, resId) {
+export function askLostReason(actionService, resIds) {
     return new Promise((resolve, reject) => {
         actionService
             .doAction("crm.crm_lead_lost_action", {
                 additionalContext: {
-                    active_id: resId,
-                    active_ids: [resId],
+                    active_id: resIds[0],
+                    active_ids: resIds,
                     active_model: RES_MODEL,
                 },
                 onClose: (params) => resolve(!params?.dismiss && !params?.special),

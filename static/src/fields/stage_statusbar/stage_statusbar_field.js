@@ -54,7 +54,7 @@ export class StageStatusBarField extends RottingStatusBarDurationField {
             await record.load();
         }
         if (answer === "lost") {
-            if ((await record.save()) !== false && (await askLostReason(this.action, record.resId))) {
+            if ((await record.save()) !== false && (await askLostReason(this.action, [record.resId]))) {
                 await record.load();
             }
         } else if (answer) {

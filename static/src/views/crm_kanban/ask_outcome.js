@@ -60,7 +60,7 @@ export const askingOutcome = (DynamicGroupList) =>
                 record.data.name
             );
             if (answer === "lost") {
-                if (await askLostReason(this.model.action, record.resId)) {
+                if (await askLostReason(this.model.action, [record.resId])) {
                     await this.model.load();
                 }
             } else if (answer) {

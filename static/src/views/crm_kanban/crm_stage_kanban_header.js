@@ -117,14 +117,16 @@ export class CrmStageKanbanHeader extends CrmKanbanHeader {
 
     openLost() {
         const { context, domain } = this.lost;
-        const views = (this.env.config.views || []).filter(([, type]) => type === "list");
         return this.action.doAction({
             type: "ir.actions.act_window",
             name: _t("Lost Opportunities"),
             res_model: this.props.list.resModel,
-            views: [...(views.length ? views : [[false, "list"]]), [false, "form"]],
+            views: [
+                [false, "list"],
+                [false, "form"],
+            ],
             domain,
-            context: { ...context, create: false },
+            context: { ...context, create: false, list_view_ref: "crm_sales_stage.crm_lead_view_list_lost" },
         });
     }
 }
