@@ -46,6 +46,21 @@ def _copy_containers(value, depth):
     return copy.copy(value) if isinstance(value, (MutableSequence, MutableSet)) else value
 
 
+def get_done_action(message, buttons=(), **options):
+    """
+    :param buttons: what leads back, or to what it was done to, each as ``{"name": …, "model": …, "method": …,
+        "args": […], "reload": whether the screen shows something else afterwards}``
+    :param options: ``type`` of the notification, ``sticky``, and the ``next`` action
+    :return: action that tells the user what was done, and closes the dialog that it was called from
+    """
+    params = {"message": message, "buttons": list(buttons), "next": {"type": "ir.actions.act_window_close"}}
+    return {
+        "type": "ir.actions.client",
+        "tag": "crm_sales_stage_done",
+        "params": {**params, **options},
+    }
+
+
 def is_empty(records, name, value):
     """
     :param name: of a field of ``records``

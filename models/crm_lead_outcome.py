@@ -28,6 +28,21 @@ class CrmLead(models.Model):
         if self:
             self.action_set_lost(lost_reason_id=reason.id)
 
+    def action_undo_lost(self, probabilities, order_ids):
+        """Take back that opportunities were lost a moment ago, as the notification of it offers.
+
+        :param probabilities: those that were set by hand, as ``[(opportunity's id, percentage), ...]``
+        :param order_ids: of the quotations that were cancelled with them
+        """
+        self.check_access("write")
+        lost = self.filtered(lambda lead: lead.won_status == "lost")
+        lost.action_restore()
+        for lead_id, probability in probabilities:
+            if lead_id in lost.ids:
+                self.browse(lead_id).probability = probability
+        orders = self.env["sale.order"].browse(order_ids).exists()
+        orders.filtered(lambda order: order.state == "cancel").action_draft()
+
     def _enter_stage(self, stage, origin_ids):
         """Move all of them at once, lost ones after they were restored as Odoo's own button does.
 

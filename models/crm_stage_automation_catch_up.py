@@ -6,7 +6,7 @@ from odoo.fields import Domain
 from odoo.tools import split_every
 from odoo.tools.translate import LazyTranslate
 
-from ..tools import undo_on_failure
+from ..tools import get_done_action, undo_on_failure
 from .crm_stage_automation import AutomationError
 
 _lt = LazyTranslate(__name__)
@@ -195,16 +195,11 @@ class CrmStageAutomation(models.Model):
         :param undoable_id: id of the automation that moved what is told; its buttons show and undo it
         :return: action that shows ``message`` and closes the dialog that it was called from
         """
-        return {
-            "type": "ir.actions.client",
-            "tag": "crm_sales_stage_moved",
-            "params": {
-                "type": "info",
-                "message": message,
-                "undoable_id": undoable_id,
-                "next": {"type": "ir.actions.act_window_close"},
-            },
-        }
+        call = {"model": self._name, "args": [[undoable_id]]}
+        show = {**call, "name": self.env._("Show Them"), "method": "action_show_moved"}
+        undo = {**call, "name": self.env._("Undo"), "method": "action_undo_catch_up", "reload": True}
+        buttons = [show, undo] if undoable_id else []
+        return get_done_action(message, buttons, type="info", sticky=bool(buttons))
 
     def _start_catch_up(self, leads, pairs):
         """Hand ``leads`` to the scheduled job, each with the first of its documents in ``pairs``."""

@@ -47,9 +47,8 @@ class CrmStageAutomation(models.Model):
         self.ensure_one()
         self.check_access("read")
         lead_ids = self.sudo().move_ids.lead_id.ids  # sudo: opening them is up to the user's own rights
-        return self.env["crm.lead"]._get_list_action(
-            self.env._("Moved Opportunities"), [("id", "in", lead_ids)]
-        )
+        name = self.env._("Moved Opportunities")
+        return self.env["crm.lead"]._get_list_action(name, [("id", "in", lead_ids)])
 
     def action_undo_catch_up(self):
         """Undo the last "Apply to existing documents": what it has not moved yet is not moved any more, and

@@ -168,7 +168,7 @@ class TestUndo(PreviewCase):
     def test_apply(self):
         params = self.apply()["params"]
         self.assertEqual(params["message"], "3 opportunities moved.")
-        self.assertEqual(params["undoable_id"], self.automation.id)
+        self.assertEqual([button["args"] for button in params["buttons"]], [[self.automation.ids]] * 2)
         self.assertEqual(self.leads.stage_id, self.relance)
         self.assertEqual(self.automation.undoable_count, 3)
         action = self.automation.action_show_moved()
@@ -178,7 +178,7 @@ class TestUndo(PreviewCase):
         """There is nothing to undo, but what was applied before."""
         self.apply()
         params = self.apply()["params"]
-        self.assertEqual((params["message"], params["undoable_id"]), ("0 opportunities moved.", False))
+        self.assertEqual((params["message"], params["buttons"]), ("0 opportunities moved.", []))
         self.assertEqual(self.automation.undoable_count, 3)
 
     def test_undo(self):
@@ -304,7 +304,7 @@ class TestUndo(PreviewCase):
         """Many are moved back by the job that moved them."""
         with patch(CATCH_UP_BATCH, 2):
             params = self.automation.action_catch_up()["params"]
-            self.assertEqual(params["undoable_id"], self.automation.id)
+            self.assertEqual(len(params["buttons"]), 2)
             self.run_job()
             self.assertEqual(self.leads.stage_id, self.relance)
             self.assertEqual(self.automation.undoable_count, 3)

@@ -68,3 +68,41 @@ class TestLostQuotations(ArrivalCase):
         stage = lead.stage_id
         self.open_wizard(lead, cancel_quotations=True).action_lost_reason_apply()
         self.assertEqual((lead.won_status, lead.stage_id), ("lost", stage))
+
+    def test_told_with_the_reason(self):
+        reason = self.env["crm.lost.reason"].create({"name": "Too far away"})
+        wizard = self.open_wizard(self.leads[0], lost_reason_id=reason.id)
+        self.assertEqual(
+            wizard.action_lost_reason_apply()["params"]["message"], '"House 0" is lost: Too far away.'
+        )
+        for lead in self.leads[0], self.leads[1]:
+            self.create_order(lead)
+        params = self.open_wizard(self.leads[1], cancel_quotations=True).action_lost_reason_apply()["params"]
+        self.assertEqual(params["message"], '"House 1" is lost. 1 quotation is cancelled.')
+        params = self.open_wizard(self.leads).action_lost_reason_apply()["params"]
+        self.assertEqual(params["buttons"], [], "They were lost before: there is nothing to take back")
+
+    def test_undo(self):
+        by_hand, follower = self.leads
+        by_hand.probability = 37
+        order = self.create_order(by_hand)
+        params = self.open_wizard(self.leads, cancel_quotations=True).action_lost_reason_apply()["params"]
+        self.assertEqual(params["message"], "2 opportunities are lost. 1 quotation is cancelled.")
+        self.assertEqual(set(self.leads.mapped("won_status")), {"lost"})
+        (button,) = params["buttons"]
+        leads = self.leads.with_user(self.salesperson)
+        self.assertEqual(button["args"][0], leads.ids)
+        leads.action_undo_lost(*button["args"][1:])
+        self.assertEqual(leads.mapped("won_status"), ["pending", "pending"])
+        self.assertEqual(leads.mapped("probability"), [37, 50])
+        self.assertEqual(leads.mapped("is_automated_probability"), [False, True])
+        self.assertEqual((leads.stage_id, order.state), (self.visit, "draft"))
+
+    def test_undo_leaves_what_was_done_since(self):
+        params = self.open_wizard(self.leads).action_lost_reason_apply()["params"]
+        first = self.leads[0]
+        first.action_restore()
+        first.stage_id = self.quotation
+        self.leads.action_undo_lost(*params["buttons"][0]["args"][1:])
+        self.assertEqual(self.leads.mapped("stage_id"), self.quotation + self.visit)
+        self.assertEqual(self.leads.mapped("probability"), [75, 50])

@@ -25,6 +25,32 @@ class TestCrmStageDelete(PipelineCase):
         action = stages.action_open_delete_wizard()
         return stages.env[action["res_model"]].with_context(**action["context"]).create(values)
 
+    def test_moving_and_deleting_is_told(self):
+        self.create_in(self.visit, 2)
+        wizard = self.open_wizard(self.visit, target_stage_id=self.estimate.id)
+        count = wizard.opportunity_count
+        leads = (
+            self.env["crm.lead"].with_context(active_test=False).search([("stage_id", "=", self.visit.id)])
+        )
+        params = wizard.action_move_and_delete()["params"]
+        self.assertEqual(
+            params["message"], f"{count} opportunities moved to Estimate. Deleted: Technical Visit."
+        )
+        (button,) = params["buttons"]
+        action = getattr(self.env[button["model"]].browse(button["args"][0]), button["method"])()
+        shown = self.env["crm.lead"].with_context(**action["context"]).search(action["domain"])
+        self.assertEqual(shown, leads.exists())
+
+    def test_archiving_is_told_with_a_way_back(self):
+        params = self.open_wizard(self.visit + self.quotation).action_archive()["params"]
+        self.assertEqual(params["message"], "Archived stages: Technical Visit, Quotation.")
+        (button,) = params["buttons"]
+        self.assertEqual(
+            (button["model"], button["args"]), ("crm.stage", [(self.visit + self.quotation).ids])
+        )
+        getattr((self.visit + self.quotation), button["method"])()
+        self.assertTrue(all((self.visit + self.quotation).mapped("active")))
+
     def test_unlink_is_refused_and_shows_what_is_in_there(self):
         stages = (self.quotation | self.visit).with_user(self.manager)
         with self.assertRaises(RedirectWarning) as caught:
@@ -118,8 +144,10 @@ class TestCrmStageDelete(PipelineCase):
         stage = self.quotation.with_user(self.manager)
         action = stage.with_context(crm_stage_in_form=True).action_open_delete_wizard()
         wizard = stage.env[action["res_model"]].with_context(**action["context"]).create({})
-        self.assertEqual(wizard.action_delete()["res_model"], "crm.stage")
-        self.assertEqual(self.open_wizard(self.visit).action_delete()["type"], "ir.actions.act_window_close")
+        self.assertEqual(wizard.action_delete()["params"]["next"]["res_model"], "crm.stage")
+        action = self.open_wizard(self.visit).action_delete()["params"]
+        self.assertEqual(action["message"], "Deleted: Technical Visit.")
+        self.assertEqual(action["next"]["type"], "ir.actions.act_window_close")
 
     def test_move_keeps_everything_but_the_stage(self):
         closed = {lead: lead.date_closed for lead in self.archived | self.lost}

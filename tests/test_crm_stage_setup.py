@@ -177,3 +177,29 @@ class TestCrmStageSetup(SalesStageCase):
         wizard = self.env["crm.stage.setup.wizard"].with_user(manager).create({})
         with self.assertRaisesRegex(UserError, "Qualified: 1 of its opportunities are not yours"):
             wizard.action_apply()
+
+    def test_told_with_a_way_back(self):
+        params = self.get_wizard().action_apply()["params"]
+        self.assertEqual(
+            params["message"],
+            "The default stages are set up. Merged: Lead in, Qualified, Proposal made, Signed. "
+            "10 opportunities moved.",
+        )
+        self.assertEqual(params["next"]["res_model"], "crm.lead")
+        (button,) = params["buttons"]
+        action = getattr(self.env[button["model"]], button["method"])(*button["args"])
+        wizard = self.env[action["res_model"]].with_context(**action["context"]).create({})
+        self.assertEqual(
+            set(wizard.line_ids.mapped(lambda line: (line.stage_id.name, line.action))),
+            {
+                ("Lead in", "restore"),
+                ("Qualified", "restore"),
+                ("Proposal made", "restore"),
+                ("Waiting room", "keep"),
+                ("Signed", "restore"),
+            },
+        )
+        params = wizard.action_apply()["params"]
+        self.assertIn("Brought back: Lead in, Qualified", params["message"])
+        self.assertEqual(params["buttons"], [])
+        self.assertEqual(self.followers.stage_id, self.qualified)

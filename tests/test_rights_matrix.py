@@ -55,6 +55,7 @@ ORM_METHODS = {"copy_data", "create", "default_get", "init", "name_create", "unl
 ROLES = ("public", "portal", "own", "all", "manager", "admin")
 # Public methods that can be called by RPC, and the first role that may
 METHODS = {
+    ("crm.lead", "action_undo_lost"): "own",
     ("crm.lead", "get_arrival_questions"): "own",
     ("crm.stage", "action_apply_suggested_probability"): "manager",
     ("crm.stage", "action_apply_suggested_rotting_days"): "manager",
@@ -70,6 +71,7 @@ METHODS = {
     ("crm.stage.automation", "get_examples"): "manager",
     ("crm.stage.automation.preview", "action_apply"): "manager",
     ("crm.stage.automation.preview", "action_show_leads"): "manager",
+    ("crm.stage.delete.wizard", "action_show_moved"): "manager",
     ("crm.stage.delete.wizard", "action_show_opportunities"): "manager",
     ("crm.stage.delete.wizard", "action_archive"): "manager",
     ("crm.stage.delete.wizard", "action_delete"): "manager",
@@ -79,12 +81,14 @@ METHODS = {
     ("crm.stage.report", "action_open_leads"): "own",
     ("crm.stage.report", "get_overview"): "own",
     ("crm.stage.setup.wizard", "action_apply"): "manager",
+    ("crm.stage.setup.wizard", "action_open_undo"): "manager",
 }
 # Of those, the ones that take a domain, and those that take nothing
 DOMAIN_METHODS = {"action_open_leads", "get_overview"}
 MODEL_METHODS = {"get_examples"}
-# and those that take a stage
+# and those that take a stage, or lists of what they take back
 STAGE_METHODS = {"get_arrival_questions"}
+UNDO_METHODS = {"action_undo_lost"}
 
 
 @tagged("post_install", "-at_install")
@@ -189,6 +193,7 @@ class TestRightsMatrix(SalesStageCase):
                     arguments = ([("id", "in", ids)] if method in DOMAIN_METHODS else ids,)
                     arguments = () if method in MODEL_METHODS else arguments
                     arguments = (*arguments, self.visit.id) if method in STAGE_METHODS else arguments
+                    arguments = (*arguments, [], []) if method in UNDO_METHODS else arguments
                     self.env.flush_all()
                     self.env.invalidate_all()  # what is in the cache is read without rights
                     user_model = self.env[model].with_user(self.users[role])

@@ -67,6 +67,30 @@ class TestUiPipeline(TourCase):
         self.run_tour("won_on_form", path=f"/odoo/crm/{self.bathroom.id}")
         self.assertEqual((self.bathroom.won_status, self.bathroom.stage_id), ("won", self.closed))
 
+    def test_undo(self):
+        self.env["crm.stage.automation"].search([]).active = False
+        self.run_tour("undo")
+        self.assertEqual((self.kitchen.won_status, self.kitchen.stage_id), ("pending", self.visit))
+        self.assertTrue(self.quotation.active)
+        self.assertFalse(self.estimate.exists())
+
+    def test_quick_create_asks(self):
+        self.run_tour("quick_create_asks")
+        leads = self.env["crm.lead"].with_context(active_test=False)
+        won = leads.search([("name", "=", "Greenhouse")])
+        lost = leads.search([("name", "=", "Shed")])
+        self.assertEqual((len(won), won.won_status, won.stage_id), (1, "won", self.closed))
+        self.assertEqual((len(lost), lost.won_status, lost.stage_id), (1, "lost", self.new))
+        self.assertEqual(lost.lost_reason_id, self.reason)
+
+    def test_list_asks(self):
+        self.garage = self.create_in(self.visit, user_id=self.manager.id)
+        self.garage.name = "Garage"
+        self.run_tour("list_asks", path="/odoo/action-crm.crm_lead_action_pipeline?view_type=list")
+        self.assertEqual((self.kitchen + self.bathroom).mapped("won_status"), ["lost", "lost"])
+        self.assertEqual((self.kitchen + self.bathroom).stage_id, self.visit)
+        self.assertEqual((self.garage.won_status, self.garage.stage_id), ("won", self.closed))
+
     def test_worth_of_columns(self):
         self.bathroom.expected_revenue = 3000
         self.bathroom.activity_schedule("mail.mail_activity_data_todo", user_id=self.manager.id)

@@ -1,5 +1,7 @@
 from odoo import api, fields, models
 
+from ..tools import get_done_action
+
 
 class CrmLeadLost(models.TransientModel):
     _inherit = "crm.lead.lost"
@@ -30,9 +32,43 @@ class CrmLeadLost(models.TransientModel):
         return quotations.filtered(lambda order: not order.locked)._filtered_access("write")
 
     def action_lost_reason_apply(self):
-        """The opportunities are lost first: what listens on cancelled quotations finds them so."""
+        """The opportunities are lost first: what listens on cancelled quotations finds them so.
+
+        :return: action that tells what was done, with a way back
+        """
+        losing = self.lead_ids.filtered(lambda lead: lead.won_status != "lost")
+        set_by_hand = losing.filtered(lambda lead: not lead.is_automated_probability)
+        probabilities = [(lead.id, lead.probability) for lead in set_by_hand]
         quotations = self._get_open_quotations() if self.cancel_quotations else self.env["sale.order"]
-        res = super().action_lost_reason_apply()
+        super().action_lost_reason_apply()
         if quotations:
             quotations.action_cancel()
-        return res
+        undo = {
+            "name": self.env._("Undo"),
+            "model": losing._name,
+            "method": "action_undo_lost",
+            "args": [losing.ids, probabilities, quotations.ids],
+            "reload": True,
+        }
+        return get_done_action(self._get_lost_message(losing, quotations), [undo] if losing else [])
+
+    def _get_lost_message(self, leads, quotations):
+        """:return: what tells the user that ``leads`` are lost and ``quotations`` cancelled"""
+        values = {"name": leads[:1].name, "count": len(leads), "reason": self.lost_reason_id.name}
+        if len(leads) == 1:
+            message = (
+                self.env._('"%(name)s" is lost: %(reason)s.', **values)
+                if self.lost_reason_id
+                else self.env._('"%(name)s" is lost.', **values)
+            )
+        else:
+            message = (
+                self.env._("%(count)s opportunities are lost: %(reason)s.", **values)
+                if self.lost_reason_id
+                else self.env._("%(count)s opportunities are lost.", **values)
+            )
+        if len(quotations) == 1:
+            message += " " + self.env._("1 quotation is cancelled.")
+        elif quotations:
+            message += " " + self.env._("%s quotations are cancelled.", len(quotations))
+        return message

@@ -144,7 +144,8 @@ class CrmStageAutomationPreview(models.TransientModel):
         """:return: action on all the opportunities that would move now"""
         self.ensure_one()
         leads = self.automation_id._search_leads_to_move()
-        return leads._get_list_action(self.env._("Opportunities That Would Move"), [("id", "in", leads.ids)])
+        name = self.env._("Opportunities That Would Move")
+        return leads._get_list_action(name, [("id", "in", leads.ids)])
 
 
 class CrmStageAutomationPreviewLine(models.TransientModel):

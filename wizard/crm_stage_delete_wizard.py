@@ -1,5 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Command
+
+from ..tools import get_done_action
 
 # Opportunities moved by one request: a few seconds' work, after which the user sees progress
 MOVE_BATCH_SIZE = 1000
@@ -46,6 +49,12 @@ class CrmStageDeleteWizard(models.TransientModel):
     )
     obstacle = fields.Char(
         compute="_compute_obstacle", help="Why the opportunities cannot be moved to another stage."
+    )
+    moved_lead_ids = fields.Many2many(
+        "crm.lead",
+        string="Moved Opportunities",
+        context={"active_test": False},
+        help="Opportunities that were moved to the other stage, to show them afterwards.",
     )
 
     @api.depends("stage_ids")
@@ -94,21 +103,70 @@ class CrmStageDeleteWizard(models.TransientModel):
         return self.stage_ids._get_opportunities_action()
 
     def action_archive(self):
-        """Archive the stages; their opportunities stay where they are."""
-        self.stage_ids.action_archive()
-        return {"type": "ir.actions.act_window_close"}
+        """Archive the stages; their opportunities stay where they are.
+
+        :return: action that tells it, with a way back
+        """
+        stages = self.stage_ids.filtered("active")
+        stages.action_archive()
+        names = ", ".join(stages.mapped("name"))
+        if len(stages) == 1:
+            message = self.env._('The stage "%s" is archived.', names)
+        else:
+            message = self.env._("Archived stages: %s.", names)
+        undo = {
+            "name": self.env._("Undo"),
+            "model": stages._name,
+            "method": "action_unarchive",
+            "args": [stages.ids],
+            "reload": True,
+        }
+        return get_done_action(message, [undo])
 
     def action_delete(self):
         """Delete the stages.
 
-        :return: an action that closes the dialog, or leaves the form of the stage that is no more
+        :return: action that tells what was done, and closes the dialog or leaves the form of the stage that
+            is no more
         :raise RedirectWarning: while they hold opportunities
         """
+        names = ", ".join(self.stage_ids.mapped("name"))
         self.stage_ids.unlink()
+        options = {}
         if self.is_in_form:
             action = self.env["ir.actions.act_window"]._for_xml_id("crm.crm_stage_action")
-            return {**action, "target": "main"}
-        return {"type": "ir.actions.act_window_close"}
+            options["next"] = {**action, "target": "main"}
+        return get_done_action(*self._get_deleted_notification(names), **options)
+
+    def _get_deleted_notification(self, names):
+        """:return: message that tells what was deleted and moved, and its buttons"""
+        moved = self.moved_lead_ids
+        if not moved:
+            return self.env._("Deleted: %s.", names), []
+        target = self.target_stage_id.name
+        if len(moved) == 1:
+            message = self.env._(
+                "1 opportunity moved to %(target)s. Deleted: %(stages)s.", target=target, stages=names
+            )
+        else:
+            message = self.env._(
+                "%(count)s opportunities moved to %(target)s. Deleted: %(stages)s.",
+                count=len(moved),
+                target=target,
+                stages=names,
+            )
+        show = {
+            "name": self.env._("Show Them"),
+            "model": self._name,
+            "method": "action_show_moved",
+            "args": [self.ids],
+        }
+        return message, [show]
+
+    def action_show_moved(self):
+        """:return: action on the opportunities that were moved before their stages were deleted"""
+        name = self.env._("Moved Opportunities")
+        return self.env["crm.lead"]._get_list_action(name, [("id", "in", self.moved_lead_ids.ids)])
 
     def action_move_and_delete(self):
         """Move all opportunities and delete the stages; a client action moves many, and shows progress."""
@@ -132,6 +190,7 @@ class CrmStageDeleteWizard(models.TransientModel):
         self._check_move()
         opportunities = self._get_opportunities(limit=MOVE_BATCH_SIZE)
         opportunities._transfer_to_stage(self.target_stage_id)
+        self.moved_lead_ids = [Command.link(lead_id) for lead_id in opportunities.ids]
         return (
             self.env["crm.lead"]
             .with_context(active_test=False)

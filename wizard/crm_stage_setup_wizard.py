@@ -5,6 +5,8 @@ from odoo.exceptions import UserError
 from odoo.fields import Command
 from odoo.tools import split_every
 
+from ..tools import get_done_action
+
 # Words in stage names, in both languages, that tell which default stage does the same
 STAGE_WORDS = {
     "stage_new": r"new|nouve|lead|piste|contact|prospect",
@@ -64,7 +66,10 @@ class CrmStageSetupWizard(models.TransientModel):
                     {"stage_id": stage.id, "action": "merge" if target else "keep", "target_id": target.id}
                 )
             elif stage.setup_stage_id:
-                lines.append({"stage_id": stage.id, "action": "keep", "target_id": stage.setup_stage_id.id})
+                action = (
+                    "restore" if stage.id in self.env.context.get("crm_stage_restored_ids", ()) else "keep"
+                )
+                lines.append({"stage_id": stage.id, "action": action, "target_id": stage.setup_stage_id.id})
             elif stage in holding:
                 lines.append({"stage_id": stage.id, "action": "keep"})
         return lines
@@ -95,7 +100,7 @@ class CrmStageSetupWizard(models.TransientModel):
     def action_apply(self):
         """Do what the lines say, all of it or nothing, tracked on every opportunity.
 
-        :return: the action that opens the pipeline
+        :return: action that tells what was done, and opens the pipeline
         :raise UserError: with the reason, when one line cannot be done
         """
         self.ensure_one()
@@ -104,11 +109,41 @@ class CrmStageSetupWizard(models.TransientModel):
         restored = self.line_ids.filtered(lambda line: line.action == "restore")
         if not restored:
             self.env["crm.stage"]._get_default_stages().action_unarchive()
+        merged = self.line_ids.filtered(lambda line: line.action == "merge")
+        message = self._get_done_message(merged, restored)
         restored._restore()
-        self.line_ids.filtered(lambda line: line.action == "merge")._merge()
+        merged._merge()
         if restored:
             self._archive_unused_default_stages()
-        return self.env["ir.actions.act_window"]._for_xml_id("crm.crm_lead_action_pipeline")
+        undo = {
+            "name": self.env._("Undo…"),
+            "model": self._name,
+            "method": "action_open_undo",
+            "args": [merged.stage_id.ids],
+        }
+        pipeline = self.env["ir.actions.act_window"]._for_xml_id("crm.crm_lead_action_pipeline")
+        return get_done_action(message, [undo] if merged else [], next=pipeline, sticky=True)
+
+    @api.model
+    def action_open_undo(self, stage_ids):
+        """:return: action that opens this dialog anew, to bring back the stages that were merged"""
+        self.check_access("create")
+        action = self.env["ir.actions.act_window"]._for_xml_id("crm_sales_stage.crm_stage_setup_action")
+        return {**action, "context": {"dialog_size": "extra-large", "crm_stage_restored_ids": stage_ids}}
+
+    def _get_done_message(self, merged, restored):
+        """:return: what the lines ``merged`` and ``restored`` are about to do, as it is told afterwards"""
+        messages = [self.env._("The default stages are set up.")]
+        if merged:
+            messages.append(self.env._("Merged: %s.", ", ".join(merged.stage_id.mapped("name"))))
+        if restored:
+            messages.append(self.env._("Brought back: %s.", ", ".join(restored.stage_id.mapped("name"))))
+        moving = sum((merged + restored).mapped("moving_count"))
+        if moving == 1:
+            messages.append(self.env._("1 opportunity moved."))
+        elif moving:
+            messages.append(self.env._("%s opportunities moved.", moving))
+        return " ".join(messages)
 
     def _archive_unused_default_stages(self):
         """Archive the default stages again after the merges were undone, except those that are in use."""
@@ -161,10 +196,10 @@ class CrmStageSetupWizardLine(models.TransientModel):
         help="Default stages where all opportunities keep their outcome.",
     )
     moving_count = fields.Integer(
-        "Moving", compute="_compute_moving", help="Opportunities that get another stage."
+        "Will Move", compute="_compute_moving", help="Opportunities that get another stage."
     )
     probability_count = fields.Integer(
-        "New Probability",
+        "Will Get a New Probability",
         compute="_compute_moving",
         help="Open opportunities that get the probability of their new stage.",
     )

@@ -1,33 +1,41 @@
-import { _t } from "@web/core/l10n/translation";
 import { registry } from "@web/core/registry";
 
+// Milliseconds: long enough to read it, and to change one's mind
+const AUTOCLOSE_DELAY = 10000;
+
 /**
- * Tells how many opportunities an automation has moved, or has moved back. Those that it moved can be shown and
- * moved back.
+ * Tells what was done, with buttons that lead back or to what it was done to.
+ *
+ * @param {Object} services
+ * @param {Object} params
+ * @param {string} params.message
+ * @param {"info" | "success" | "warning"} [params.type]
+ * @param {boolean} [params.sticky] whether it stays until it is closed
+ * @param {{name: string, model: string, method: string, args: Array, reload: ?boolean}[]} [params.buttons] what
+ *  each calls on the server, which may return an action, and whether the screen shows something else then
  */
-export function notifyMoved(env, { params }) {
-    const { action, notification, orm } = env.services;
-    const call = async (method) => {
+export function notifyDone(services, { message, type = "success", sticky = false, buttons = [] }) {
+    const { action, notification, orm } = services;
+    const call = async ({ model, method, args, reload }) => {
         close();
-        await action.doAction(await orm.call("crm.stage.automation", method, [[params.undoable_id]]));
+        const next = await orm.call(model, method, args);
+        if (next?.type) {
+            await action.doAction(next);
+        }
+        if (reload) {
+            await action.doAction("soft_reload");
+        }
     };
-    const undo = async () => {
-        await call("action_undo_catch_up");
-        await action.doAction("soft_reload");
-    };
-    const buttons = params.undoable_id
-        ? [
-              { name: _t("Show Them"), onClick: () => call("action_show_moved") },
-              { name: _t("Undo"), onClick: undo },
-          ]
-        : [];
-    const close = notification.add(params.message, {
-        type: params.type,
-        sticky: Boolean(buttons.length),
-        buttons,
+    const close = notification.add(message, {
+        type,
+        sticky,
+        autocloseDelay: AUTOCLOSE_DELAY,
+        buttons: buttons.map((button) => ({ name: button.name, onClick: () => call(button) })),
     });
-    env.bus.trigger("CRM_STAGE:MOVED");
-    return params.next;
 }
 
-registry.category("actions").add("crm_sales_stage_moved", notifyMoved);
+registry.category("actions").add("crm_sales_stage_done", (env, { params }) => {
+    notifyDone(env.services, params);
+    env.bus.trigger("CRM_STAGE:DONE");
+    return params.next;
+});

@@ -1,5 +1,5 @@
 import { registry } from "@web/core/registry";
-import { card, cardIn, column, dragCard, noDialog, search } from "./tour_utils";
+import { card, cardIn, column, dragCard, noDialog, openGear, search } from "./tour_utils";
 
 const tours = registry.category("web_tour.tours");
 
@@ -25,6 +25,10 @@ tours.add("crm_sales_stage_won_or_lost", {
         { content: "So does Cancel", trigger: `${dialog} button:contains('Cancel')`, run: "click" },
         noDialog,
         { trigger: cardIn("Technical Visit", "Kitchen") },
+        {
+            content: "Who works by keyboard goes on with the card",
+            trigger: `${cardIn("Technical Visit", "Kitchen")}:focus`,
+        },
         ...dropOnFinalStage("Kitchen"),
         { content: "Enter means won", trigger: `${dialog} .btn-primary:focus`, run: "press Enter" },
         { content: "Odoo celebrates", trigger: ".o_reward_rainbow" },
@@ -112,5 +116,105 @@ tours.add("crm_sales_stage_worth", {
         },
         { trigger: ".o_list_view .o_data_row:contains('Garage')" },
         { trigger: ".o_list_view:not(:has(.o_data_row:nth-of-type(2) .o_data_cell))" },
+    ],
+});
+
+const chooseReason = [
+    { trigger: ".modal .o_selection_badge:contains('Too far away')", run: "click" },
+    { trigger: ".modal button[name=action_lost_reason_apply]", run: "click" },
+    noDialog,
+];
+
+const quickCreate = `${column("Won / Lost")} .o_kanban_quick_create`;
+
+tours.add("crm_sales_stage_quick_create_asks", {
+    steps: () => [
+        { trigger: cardIn("Technical Visit", "Kitchen") },
+        { trigger: `${column("Won / Lost")} .o_kanban_quick_add`, run: "click" },
+        { trigger: `${quickCreate} [name=name] input`, run: "edit Greenhouse" },
+        { trigger: `${quickCreate} .o_kanban_add`, run: "click" },
+        { trigger: `${dialog}:contains('Greenhouse') .btn-primary:focus`, run: "press Escape" },
+        noDialog,
+        {
+            content: "Nothing was created, and what was typed is still there",
+            trigger: `${column("Won / Lost")}:not(:has(${card("Greenhouse")})) [name=name] input:value(Greenhouse)`,
+        },
+        { trigger: `${quickCreate} .o_kanban_add`, run: "click" },
+        { trigger: `${dialog} .btn-primary:contains('Won')`, run: "click" },
+        { trigger: cardIn("Won / Lost", "Greenhouse") },
+        { trigger: `${quickCreate} [name=name] input:value()`, run: "edit Shed" },
+        { trigger: `${quickCreate} .o_kanban_add`, run: "click" },
+        { trigger: `${dialog}:contains('Shed') button:contains('Lost')`, run: "click" },
+        ...chooseReason,
+        { trigger: ".o_notification:contains('\"Shed\" is lost: Too far away.')" },
+        { trigger: `${column("Won / Lost")} .o_crm_stage_lost:contains('1 lost')`, run: "click" },
+        {
+            content: "The list of lost ones tells why",
+            trigger: ".o_list_view .o_data_row:contains('Shed') [name=lost_reason_id]:contains('Too far away')",
+        },
+    ],
+});
+
+const stageOf = (name) => `.o_data_row:contains('${name}') [name=stage_id]`;
+const select = (name) => ({ trigger: `.o_data_row:contains('${name}') .o_list_record_selector input`, run: "click" });
+
+/** Gives the selected opportunities of a list another stage. */
+const editStage = (name) => [
+    { trigger: stageOf(name), run: "click" },
+    { trigger: `${stageOf(name)} input`, run: "edit Won" },
+    { trigger: ".o-autocomplete--dropdown-item a:contains('Won / Lost')", run: "click" },
+];
+
+tours.add("crm_sales_stage_list_asks", {
+    steps: () => [
+        select("Kitchen"),
+        select("Bathroom"),
+        ...editStage("Kitchen"),
+        { trigger: `${dialog}:contains('these 2 opportunities')`, run: "press Escape" },
+        noDialog,
+        { content: "Nothing has changed", trigger: `${stageOf("Kitchen")}:contains('Technical Visit')` },
+        ...editStage("Kitchen"),
+        { trigger: `${dialog} button:contains('Lost')`, run: "click" },
+        ...chooseReason,
+        { trigger: ".o_notification:contains('2 opportunities are lost: Too far away.')" },
+        { trigger: ".o_list_view:not(:has(.o_data_row:contains('Kitchen')))" },
+        select("Garage"),
+        ...editStage("Garage"),
+        { trigger: `${dialog}:contains('Garage') .btn-primary:contains('Won')`, run: "click" },
+        { trigger: `${stageOf("Garage")}:contains('Won / Lost')` },
+    ],
+});
+
+const undo = { trigger: ".o_notification button:contains('Undo')", run: "click" };
+
+tours.add("crm_sales_stage_undo", {
+    steps: () => [
+        ...dropOnFinalStage("Kitchen"),
+        { trigger: `${dialog} button:contains('Lost')`, run: "click" },
+        ...chooseReason,
+        { trigger: `.o_kanban_renderer:not(:has(${card("Kitchen")}))` },
+        { trigger: `${column("Won / Lost")} .o_crm_stage_lost:contains('1 lost')` },
+        { trigger: ".o_notification:contains('\"Kitchen\" is lost: Too far away.')" },
+        undo,
+        { content: "The card is back", trigger: cardIn("Technical Visit", "Kitchen") },
+        { trigger: `${column("Won / Lost")}:not(:has(.o_crm_stage_lost))` },
+        openGear("Quotation"),
+        { trigger: ".o-dropdown--menu .o_group_archive", run: "click" },
+        { trigger: ".modal-footer .btn-primary:contains('Archive')", run: "click" },
+        noDialog,
+        { trigger: ".o_kanban_renderer:not(:has(.o_column_title:contains('Quotation')))" },
+        { trigger: ".o_notification:contains('The stage \"Quotation\" is archived')" },
+        undo,
+        { content: "So is the column", trigger: column("Quotation") },
+        dragCard("Kitchen", "Technical Visit", "Estimate"),
+        openGear("Estimate"),
+        { trigger: ".o-dropdown--menu .o_group_delete", run: "click" },
+        { trigger: ".modal [name=target_stage_id] input", run: "edit Technical" },
+        { trigger: ".o-autocomplete--dropdown-item a:contains('Technical Visit')", run: "click" },
+        { trigger: ".modal button[name=action_move_and_delete]", run: "click" },
+        noDialog,
+        { trigger: ".o_notification:contains('1 opportunity moved to Technical Visit. Deleted: Estimate.')" },
+        { trigger: ".o_notification button:contains('Show Them')", run: "click" },
+        { trigger: ".o_list_view .o_data_row:contains('Kitchen')" },
     ],
 });

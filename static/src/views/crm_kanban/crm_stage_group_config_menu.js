@@ -1,3 +1,4 @@
+import { notifyDone } from "@crm_sales_stage/actions/done_notification";
 import { AlertDialog, ConfirmationDialog } from "@web/core/confirmation_dialog/confirmation_dialog";
 import { _t } from "@web/core/l10n/translation";
 import { useService } from "@web/core/utils/hooks";
@@ -41,8 +42,25 @@ export class CrmStageGroupConfigMenu extends GroupConfigMenu {
             confirm: async () => {
                 await this.callStage("action_archive");
                 await this.reloadColumns();
+                this.notifyArchived();
             },
             cancel: () => {},
+        });
+    }
+
+    notifyArchived() {
+        const { displayName, groupByField, value } = this.group;
+        notifyDone(this.env.services, {
+            message: _t('The stage "%s" is archived.', displayName),
+            buttons: [
+                {
+                    name: _t("Undo"),
+                    model: groupByField.relation,
+                    method: "action_unarchive",
+                    args: [[value]],
+                    reload: true,
+                },
+            ],
         });
     }
 

@@ -6,7 +6,7 @@ export class CrmStageKanbanController extends withStageSettings(crmKanbanView.Co
     setup() {
         super.setup();
         // In the dialog of a stage, automations are applied in front of the pipeline.
-        useBus(this.env.bus, "CRM_STAGE:MOVED", () => this.model.load());
+        useBus(this.env.bus, "CRM_STAGE:DONE", () => this.model.load());
     }
 
     /**
