@@ -2,7 +2,7 @@
 # cope with any folder name; make only names the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench test-odoo test-lifecycle soak lint i18n shell psql stop clean
+.PHONY: help run test bench test-odoo test-lifecycle test-wheel soak lint i18n shell psql stop clean
 
 export ODOO STATE PORT ARGS BENCH
 
@@ -30,6 +30,9 @@ test-odoo: ## Run Odoo's own tests without and with the addon, and tell the diff
 
 test-lifecycle: ## Install, update, uninstall and reinstall on new databases and a live one, and check what is left
 	@bash ./dev/checks/lifecycle.sh
+
+test-wheel: ## Build the wheel, look at its files, and use it in an Odoo without this clone
+	@bash ./dev/checks/wheel.sh
 
 soak: ## Let eight clients and a manager loose on a multi-worker server, and check what is left
 	@bash ./dev/checks/soak.sh
