@@ -18,7 +18,10 @@ export class StageListField extends Many2OneFieldRotting {
      */
     get m2oProps() {
         const props = super.m2oProps;
-        return { ...props, update: (value, options) => this.update(value, () => props.update(value, options)) };
+        return {
+            ...props,
+            update: (value, options) => this.update(value, () => props.update(value, options)),
+        };
     }
 
     /** The opportunities that get another stage: all the selected ones, when one of them is edited. */
@@ -46,7 +49,12 @@ export class StageListField extends Many2OneFieldRotting {
         const [stage] = await this.orm.read(this.props.record.fields[this.props.name].relation, [id], fields);
         return askOnArrival(
             this,
-            { id, name: display_name, asksForFields: false, isOutcomeAsked: stage.ask_outcome && stage.is_won },
+            {
+                id,
+                name: display_name,
+                asksForFields: false,
+                isOutcomeAsked: stage.ask_outcome && stage.is_won,
+            },
             records.map((record) => record.resId),
             records.length === 1 ? records[0].data.name : undefined
         );
