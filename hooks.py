@@ -67,8 +67,9 @@ def uninstall_hook(env):
     # Conditions go with the addon: they do not hold stages any more.
     unused.with_context(**{MODULE_UNINSTALL_FLAG: True}).unlink()
     # Without our external ids the other stages are the customer's own records, which uninstalling keeps.
-    # So are the tag and the type of technical visits, which meetings and activities bear.
-    kept = ("crm.stage", "calendar.event.type", "mail.activity.type")
+    # So are the tag and the type of technical visits, which meetings and activities bear, and opportunities
+    # that came as demo data.
+    kept = ("crm.stage", "calendar.event.type", "mail.activity.type", "crm.lead")
     env["ir.model.data"].search([("module", "=", "crm_sales_stage"), ("model", "in", kept)]).unlink()
     if menu := env.ref("crm.menu_crm_lead_stage_act", raise_if_not_found=False):
         menu.group_ids = env.ref("base.group_no_one")

@@ -233,16 +233,6 @@ class CrmLead(models.Model):
         archived.modified(["stage_id"])
         archived._take_stage_probability()
 
-    @api.model
-    def _place_demo_opportunities(self):
-        """Spread Odoo's demo opportunities over the five stages, each at its stage's probability."""
-        visit = self.env.ref("crm_sales_stage.stage_technical_visit")
-        open_leads = self.search([("won_status", "=", "pending")], order="id")
-        opportunities = open_leads.filtered(lambda lead: lead.type == "opportunity")
-        for in_stage in opportunities.grouped("stage_id").values():
-            in_stage[2::3].stage_id = visit
-        open_leads._take_stage_probability()
-
     # ------------------------------------------------------------------
     # Odoo's scoring
     # ------------------------------------------------------------------

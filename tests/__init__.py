@@ -38,6 +38,7 @@ from . import test_crm_stage_setup_undo
 from . import test_crm_stage_stay
 from . import test_crm_stage_trigger_mixin
 from . import test_crm_stage_values
+from . import test_demo_dealer
 from . import test_install
 from . import test_ir_actions_server
 from . import test_rights_matrix
