@@ -8,6 +8,7 @@ start_cluster
 provide_template
 say "Installing the addon and Automation Rules"
 copy_database template bench
+forgo_demo_data bench
 write_config bench 0
 odoo_task -c "$CONFIG" -i "$ADDON,base_automation"
 for script in "$RUNTIME/addons/$ADDON/bench"/bench_${BENCH:-*}.py; do

@@ -41,6 +41,14 @@ cat <<INFO
     login admin, password admin    manager (all rights)
     login demo, password demo      salesperson (own opportunities)
 
+  A dealer of stoves and windows has sold in it for 14 months. Its people, each with the login as password:
+
+    alice, bruno, chloe            team Stoves, led by alice (all opportunities of the pipeline)
+    david, emma                    team Windows, led by david (the same)
+
+  What their pipeline tells: CRM, Reporting, Stages. One of their automations does not work, and says why:
+  CRM, Configuration, Stage Automations.
+
   French: click on your name, My Preferences, Language. Ctrl-C stops it. Its log: $STATE/odoo.log
 
 INFO

@@ -10,6 +10,8 @@ start_cluster
 provide_template
 say "Installing the addon"
 copy_database template soak
+# With the delivered automations alone
+forgo_demo_data soak
 port=$(free_port 8469)
 write_config soak "$port"
 odoo_task -c "$CONFIG" -i "$ADDON"

@@ -24,6 +24,11 @@ provide_template() {
     sql postgres -c "ALTER DATABASE template_new RENAME TO template"
 }
 
+# Usage: forgo_demo_data <database>; what depends on this addon's dependency is installed there without demo data
+forgo_demo_data() {
+    sql "$1" -c "UPDATE ir_module_module SET demo = false WHERE name = '$DEPENDS'"
+}
+
 # What the addon is made of, to see whether a database still has the same
 fingerprint() {
     (cd "$RUNTIME/addons/$ADDON/" && find . \( -name '.?*' -o -name dev -o -name bench -o -path ./tests \
