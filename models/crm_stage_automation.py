@@ -1,6 +1,6 @@
 import logging
 
-from odoo import api, fields, models
+from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import ConcurrencyError, UserError, ValidationError
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools import clean_context
@@ -46,7 +46,6 @@ class CrmStageAutomation(models.Model):
 
     stage_id = fields.Many2one(
         "crm.stage",
-        string="Move to",
         required=True,
         index=True,
         ondelete="cascade",
@@ -358,26 +357,31 @@ class CrmStageAutomation(models.Model):
     def _get_chatter_bodies(self, documents_by_lead):
         """:return: what the chatter tells of the move, by opportunity id
 
-        Many people read the chatter. The condition may name what some of them may not see: it is left out.
+        It is told in the language of who brought it about, as Odoo tells the change of stage. Where that is
+        a customer or a scheduled job, it is told in the language of the opportunity's company.
         """
-        sentence = self._get_sentence("")
+        user = self.env.user
+        is_colleague = not user.share and user.id != SUPERUSER_ID
+        by_lang = {}
         bodies = {}
-        for lead_id, document in documents_by_lead.items():
-            what = {"automation": sentence}
-            if document._name != "crm.lead":
-                what["document"] = document._get_html_link()
-            bodies[lead_id] = self._get_chatter_body(what)
+        for lead in self.env["crm.lead"].browse(documents_by_lead):
+            company = lead.company_id or self.env.company
+            lang = self.env.lang if is_colleague else company.partner_id.lang
+            if lang not in by_lang:
+                by_lang[lang] = self.with_context(lang=lang)
+            bodies[lead.id] = by_lang[lang]._get_chatter_body(documents_by_lead[lead.id])
         return bodies
 
-    def _get_chatter_body(self, what):
-        """:param dict what: the automation's sentence, and a link to the document if it is another one"""
-        if self.outcome == "lost" and "document" in what:
-            return self.env._("Lost by an automation: %(automation)s (%(document)s)", **what)
-        if self.outcome == "lost":
-            return self.env._("Lost by an automation: %(automation)s", **what)
-        if "document" in what:
-            return self.env._("Moved by an automation: %(automation)s (%(document)s)", **what)
-        return self.env._("Moved by an automation: %(automation)s", **what)
+    def _get_chatter_body(self, document):
+        """Many people read the chatter. The condition may name what some of them may not see: it is left out.
+
+        :param document: what the automation listened to, when it is not the opportunity itself
+        """
+        event = self._get_event_in_stage()
+        if document._name == "crm.lead":
+            return self.env._("By an automation: %s", event)
+        link = document._get_html_link()
+        return self.env._("By an automation: %(event)s (%(document)s)", event=event, document=link)
 
     # ------------------------------------------------------------------
     # Faults

@@ -63,11 +63,7 @@ class CrmStageAutomation(models.Model):
         self.ensure_one()
         if not self.trigger:
             return self.env._("New Automation")
-        text = self._get_event_text()
-        if origins := self._get_origins_text():
-            text = self.env._('%(event)s, only from "%(origins)s"', event=text, origins=origins)
-        if self._brings_back():
-            text = self.env._("%s, lost ones too", text)
+        text = self._get_event_in_stage()
         if condition:
             text = self.env._("%(event)s, if %(condition)s", event=text, condition=condition)
         if self.outcome == "won":
@@ -77,6 +73,13 @@ class CrmStageAutomation(models.Model):
         if self.outcome == "lost":
             return self.env._("%s: lost", text)
         return text
+
+    def _get_event_in_stage(self):
+        """:return: what happens, and to which opportunities"""
+        text = self._get_event_text()
+        if origins := self._get_origins_text():
+            text = self.env._('%(event)s, only from "%(origins)s"', event=text, origins=origins)
+        return self.env._("%s, lost ones too", text) if self._brings_back() else text
 
     def _get_origins_text(self):
         """:return: names of the stages it takes opportunities from; the quotes around them are missing"""

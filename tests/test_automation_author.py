@@ -218,7 +218,7 @@ class TestAuthor(AutomationCase):
         self.order.action_quotation_sent()
         self.assertEqual(self.lead.stage_id, self.visit)
         body = self.get_tracking_message(self.lead).body
-        self.assertIn("Moved by an automation", body)
+        self.assertIn("By an automation", body)
         self.assertNotIn("Secret", body)
 
     def test_lists_and_forms_open(self):

@@ -245,7 +245,7 @@ class TestNothingLost(ProtectionCase):
         self.pass_commit()
         tracked = self.get_tracked(self.lead)[-1]
         self.assertEqual(tracked[2], ["expected_revenue"])
-        self.assertNotIn("Moved by", tracked[0])
+        self.assertNotIn("By an automation", tracked[0])
         self.assertEqual(tracked[1], self.salesperson.partner_id)
 
     def test_context_of_the_business_action(self):
@@ -265,7 +265,7 @@ class TestNothingLost(ProtectionCase):
             self.order.with_context(**context).action_quotation_sent()
         self.assertEqual(self.lead.stage_id, self.quotation)
         self.assertFalse(made[0].description)
-        self.assertIn("Moved by an automation", self.get_tracking_message(self.lead).body)
+        self.assertIn("By an automation", self.get_tracking_message(self.lead).body)
 
     def test_savepoint_of_others(self):
         """The message names the automation, though Odoo posts it before the move is done."""
@@ -274,7 +274,7 @@ class TestNothingLost(ProtectionCase):
             self.order.with_user(portal).sudo().action_quotation_sent()
         self.assertEqual(self.lead.stage_id, self.quotation)
         message = self.get_tracking_message(self.lead)
-        self.assertIn("Moved by an automation", message.body)
+        self.assertIn("By an automation", message.body)
         self.assertIn(self.order.name, message.body)
         self.assertEqual(message.author_id, self.env.ref("base.partner_root"), "no customer moves a card")
         self.assertEqual(len(self.get_tracked(self.lead)), 2, "to Estimate, to Quotation")

@@ -130,8 +130,10 @@ class TestBadInput(SalesStageCase):
 
     def test_markup_in_names_is_escaped(self):
         stage = self.env["crm.stage"].create({"name": HOSTILE, "probability": 60, "sequence": 3})
-        self.env["crm.stage.automation"].create({"stage_id": stage.id, "trigger": "quotation_created"})
-        lead = self.create_opportunities()
+        self.env["crm.stage.automation"].create(
+            {"stage_id": self.visit.id, "trigger": "quotation_created", "from_stage_ids": stage.ids}
+        )
+        lead = self.create_in(stage)
         self.pass_commit()
         self.quote(lead)
         self.pass_commit()
@@ -146,7 +148,7 @@ class TestBadInput(SalesStageCase):
         self.quote(lead).name = HOSTILE
         self.pass_commit()
         body = lead.message_ids[0].body
-        self.assertIn("Moved by an automation", body)
+        self.assertIn("By an automation", body)
         self.assertNotIn("<img", body)
         self.estimate.name = HOSTILE
         message = self.estimate._get_holding_message()

@@ -1,0 +1,39 @@
+from odoo.tools import convert_file
+
+from ..demo.dealer import LOGINS
+from ..demo.texts import TAGS
+from .common_pipeline import PipelineCase
+
+
+class DealerCase(PipelineCase):
+    """A pipeline without opportunities, into which the demo file can be loaded."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env["res.lang"]._activate_lang("fr_FR")
+
+    @classmethod
+    def speak(cls, lang):
+        (cls.env.ref("base.user_admin") + cls.env.user).lang = lang
+        cls.env.company.partner_id.lang = lang
+
+    @classmethod
+    def forget_dealer(cls):
+        """Let the dealer be somebody else, as the database may have been installed with demo data."""
+        cls.env["ir.model.data"].search(
+            [("module", "=", "crm_sales_stage"), ("model", "=", "crm.lead")]
+        ).unlink()
+        users = cls.env["res.users"].with_context(active_test=False)
+        for user in users.search([("login", "in", LOGINS)]):
+            user.login = f"former_{user.login}"
+        for tag in cls.env["crm.tag"].search([("name", "in", [cls.env._(name) for name in TAGS])]):
+            tag.name = f"Former {tag.name}"
+
+    @classmethod
+    def make_dealer(cls):
+        """:return: the opportunities that loading the demo file makes"""
+        convert_file(cls.env, "crm_sales_stage", "demo/crm_lead_demo.xml", {}, "init", True)
+        cls.pass_commit()
+        cls.env.invalidate_all()
+        return cls.env["crm.lead"]._get_dealer_opportunities()
