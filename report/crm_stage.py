@@ -31,6 +31,12 @@ class CrmStage(models.Model):
         help="Of the opportunities that left this stage in the last 12 months, half had stayed for less than "
         "these days, half for longer.",
     )
+    median_basis = fields.Integer(
+        "Left",
+        compute="_compute_figures",
+        groups="sales_team.group_sale_salesman",
+        help="Number of times that an opportunity left this stage in the last 12 months.",
+    )
     lost_here_count = fields.Integer(
         "Lost Here",
         compute="_compute_figures",
@@ -61,13 +67,15 @@ class CrmStage(models.Model):
             rate, basis = wins.get(known, (0, 0))
             stage.win_rate = rate
             stage.win_rate_basis = basis
-            stage.median_days = stays.get(known, 0)
+            stage.median_days, stage.median_basis = stays.get(known, (0, 0))
             stage.lost_here_count = losses.get(known, 0)
             stage.suggested_probability = round(rate) if basis >= MIN_SUGGESTION_BASIS else 0
             stage.can_suggest_probability = basis >= MIN_SUGGESTION_BASIS and stage._is_fixed()
 
     def _get_figures(self):
-        """:return: three dictionaries by stage: (percentage won, of how many), median days, number lost"""
+        """:return: three dictionaries by stage: (percentage won, of how many), (median days, of how many),
+        number lost
+        """
         report = self.env["crm.stage.report"]
         here = Domain("stage_id", "in", self.ids)
         entered = here & Domain("date_entered", ">=", "-1y") & Domain("is_first_visit", "=", True)
@@ -76,10 +84,16 @@ class CrmStage(models.Model):
             entered & Domain("won_status", "in", ["won", "lost"]), ["stage_id"], ["was_won:avg", "__count"]
         )
         stays = report._read_group(
-            left & Domain("outcome", "!=", "won"), ["stage_id"], ["days_median:median"]
+            left & Domain("outcome", "!=", "won"),
+            ["stage_id"],
+            ["days_median:median", "days_median:count"],
         )
         losses = report._read_group(left & Domain("outcome", "=", "lost"), ["stage_id"], ["__count"])
-        return {stage: (rate, basis) for stage, rate, basis in wins}, dict(stays), dict(losses)
+        return (
+            {stage: (rate, basis) for stage, rate, basis in wins},
+            {stage: (days, basis) for stage, days, basis in stays},
+            dict(losses),
+        )
 
     def action_apply_suggested_probability(self):
         """Take the observed share over as the stage's probability: its open opportunities follow.

@@ -22,6 +22,7 @@ class CrmStageAutomationPreview(models.TransientModel):
         help="Automation that is looked at.",
     )
     automation_name = fields.Char(related="automation_id.name")
+    model_name = fields.Char(related="automation_id.model_name")
     lead_count = fields.Integer(
         "Opportunities",
         readonly=True,
