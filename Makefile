@@ -2,7 +2,7 @@
 # cope with any folder name; make only names the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench test-odoo test-lifecycle test-wheel soak lint i18n shell psql stop clean
+.PHONY: help run test bench test-odoo test-lifecycle test-wheel soak lint i18n screenshots shell psql stop clean
 
 export ODOO STATE PORT ARGS BENCH
 
@@ -42,6 +42,9 @@ lint: ## Check all files as pre-commit does on each commit, and format them
 
 i18n: ## Export the terms to i18n/ and bring the French ones up to date
 	@bash ./dev/i18n.sh
+
+screenshots: ## Take the pictures of the guides and of the description anew
+	@bash ./dev/screenshots.sh
 
 shell: ## Open Odoo's shell on the database of `make run`
 	@bash ./dev/shell.sh

@@ -43,7 +43,7 @@
             "crm_sales_stage/static/tests/tours/**/*",
         ],
     },
-    "images": ["static/description/screenshot_pipeline_en.png"],
+    "images": ["static/description/screenshot_pipeline.png"],
     "pre_init_hook": "pre_init_hook",
     "post_init_hook": "post_init_hook",
     "uninstall_hook": "uninstall_hook",

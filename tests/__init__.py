@@ -39,6 +39,7 @@ from . import test_crm_stage_stay
 from . import test_crm_stage_trigger_mixin
 from . import test_crm_stage_values
 from . import test_demo_dealer
+from . import test_guide_developer
 from . import test_install
 from . import test_ir_actions_server
 from . import test_rights_matrix
@@ -48,7 +49,9 @@ from . import test_trigger_documents
 from . import test_trigger_email
 from . import test_ui_arrival
 from . import test_ui_automation
+from . import test_ui_automation_french
 from . import test_ui_automation_screens
+from . import test_ui_guide
 from . import test_ui_pipeline
 from . import test_ui_pipeline_stages
 from . import test_ui_report

@@ -32,5 +32,5 @@ forgo_demo_data() {
 # What the addon is made of, to see whether a database still has the same
 fingerprint() {
     (cd "$RUNTIME/addons/$ADDON/" && find . \( -name '.?*' -o -name dev -o -name bench -o -path ./tests \
-        -o -name __pycache__ -o -name '*.md' \) -prune -o -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum)
+        -o -name __pycache__ -o -name '*.md' -o -path ./docs \) -prune -o -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum)
 }
