@@ -52,6 +52,7 @@ from . import test_ui_automation
 from . import test_ui_automation_french
 from . import test_ui_automation_screens
 from . import test_ui_guide
+from . import test_ui_phone
 from . import test_ui_pipeline
 from . import test_ui_pipeline_stages
 from . import test_ui_report

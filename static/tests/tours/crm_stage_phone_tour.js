@@ -1,0 +1,94 @@
+/** On a phone, in any language: whatever is read or pressed has room, and no word is broken in two. */
+import { registry } from "@web/core/registry";
+import { noDialog } from "./tour_utils";
+
+/** The words of an element that are on more than one line. */
+function findBrokenWords(element) {
+    const broken = [];
+    const texts = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+        const text = texts.currentNode;
+        for (const { 0: word, index } of text.data.matchAll(/\S+/g)) {
+            const range = document.createRange();
+            range.setStart(text, index);
+            range.setEnd(text, index + word.length);
+            const lines = new Set([...range.getClientRects()].map(({ top }) => Math.round(top)));
+            if (lines.size > 1 && !word.includes("-")) {
+                broken.push(word);
+            }
+        }
+    }
+    return broken;
+}
+
+/** These elements are as wide as what is in them, within the screen, and break no word. */
+const fits = (trigger) => ({
+    content: `Read ${trigger}`,
+    trigger,
+    run({ queryAll }) {
+        for (const element of queryAll(trigger)) {
+            const broken = findBrokenWords(element);
+            if (broken.length) {
+                throw new Error(`${trigger} breaks ${broken.join()}`);
+            }
+            if (element.scrollWidth > element.clientWidth + 1) {
+                throw new Error(`${trigger} is clipped: ${element.textContent}`);
+            }
+            if (element.getBoundingClientRect().right > window.innerWidth + 1) {
+                throw new Error(`${trigger} is beyond the screen: ${element.textContent}`);
+            }
+        }
+    },
+});
+
+const click = (trigger) => ({ trigger, run: "click" });
+
+const open = (path, trigger) => [
+    {
+        content: `Open ${path}`,
+        trigger: "body:not(:has(.o_loading_indicator)) .o_main_navbar",
+        run() {
+            window.location.href = `/odoo/action-${path}`;
+        },
+        expectUnloadPage: true,
+    },
+    { trigger },
+];
+
+registry.category("web_tour.tours").add("crm_sales_stage_phone", {
+    steps: () => [
+        { trigger: ".o_kanban_record:contains('Kitchen')" },
+        fits(".o_kanban_group:first .o_column_title"),
+        click(".o_kanban_record:contains('Kitchen')"),
+        { trigger: ".o_form_view [name=name]" },
+        click(".o_statusbar_status button.dropdown-toggle:not(.d-none):visible"),
+        fits(".o-dropdown--menu .o-dropdown-item"),
+        click(".o-dropdown--menu .o-dropdown-item:contains(/^(Won|Gagné)/)"),
+        fits(".o_crm_stage_outcome .modal-body, .o_crm_stage_outcome .btn"),
+        click(".o_crm_stage_outcome .btn-danger"),
+        click(".modal .o_selection_badge:first"),
+        click(".modal button[name=action_lost_reason_apply]"),
+        noDialog,
+        fits(".o_notification_body, .o_notification_buttons .btn"),
+
+        ...open("crm_sales_stage.crm_stage_automation_action", ".o_kanban_view .o_kanban_record"),
+        fits(".o_kanban_record:not(.o_kanban_ghost)"),
+        click(".o_kanban_record:contains(10)"),
+        { trigger: ".o_form_view h2" },
+        fits(".o_form_view .o_form_sheet"),
+        click("button[name=action_preview]"),
+        fits(".modal .modal-body, .modal .modal-footer .btn"),
+
+        ...open("crm.crm_stage_action", ".o_kanban_view .o_kanban_record"),
+        fits(".o_kanban_record:not(.o_kanban_ghost)"),
+        click(".o_kanban_record:contains(50)"),
+        fits(".o_form_view .o_form_sheet"),
+
+        ...open("crm_sales_stage.crm_stage_report_action", ".o_crm_stage_pictures"),
+        fits(".o_crm_stage_pictures section"),
+        fits(".o_crm_stage_pictures th.o_crm_stage_name"),
+
+        ...open("crm_sales_stage.crm_stage_setup_action", ".modal .o_form_view"),
+        fits(".modal .modal-footer .btn"),
+    ],
+});
