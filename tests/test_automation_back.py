@@ -27,7 +27,7 @@ class TestBackFromWon(OutcomeCase):
         self.assertEqual((lead.stage_id, lead.won_status, lead.active), (self.quotation, "pending", True))
         self.assertEqual((lead.probability, lead.automated_probability), (75, 75))
         self.assertFalse(lead.date_closed)
-        self.assertIn('From "Won / Lost" to "Quotation"', self.get_tracking_message(lead).body.unescape())
+        self.assertIn('is cancelled, only from "Won / Lost"', self.get_tracking_message(lead).body.unescape())
         self.assertFalse(self.automation.fault)
 
     def test_predictive_stage(self):

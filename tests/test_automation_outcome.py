@@ -51,7 +51,7 @@ class TestLosing(OutcomeCase):
         self.assertGreater(self.get_lost_frequency(), frequency, "scoring learns from it")
         self.pass_commit()
         message = lead.message_ids.filtered(lambda m: m.subtype_id == self.env.ref("crm.mt_lead_lost"))
-        self.assertIn(automation._get_sentence(""), message.body.unescape())
+        self.assertIn(automation._get_event_in_stage(), message.body.unescape())
         self.assertIn(order.name, message.body)
         self.assertEqual(self.read_stays(lead)[-1][:2], (self.estimate, "lost"))
         self.assertFalse(automation.fault)

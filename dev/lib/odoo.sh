@@ -69,15 +69,17 @@ stop_server() {
 
 # Runs Odoo until it is done, telling the modules as they are loaded
 odoo_task() {
-    local log=$RUNTIME/state/odoo-task.log
+    local name
+    name=odoo-task-$(basename -- "$CONFIG" .conf).log
+    local log=$RUNTIME/state/$name
     if ! odoo "$@" --stop-after-init --no-http 2>&1 | tee "$log" |
         sed -unE 's/.* Loading module ([a-z0-9_]+) \(([0-9]+)\/([0-9]+)\).*/    \2 of \3: \1/p'; then
         tail -n 40 "$log" >&2
-        die "Odoo failed; its whole log is in $STATE/odoo-task.log"
+        die "Odoo failed; its whole log is in $STATE/$name"
     fi
     if grep -qE ' (ERROR|CRITICAL) ' "$log"; then
         grep -E -A 20 ' (ERROR|CRITICAL) ' "$log" | head -n 60 >&2
-        die "Odoo reported errors; its whole log is in $STATE/odoo-task.log"
+        die "Odoo reported errors; its whole log is in $STATE/$name"
     fi
 }
 
