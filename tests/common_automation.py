@@ -1,4 +1,5 @@
 from odoo import Command
+from odoo.orm.model_classes import add_to_registry
 from odoo.tools import mute_logger
 
 from .common import SalesStageCase, without_hooks
@@ -19,6 +20,23 @@ class AutomationCase(SalesStageCase):
             {"name": "Dealer's Customer", "email": "customer@example.com"}
         )
         cls.product = cls.env["product.product"].create({"name": "Window", "list_price": 500})
+
+    @classmethod
+    def add_model(cls, model_class):
+        """Let a model of another addon be there for the tests of this class."""
+        name = model_class._name
+        add_to_registry(cls.registry, model_class)
+        cls.registry._setup_models__(cls.env.cr, [name])
+        cls.registry.init_models(cls.env.cr, [name], {"module": "crm_sales_stage"})
+        cls.addClassCleanup(cls.forget_model, name)
+
+    @classmethod
+    def forget_model(cls, name):
+        for parent in [*cls.registry[name]._inherit]:
+            cls.registry[parent]._inherit_children.discard(name)
+        del cls.registry.models[name]
+        cls.registry.clear_all_caches()
+        cls.registry._setup_models__(cls.env.cr, [])
 
     @classmethod
     def create_lead(cls, **values):

@@ -630,10 +630,10 @@ class TestDueJob(DueCase):
         self.assertEqual(lead.stage_id, self.visit)
 
     def test_costs_what_is_moved(self):
-        """Beside it, a few queries: as many for two hundred as for twenty, and for any number not due."""
+        """Beside it, a few queries: as many for sixty as for twenty, and for any number not due."""
         automation = self.create_at(NOON, "stage_waiting", days=10)
         with self.at(NOON + timedelta(days=5)):
-            self.create_leads(300)
+            self.create_leads(100)
 
         def count(number, act):
             automation.last_run = NOON
@@ -659,7 +659,7 @@ class TestDueJob(DueCase):
         for act in (run, move):
             count(20, act)  # warms the caches
         few = count(20, run) - count(20, move)
-        many = count(200, run) - count(200, move)
+        many = count(60, run) - count(60, move)
         self.assertLess(few, 50)
         self.assertLessEqual(many, few + 5)
 

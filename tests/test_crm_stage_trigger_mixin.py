@@ -2,7 +2,6 @@ from datetime import timedelta
 from unittest.mock import patch
 
 from odoo import api, fields, models
-from odoo.orm.model_classes import add_to_registry
 from odoo.tests import tagged
 
 from .common_automation import AutomationCase
@@ -60,21 +59,10 @@ class TestTriggerMixin(AutomationCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        add_to_registry(cls.registry, ServiceVisit)
-        cls.registry._setup_models__(cls.env.cr, ["test.service.visit"])
-        cls.registry.init_models(cls.env.cr, ["test.service.visit"], {"module": "crm_sales_stage"})
-        cls.addClassCleanup(cls.forget_model)
+        cls.add_model(ServiceVisit)
         cls.automation = cls.create_automation(
             cls.visit, "service_visit_done", filter_domain="[('name', '=', 'Measured')]"
         )
-
-    @classmethod
-    def forget_model(cls):
-        for name in [*cls.registry["test.service.visit"]._inherit]:
-            cls.registry[name]._inherit_children.discard("test.service.visit")
-        del cls.registry.models["test.service.visit"]
-        cls.registry.clear_all_caches()
-        cls.registry._setup_models__(cls.env.cr, [])
 
     def create_visits(self, *names):
         leads = self.create_leads(len(names))

@@ -1,6 +1,5 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
-from odoo.orm.model_classes import add_to_registry
 from odoo.tests import tagged
 
 from .test_automation_due import DueCase
@@ -50,21 +49,11 @@ class TestDeveloperGuide(DueCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        add_to_registry(cls.registry, HouseSurvey)
-        cls.registry._setup_models__(cls.env.cr, ["house.survey"])
-        cls.registry.init_models(cls.env.cr, ["house.survey"], {"module": "crm_sales_stage"})
-        cls.addClassCleanup(cls.forget_model)
+        cls.add_model(HouseSurvey)
         cls.done, cls.late = cls.create_leads(2)
         cls.surveys = cls.env["house.survey"].create(
             [{"name": lead.name, "opportunity_id": lead.id} for lead in (cls.done, cls.late)]
         )
-
-    @classmethod
-    def forget_model(cls):
-        cls.registry["crm.stage.trigger.mixin"]._inherit_children.discard("house.survey")
-        del cls.registry.models["house.survey"]
-        cls.registry.clear_all_caches()
-        cls.registry._setup_models__(cls.env.cr, [])
 
     def test_announced(self):
         self.create_automation(self.visit, "survey_done")

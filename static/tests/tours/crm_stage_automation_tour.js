@@ -1,22 +1,10 @@
 import { registry } from "@web/core/registry";
 import { stepUtils } from "@web_tour/tour_utils";
-import { cardIn } from "./tour_utils";
+import { cardIn, open } from "./tour_utils";
 
 const OPPORTUNITY = "Tour House";
 
-function openPipeline() {
-    return [
-        {
-            content: "open the pipeline",
-            trigger: "body:not(:has(.o_loading_indicator)) .o_main_navbar",
-            run: () => {
-                window.location.href = "/odoo/action-crm.crm_lead_action_pipeline?view_type=kanban";
-            },
-            expectUnloadPage: true,
-        },
-        { trigger: ".o_opportunity_kanban" },
-    ];
-}
+const openPipeline = () => open("action-crm.crm_lead_action_pipeline?view_type=kanban", ".o_opportunity_kanban");
 
 function openOpportunity(column) {
     return [

@@ -1,5 +1,6 @@
 /** What the guides show, in any language: nothing is found by its text, but for stages. */
 import { registry } from "@web/core/registry";
+import { click, noDialog, open } from "./tour_utils";
 
 const tours = registry.category("web_tour.tours");
 
@@ -27,21 +28,6 @@ const picture = (name, trigger, { around = 0, height } = {}) => ({
     },
 });
 
-const click = (trigger) => ({ trigger, run: "click" });
-
-/** Opens a screen by its address, and waits for it. */
-const open = (path, trigger) => [
-    {
-        content: `Open ${path}`,
-        trigger: "body:not(:has(.o_loading_indicator)) .o_main_navbar",
-        run() {
-            window.location.href = `/odoo/${path}`;
-        },
-        expectUnloadPage: true,
-    },
-    { trigger },
-];
-
 const column = (position) => `.o_kanban_group:nth-of-type(${position})`;
 const card = (position) => `${column(position)} .o_kanban_record:first`;
 const gear = (position) => ({
@@ -49,7 +35,7 @@ const gear = (position) => ({
     run: `hover && click ${column(position)} .o_group_config .dropdown-toggle`,
 });
 const stageButton = (name) => `.o_statusbar_status .o_arrow_button:contains(${name})`;
-const closeDialog = [click(".modal .btn-close"), { trigger: "body:not(:has(.modal))" }];
+const closeDialog = [click(".modal .btn-close"), noDialog];
 
 tours.add("crm_sales_stage_guide_pipeline", {
     steps: () => [
@@ -75,7 +61,7 @@ tours.add("crm_sales_stage_guide_pipeline", {
         click(stageButton("/^(Quotation|Devis)/")),
         picture("asked_fields", ".modal .modal-content:has(.o_crm_stage_requirements)"),
         click(".modal .modal-footer .btn-secondary.ms-md-auto"),
-        { trigger: "body:not(:has(.modal))" },
+        noDialog,
         click(stageButton("/^(Won|Gagné)/")),
         picture("won_or_lost", ".modal .o_crm_stage_outcome"),
         click(".o_crm_stage_outcome .btn-danger"),

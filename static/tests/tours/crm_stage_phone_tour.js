@@ -1,6 +1,6 @@
 /** On a phone, in any language: whatever is read or pressed has room, and no word is broken in two. */
 import { registry } from "@web/core/registry";
-import { noDialog } from "./tour_utils";
+import { click, noDialog, open } from "./tour_utils";
 
 /** The words of an element that are on more than one line. */
 function findBrokenWords(element) {
@@ -41,20 +41,6 @@ const fits = (trigger) => ({
     },
 });
 
-const click = (trigger) => ({ trigger, run: "click" });
-
-const open = (path, trigger) => [
-    {
-        content: `Open ${path}`,
-        trigger: "body:not(:has(.o_loading_indicator)) .o_main_navbar",
-        run() {
-            window.location.href = `/odoo/action-${path}`;
-        },
-        expectUnloadPage: true,
-    },
-    { trigger },
-];
-
 registry.category("web_tour.tours").add("crm_sales_stage_phone", {
     steps: () => [
         { trigger: ".o_kanban_record:contains('Kitchen')" },
@@ -71,7 +57,7 @@ registry.category("web_tour.tours").add("crm_sales_stage_phone", {
         noDialog,
         fits(".o_notification_body, .o_notification_buttons .btn"),
 
-        ...open("crm_sales_stage.crm_stage_automation_action", ".o_kanban_view .o_kanban_record"),
+        ...open("action-crm_sales_stage.crm_stage_automation_action", ".o_kanban_view .o_kanban_record"),
         fits(".o_kanban_record:not(.o_kanban_ghost)"),
         click(".o_kanban_record:contains(10)"),
         { trigger: ".o_form_view h2" },
@@ -79,16 +65,16 @@ registry.category("web_tour.tours").add("crm_sales_stage_phone", {
         click("button[name=action_preview]"),
         fits(".modal .modal-body, .modal .modal-footer .btn"),
 
-        ...open("crm.crm_stage_action", ".o_kanban_view .o_kanban_record"),
+        ...open("action-crm.crm_stage_action", ".o_kanban_view .o_kanban_record"),
         fits(".o_kanban_record:not(.o_kanban_ghost)"),
         click(".o_kanban_record:contains(50)"),
         fits(".o_form_view .o_form_sheet"),
 
-        ...open("crm_sales_stage.crm_stage_report_action", ".o_crm_stage_pictures"),
+        ...open("action-crm_sales_stage.crm_stage_report_action", ".o_crm_stage_pictures"),
         fits(".o_crm_stage_pictures section"),
         fits(".o_crm_stage_pictures th.o_crm_stage_name"),
 
-        ...open("crm_sales_stage.crm_stage_setup_action", ".modal .o_form_view"),
+        ...open("action-crm_sales_stage.crm_stage_setup_action", ".modal .o_form_view"),
         fits(".modal .modal-footer .btn"),
     ],
 });

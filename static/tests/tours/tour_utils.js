@@ -8,6 +8,21 @@ export const cardIn = (columnName, name) => `${column(columnName)} ${card(name)}
 
 export const noDialog = { trigger: "body:not(:has(.modal))" };
 
+export const click = (trigger) => ({ trigger, run: "click" });
+
+/** Opens a screen by its address (of an action, say), and waits for it. */
+export const open = (path, trigger) => [
+    {
+        content: `Open ${path}`,
+        trigger: "body:not(:has(.o_loading_indicator)) .o_main_navbar",
+        run() {
+            window.location.href = `/odoo/${path}`;
+        },
+        expectUnloadPage: true,
+    },
+    { trigger },
+];
+
 /** Drags a card from its column to another one. */
 export const dragCard = (name, from, to) => ({
     content: `Drag ${name} from ${from} to ${to}`,
