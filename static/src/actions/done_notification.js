@@ -30,6 +30,7 @@ export function notifyDone(services, { message, type = "success", sticky = false
         type,
         sticky,
         autocloseDelay: AUTOCLOSE_DELAY,
+        className: "o_crm_stage_notification",
         buttons: buttons.map((button) => ({ name: button.name, onClick: () => call(button) })),
     });
 }

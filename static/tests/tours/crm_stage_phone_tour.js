@@ -57,6 +57,12 @@ registry.category("web_tour.tours").add("crm_sales_stage_phone", {
         noDialog,
         fits(".o_notification_body, .o_notification_buttons .btn"),
 
+        ...open("action-crm.crm_lead_action_pipeline", ".o_column_quick_create.o_quick_create_folded"),
+        click(".o_column_quick_create.o_quick_create_folded > div"),
+        { trigger: ".o_column_quick_create input", run: "edit Relance" },
+        click(".o_column_quick_create .o_kanban_add"),
+        fits(".o_notification_body, .o_notification_buttons .btn"),
+
         ...open("action-crm_sales_stage.crm_stage_automation_action", ".o_kanban_view .o_kanban_record"),
         fits(".o_kanban_record:not(.o_kanban_ghost)"),
         click(".o_kanban_record:contains(10)"),

@@ -96,6 +96,7 @@ export class CrmStageKanbanDynamicGroupList extends askingOutcome(CrmKanbanModel
         const close = this.model.notification.add(message, {
             title: _t("Stage added before the final one"),
             type: "success",
+            className: "o_crm_stage_notification",
             buttons: [
                 {
                     name: _t("Settings"),
