@@ -58,7 +58,6 @@ run_all_tests() {
     wait "$browser" || status=$?
     say "Those of the browser"
     cat -- "$log"
-    refuse_skipped "$STATE/test_browser.xml"
     return "$status"
 }
 
@@ -71,10 +70,14 @@ declare -a extra
 eval "extra=(${ARGS:-})"
 say "Running the tests"
 status=0
+reports=("$STATE/test.xml")
 if [[ -n ${ARGS:-} ]]; then
     (run_tests test 8169 "$TESTS" "${extra[@]}") || status=$?
 else
+    reports+=("$STATE/test_browser.xml")
     run_all_tests || status=$?
 fi
-refuse_skipped "$STATE/test.xml"
+for report in "${reports[@]}"; do
+    refuse_skipped "$report"
+done
 exit "$status"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # make test-lifecycle: installs, changes, updates, uninstalls and reinstalls, on new databases, a live one and one of a
-# former version. CI runs it after the tests. Run it yourself (about five minutes) after a change of hooks.py, migrations/,
+# former version. CI runs it beside the tests. Run it yourself (about five minutes) after a change of hooks.py, migrations/,
 # data/ or stored fields: those act on databases that no test of the suite has.
 # shellcheck source=../lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/../lib.sh"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # make test-wheel: builds the wheel from a folder of another name, compares its files with what the addon needs, and uses it
-# in an Odoo that has no other copy of the addon. CI runs it after the tests. Run it yourself (about a minute) after a change
+# in an Odoo that has no other copy of the addon. CI runs it before the tests. Run it yourself (about a minute) after a change
 # of pyproject.toml, or with a new file or folder beside the manifest.
 # shellcheck source=../lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/../lib.sh"
