@@ -1,11 +1,9 @@
 import { registry } from "@web/core/registry";
+import { card, column, noDialog, openGear } from "./tour_utils";
 
 const tours = registry.category("web_tour.tours");
 
-const column = (name) => `.o_kanban_group:has(.o_column_title:contains('${name}'))`;
-const card = (name) => `.o_kanban_record.o_draggable:contains('${name}')`;
 const dialog = ".o_crm_stage_asking";
-const noDialog = { trigger: "body:not(:has(.modal))" };
 const mark = ".o_crm_stage_missing";
 
 const dropOnQuotation = (name) => [
@@ -53,11 +51,7 @@ tours.add("crm_sales_stage_asks_in_french", {
 
 tours.add("crm_sales_stage_arrival_setup", {
     steps: () => [
-        {
-            content: "Open the settings by the column's gear",
-            trigger: `${column("Quotation")} .o_kanban_header`,
-            run: `hover && click ${column("Quotation")} .o_group_config .dropdown-toggle`,
-        },
+        openGear("Quotation"),
         { trigger: ".o-dropdown--menu .o_group_edit", run: "click" },
         { trigger: ".modal [name=activity_plan_id] input", run: "edit Follow up" },
         { trigger: ".o-autocomplete--dropdown-item:contains('Follow up')", run: "click" },

@@ -1,9 +1,6 @@
 import { registry } from "@web/core/registry";
 import { stepUtils } from "@web_tour/tour_utils";
-
-function column(name) {
-    return `.o_kanban_group:has(.o_column_title:contains("${name}"))`;
-}
+import { column, openGear } from "./tour_utils";
 
 const openAutomations = [
     ...stepUtils.goToAppSteps("crm.crm_menu_root"),
@@ -14,11 +11,7 @@ const openAutomations = [
 
 registry.category("web_tour.tours").add("crm_stage_automation_gear", {
     steps: () => [
-        {
-            content: "the gear of the column",
-            trigger: `${column("Relance")} .o_kanban_header`,
-            run: `hover && click ${column("Relance")} .o_group_config .dropdown-toggle`,
-        },
+        openGear("Relance"),
         { trigger: ".o-dropdown-item.o_group_edit", run: "click" },
         {
             content: "what happens comes first",

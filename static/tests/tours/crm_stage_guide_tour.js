@@ -1,6 +1,6 @@
 /** What the guides show, in any language: nothing is found by its text, but for stages. */
 import { registry } from "@web/core/registry";
-import { click, noDialog, open } from "./tour_utils";
+import { click, noDialog, open, openGearOf } from "./tour_utils";
 
 const tours = registry.category("web_tour.tours");
 
@@ -30,10 +30,6 @@ const picture = (name, trigger, { around = 0, height } = {}) => ({
 
 const column = (position) => `.o_kanban_group:nth-of-type(${position})`;
 const card = (position) => `${column(position)} .o_kanban_record:first`;
-const gear = (position) => ({
-    trigger: `${column(position)} .o_kanban_header`,
-    run: `hover && click ${column(position)} .o_group_config .dropdown-toggle`,
-});
 const stageButton = (name) => `.o_statusbar_status .o_arrow_button:contains(${name})`;
 const closeDialog = [click(".modal .btn-close"), noDialog];
 
@@ -41,12 +37,12 @@ tours.add("crm_sales_stage_guide_pipeline", {
     steps: () => [
         { trigger: card(4) },
         picture("pipeline", "body"),
-        gear(2),
+        openGearOf(column(2)),
         picture("column_menu", ".o-dropdown--menu:has(.o_group_edit)", { around: 120 }),
         click(".o-dropdown--menu .o_group_edit"),
         picture("stage_form", ".modal .modal-content:has([name=probability] input)"),
         ...closeDialog,
-        gear(2),
+        openGearOf(column(2)),
         click(".o-dropdown--menu .o_group_delete"),
         picture("delete_stage", ".modal .modal-content:has([name=active_count])"),
         ...closeDialog,

@@ -30,12 +30,15 @@ export const dragCard = (name, from, to) => ({
     run: `drag_and_drop (${column(to)})`,
 });
 
-/** Opens the menu behind the gear of a column. */
-export const openGear = (name) => ({
-    content: `Open the gear of ${name}`,
-    trigger: `${column(name)} .o_kanban_header`,
-    run: `hover && click ${column(name)} .o_group_config .dropdown-toggle`,
+/** Opens the menu behind the gear of a column, which a selector finds. */
+export const openGearOf = (where) => ({
+    content: `Open the gear of ${where}`,
+    trigger: `${where} .o_kanban_header`,
+    run: `hover && click ${where} .o_group_config .dropdown-toggle`,
 });
+
+/** Opens the menu behind the gear of the column of this name. */
+export const openGear = (name) => openGearOf(column(name));
 
 /** Searches the pipeline for a text. */
 export const search = (text) => [
