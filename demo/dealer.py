@@ -383,7 +383,7 @@ class Dealer:
         if not automation:
             return ""  # somebody deleted it
         document = lead.calendar_event_ids[:1] if step.stage == VISIT else self.orders[lead]
-        body = automation._get_chatter_bodies({lead.id: document or lead})[lead.id]
+        body = automation._get_chatter_body(document or lead)
         return Markup('<span class="o_crm_stage_automation">%s</span>') % body
 
     def date_back(self, records, column, dates):
