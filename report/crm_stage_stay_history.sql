@@ -15,7 +15,7 @@ WITH lost_label AS MATERIALIZED (
      WHERE selection.field_id = %(won_field)s AND selection.value = 'lost'
 ),
 -- What happened to each opportunity, in the order of the messages: its creation, what was tracked, and its present
--- state for what was not (imports, SQL, tracking switched off).
+-- state for what was not (imports, SQL, tracking switched off). What an event does not tell is NULL.
 -- Trackings that came by a merge are none of its own: the Message-ID that Odoo gives its messages tells whose they
 -- were. While a lead, it was in no pipeline: what came before its conversion is left out.
 event AS (
@@ -26,9 +26,8 @@ event AS (
                GREATEST(lead.create_date, lead.date_conversion), lead.date_last_stage_update, now() AT TIME ZONE 'UTC'
            ) AS date,
            'created' AS moved_by,
-           FALSE AS is_stage, NULL::int AS old_stage_id, NULL::int AS new_stage_id,
-           NULL::varchar AS old_stage_name, NULL::varchar AS new_stage_name,
-           TRUE AS is_active, NULL::boolean AS old_active, TRUE AS new_active,
+           NULL::int AS old_stage_id, COALESCE(lead.stage_id, 0) AS new_stage_id,
+           NULL::int AS old_active, 1 AS new_active,
            FALSE AS is_lost
       FROM crm_lead lead
      WHERE lead.type = 'opportunity'
@@ -37,18 +36,14 @@ event AS (
            message.id,
            MIN(tracking.create_date),
            CASE
-               -- Versions before this one said by a class what moved an opportunity.
+               -- Messages tell by a class what moved an opportunity.
                WHEN message.author_id = %(odoobot)s OR message.body LIKE '%%o_crm_stage_automation%%' THEN 'automation'
                ELSE 'hand'
            END AS moved_by,
-           BOOL_OR(tracking.field_id = %(stage_field)s),
-           COALESCE(MAX(tracking.old_value_integer) FILTER (WHERE tracking.field_id = %(stage_field)s), 0),
-           COALESCE(MAX(tracking.new_value_integer) FILTER (WHERE tracking.field_id = %(stage_field)s), 0),
-           MAX(tracking.old_value_char) FILTER (WHERE tracking.field_id = %(stage_field)s),
-           MAX(tracking.new_value_char) FILTER (WHERE tracking.field_id = %(stage_field)s),
-           BOOL_OR(tracking.field_id = %(active_field)s),
-           COALESCE(MAX(tracking.old_value_integer) FILTER (WHERE tracking.field_id = %(active_field)s), 0) = 1,
-           COALESCE(MAX(tracking.new_value_integer) FILTER (WHERE tracking.field_id = %(active_field)s), 0) = 1,
+           MAX(COALESCE(tracking.old_value_integer, 0)) FILTER (WHERE tracking.field_id = %(stage_field)s),
+           MAX(COALESCE(tracking.new_value_integer, 0)) FILTER (WHERE tracking.field_id = %(stage_field)s),
+           MAX(COALESCE(tracking.old_value_integer, 0)) FILTER (WHERE tracking.field_id = %(active_field)s),
+           MAX(COALESCE(tracking.new_value_integer, 0)) FILTER (WHERE tracking.field_id = %(active_field)s),
            -- Lost on leaving the pipeline, or until coming back
            COALESCE(message.subtype_id = %(lost_subtype)s, FALSE) OR BOOL_OR(
                tracking.field_id = %(won_field)s
@@ -68,55 +63,34 @@ event AS (
        AND (lead.date_conversion IS NULL OR date_trunc('second', tracking.create_date) > lead.date_conversion)
      GROUP BY lead.id, message.id, message.subtype_id, moved_by
      UNION ALL
-    SELECT lead.id,
-           2147483646,
-           COALESCE(lead.date_last_stage_update, lead.create_date),
-           NULL,
-           TRUE, NULL, COALESCE(lead.stage_id, 0), NULL, NULL,
-           lead.active IS TRUE, NULL, TRUE,
-           FALSE
+    SELECT lead.id, 2147483646, COALESCE(lead.date_last_stage_update, lead.create_date), NULL,
+           NULL, COALESCE(lead.stage_id, 0), NULL, NULL, FALSE
       FROM crm_lead lead
      WHERE lead.type = 'opportunity'
      UNION ALL
-    SELECT lead.id,
-           2147483647,
-           COALESCE(lead.date_closed, lead.date_last_stage_update, lead.create_date),
-           NULL,
-           FALSE, NULL, NULL, NULL, NULL,
-           TRUE, NULL, FALSE,
-           FALSE
+    SELECT lead.id, 2147483647, COALESCE(lead.date_closed, lead.date_last_stage_update, lead.create_date), NULL,
+           NULL, NULL, NULL, 0, FALSE
       FROM crm_lead lead
      WHERE lead.type = 'opportunity' AND lead.active IS NOT TRUE
 ),
-numbered AS (
+-- Where the opportunity was after each event, and whether it was in the pipeline. As in Odoo's own "time in stage",
+-- the next event that tells where it had been until then counts, or else the last one that tells where it came.
+state AS (
     SELECT lead_id, message_id, moved_by, is_lost,
            MAX(date) OVER past AS date,
-           COUNT(*) FILTER (WHERE is_stage) OVER past AS stage_number,
-           COUNT(*) FILTER (WHERE is_active) OVER past AS active_number,
-           array_agg(old_stage_id) FILTER (WHERE is_stage) OVER whole AS old_stage_ids,
-           array_agg(new_stage_id) FILTER (WHERE is_stage) OVER whole AS new_stage_ids,
-           array_agg(old_stage_name) FILTER (WHERE is_stage) OVER whole AS old_stage_names,
-           array_agg(new_stage_name) FILTER (WHERE is_stage) OVER whole AS new_stage_names,
-           array_agg(old_active) FILTER (WHERE is_active) OVER whole AS old_actives,
-           array_agg(new_active) FILTER (WHERE is_active) OVER whole AS new_actives
+           COALESCE(
+               (MIN(ARRAY[message_id, old_stage_id]) FILTER (WHERE old_stage_id IS NOT NULL) OVER future)[2],
+               (MAX(ARRAY[message_id, new_stage_id]) FILTER (WHERE new_stage_id IS NOT NULL) OVER past)[2]
+           ) AS stage_id,
+           COALESCE(
+               (MIN(ARRAY[message_id, old_active]) FILTER (WHERE old_active IS NOT NULL) OVER future)[2],
+               (MAX(ARRAY[message_id, new_active]) FILTER (WHERE new_active IS NOT NULL) OVER past)[2]
+           ) = 1 AS active
       FROM event
     WINDOW past AS (PARTITION BY lead_id ORDER BY message_id),
-           whole AS (
-               PARTITION BY lead_id ORDER BY message_id ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+           future AS (
+               PARTITION BY lead_id ORDER BY message_id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
            )
-),
--- Where the opportunity was after each event, and whether it was in the pipeline. As in Odoo's own "time in stage",
--- the next change tells where it had been until then.
-state AS (
-    SELECT lead_id, message_id, moved_by, is_lost, date,
-           COALESCE(
-               old_stage_ids[stage_number + 1],
-               new_stage_ids[stage_number],
-               new_stage_ids[cardinality(new_stage_ids)]
-           ) AS stage_id,
-           COALESCE(old_stage_names[stage_number + 1], new_stage_names[stage_number]) AS stage_name,
-           COALESCE(old_actives[active_number + 1], new_actives[active_number]) AS active
-      FROM numbered
 ),
 change AS (
     SELECT *,
@@ -142,14 +116,16 @@ step AS (
                PARTITION BY lead_id ORDER BY message_id ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
            )
 ),
--- Nobody knows which stages were later ones at that time: those that are now.
-ordered AS (
-    SELECT id, (%(stages)s::int[])[number + 1:] AS later_ids
-      FROM unnest(%(stages)s::int[]) WITH ORDINALITY stage (id, number)
+-- Stages that are gone, by the last name that was tracked of them
+deleted AS (
+    SELECT DISTINCT ON (old_value_integer) old_value_integer AS id, jsonb_build_object('en_US', old_value_char) AS name
+      FROM mail_tracking_value
+     WHERE field_id = %(stage_field)s AND old_value_integer != ALL(%(stages)s || 0)
+     ORDER BY old_value_integer, id DESC
 )
 SELECT step.lead_id,
        stage.id,
-       COALESCE(stage.name, jsonb_strip_nulls(jsonb_build_object('en_US', step.stage_name))),
+       COALESCE(stage.name, deleted.name),
        step.date,
        step.date_left,
        next_stage.id,
@@ -163,12 +139,17 @@ SELECT step.lead_id,
        END,
        step.moved_by,
        array_position(step.stage_ids, step.stage_id) = step.stay_number,
-       COALESCE(step.stage_ids[step.stay_number + 1:] && ordered.later_ids, FALSE)
+       -- Nobody knows which stages were later ones at that time: those that are now.
+       COALESCE(
+           step.stage_ids[step.stay_number + 1:]
+               && (%(stages)s::int[])[array_position(%(stages)s, step.stage_id) + 1:],
+           FALSE
+       )
   FROM step
   JOIN crm_lead lead ON lead.id = step.lead_id
   LEFT JOIN crm_stage stage ON stage.id = step.stage_id
   LEFT JOIN crm_stage next_stage ON step.next_active AND next_stage.id = step.next_stage_id
-  LEFT JOIN ordered ON ordered.id = step.stage_id
+  LEFT JOIN deleted ON deleted.id = step.stage_id
  WHERE step.active
  -- In the order of time, which a period then finds close together
  ORDER BY step.date, step.lead_id, step.message_id;
