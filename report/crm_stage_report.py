@@ -13,23 +13,26 @@ PERCENTILES = {"days_median:median": 0.5, "days_median:third_quartile": 0.75}
 # Fewer opportunities than these make no percentage, and fewer completed stays tell nothing of what is usual
 MIN_BASIS = 5
 
-# Of a stage in the overview; False: nothing to tell it from
+# Figures of a stage in the overview, by what they are aggregated from
+FUNNEL = {
+    "entered": "__count",
+    "reached_next": "reached_next:avg",
+    "reached_next_basis": "reached_next:count",
+    "won": "was_won:avg",
+    "won_basis": "was_won:count",
+}
+DAYS = {
+    "left": "__count",
+    "median": "days_median:median",
+    "mean": "days:avg",
+    "usual": "days_median:third_quartile",
+}
+
+# Where nothing is aggregated; False: nothing to tell it from
 EMPTY_FIGURES = {
-    "entered": 0,
-    "revenue": 0,
-    "reached_next": False,
-    "reached_next_basis": 0,
-    "won": False,
-    "won_basis": 0,
-    "left": 0,
-    "median": False,
-    "mean": False,
-    "usual": False,
-    "waiting": 0,
-    "late": False,
-    "late_domain": False,
-    "lost": 0,
-    "lost_revenue": 0,
+    **dict.fromkeys(("entered", "revenue", "reached_next_basis", "won_basis", "left", "waiting"), 0),
+    **dict.fromkeys(("lost", "lost_revenue"), 0),
+    **dict.fromkeys(("reached_next", "won", "median", "mean", "usual", "late", "late_domain"), False),
 }
 
 
@@ -203,10 +206,11 @@ class CrmStageReport(models.Model):
         self.check_access("read")
         domains = self._get_overview_domains(Domain(domain))
         figures = defaultdict(lambda: dict(EMPTY_FIGURES, reasons=[]))
-        self._add_funnel(figures, domains["entered"])
-        self._add_days(figures, domains["left"])
+        revenue = self._get_revenue_aggregate()
+        self._add_figures(figures, domains["entered"], {**FUNNEL, "revenue": revenue})
+        self._add_figures(figures, domains["left"], DAYS)
         self._add_waiting(figures, domains["waiting"])
-        self._add_losses(figures, domains["lost"])
+        self._add_losses(figures, domains["lost"], revenue)
         # In the order of the pipeline, deleted stages last
         ids = self.env["crm.stage"].union(*(stage for stage, _name in figures)).sorted().ids
         keys = sorted(figures, key=lambda key: (ids.index(key[0].id) if key[0] else len(ids), key[1] or ""))
@@ -219,42 +223,34 @@ class CrmStageReport(models.Model):
     @api.model
     def _get_overview_domains(self, domain):
         """:return: domain of the stays that each picture counts, by its name"""
-        left = self._with_period("date_left", domain)
-        always = domain.map_conditions(
-            lambda condition: Domain.TRUE if condition.field_expr == "date_entered" else condition
-        )
+        left = self._with_period(domain, "date_left")
         return {
             "entered": domain & Domain("is_first_visit", "=", True),
             "left": left & Domain("outcome", "not in", ["open", "won"]),
-            "waiting": always & Domain("outcome", "=", "open"),
+            "waiting": self._with_period(domain, None) & Domain("outcome", "=", "open"),
             "lost": left & Domain("outcome", "=", "lost"),
         }
 
     @api.model
-    def _with_period(self, fname, domain):
-        """:return: the same, its period being one of another date"""
-        return domain.map_conditions(
-            lambda condition: (
-                Domain(fname, condition.operator, condition.value)
-                if condition.field_expr == "date_entered"
-                else condition
-            )
-        )
+    def _with_period(self, domain, fname):
+        """:return: the same, its period being one of another date, or always when ``fname`` is None"""
+
+        def change(condition):
+            if condition.field_expr != "date_entered":
+                return condition
+            return Domain(fname, condition.operator, condition.value) if fname else Domain.TRUE
+
+        return domain.map_conditions(change)
 
     @api.model
     def _read_group_by_stage(self, domain, groupby, aggregates):
         """:return: ``[((stage, name of a deleted stage), group, …, aggregate, …)]``"""
-        groups = []
-        deleted = False
-        for stage, *values in self._read_group(domain, ["stage_id", *groupby], aggregates):
-            if stage:
-                groups.append(((stage, False), *values))
-            else:
-                deleted = True
-        if deleted:
-            domain &= Domain("stage_id", "=", False)
-            for name, *values in self._read_group(domain, ["stage_name", *groupby], aggregates):
-                groups.append(((self.env["crm.stage"], name), *values))
+        rows = self._read_group(domain, ["stage_id", *groupby], aggregates)
+        groups = [((stage, False), *values) for stage, *values in rows if stage]
+        if len(groups) < len(rows):
+            deleted = domain & Domain("stage_id", "=", False)
+            rows = self._read_group(deleted, ["stage_name", *groupby], aggregates)
+            groups += [((self.env["crm.stage"], name), *values) for name, *values in rows]
         return groups
 
     @api.model
@@ -264,52 +260,31 @@ class CrmStageReport(models.Model):
         return f"expected_revenue:{'sum_currency' if several else 'sum'}"
 
     @api.model
-    def _add_funnel(self, figures, domain):
-        aggregates = ["__count", self._get_revenue_aggregate()]
-        aggregates += ["reached_next:avg", "reached_next:count", "was_won:avg", "was_won:count"]
-        for key, *values in self._read_group_by_stage(domain, [], aggregates):
-            entered, revenue, reached_next, reached_next_basis, won, won_basis = values
-            figures[key].update(
-                entered=entered,
-                revenue=revenue,
-                reached_next=reached_next if reached_next_basis else False,
-                reached_next_basis=reached_next_basis,
-                won=won if won_basis else False,
-                won_basis=won_basis,
-            )
-
-    @api.model
-    def _add_days(self, figures, domain):
-        """Number, median, mean and third quartile of the completed stays."""
-        aggregates = ["__count", "days_median:median", "days:avg", "days_median:third_quartile"]
-        for key, left, median, mean, usual in self._read_group_by_stage(domain, [], aggregates):
-            figures[key].update(left=left, median=median, mean=mean, usual=usual)
+    def _add_figures(self, figures, domain, aggregates):
+        """:param aggregates: what a figure is aggregated from, by its name"""
+        for key, *values in self._read_group_by_stage(domain, [], list(aggregates.values())):
+            figures[key].update(zip(aggregates, values, strict=True))
 
     @api.model
     def _add_waiting(self, figures, domain):
-        """Count what waits, and what waits longer than three quarters of the stays took, in one go."""
-        late = {}
+        """Count what waits, and what waits longer than three quarters of the stays took."""
+        self._add_figures(figures, domain, {"waiting": "__count"})
+        late_domains = []
         for (stage, _name), values in figures.items():
-            if stage and values["left"] >= MIN_BASIS:
+            if stage and values["waiting"] and values["left"] >= MIN_BASIS:
                 since = fields.Datetime.to_string(self.env.cr.now() - timedelta(days=values["usual"]))
-                late[stage] = [("stage_id", "=", stage.id), ("date_entered", "<", since)]
-        query = self._search(domain)
-        query.groupby = self._field_to_sql(self._table, "stage_id", query)
-        is_late = Domain.OR(late.values()).optimize_full(self)._to_sql(self, self._table, query)
-        counts = SQL("COUNT(*), COUNT(*) FILTER (WHERE %s)", is_late)
-        for stage_id, waiting, number in self.env.execute_query(query.select(query.groupby, counts)):
-            stage = self.env["crm.stage"].browse(stage_id)
-            figures[stage, False]["waiting"] = waiting
-            if stage in late:
-                figures[stage, False].update(late=number, late_domain=late[stage])
+                late_domains.append([("stage_id", "=", stage.id), ("date_entered", "<", since)])
+                values.update(late=0, late_domain=late_domains[-1])
+        self._add_figures(figures, domain & Domain.OR(late_domains), {"late": "__count"})
 
     @api.model
-    def _add_losses(self, figures, domain):
-        aggregates = ["__count", self._get_revenue_aggregate()]
-        for key, reason, lost, revenue in self._read_group_by_stage(domain, ["lost_reason_id"], aggregates):
+    def _add_losses(self, figures, domain, revenue):
+        """:param revenue: aggregate of the expected revenues"""
+        groups = self._read_group_by_stage(domain, ["lost_reason_id"], ["__count", revenue])
+        for key, reason, lost, lost_revenue in groups:
             values = figures[key]
             values["lost"] += lost
-            values["lost_revenue"] += revenue
+            values["lost_revenue"] += lost_revenue
             values["reasons"].append(
                 {"id": reason.id, "name": reason.display_name or self.env._("No reason"), "count": lost}
             )
