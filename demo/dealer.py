@@ -290,7 +290,7 @@ class Dealer:
     def make_past(self):
         stays = self.env["crm.stage.stay"]
         present = stays.search([("lead_id", "in", self.leads.ids)])  # recorded as if all happened now
-        stays._store(present.ids, [], [stay for pair in self.pairs() for stay in self.get_stays(*pair)])
+        stays._store(present.ids, [stay for pair in self.pairs() for stay in self.get_stays(*pair)])
         self.make_messages()
         begins = [story.steps[0].date for story in self.stories]
         ends = [story.loss.date if story.loss else story.get_date(CLOSED) for story in self.stories]

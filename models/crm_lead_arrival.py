@@ -7,14 +7,13 @@ from odoo.tools import email_normalize_all
 from odoo.tools.misc import format_date
 
 from ..tools import undo_on_failure
-from .crm_lead import MOVING_FIELDS
 from .crm_stage_automation import CONFLICTS, KEPT_CONTEXT, NOT_TRIED_AGAIN
 
 _logger = logging.getLogger(__name__)
 
-# Where a transaction keeps until it is committed: ids of the opportunities that came into another stage, and
-# the environments that opportunities were moved in, by their ids (None where that is no arrival)
-ARRIVED, MOVED_IN = (f"crm_sales_stage.{what}" for what in ("arrived", "moved_in"))
+# Where a transaction keeps, until it is committed, the environments that opportunities were moved in into
+# another stage, by their ids
+ARRIVED = "crm_sales_stage.arrived"
 
 # Context keys of what opportunities are not said to arrive by: imports, data files, stages that go away, and
 # moving back what "Apply to existing documents" moved
@@ -48,44 +47,28 @@ class CrmLead(models.Model):
     # Noting arrivals
     # ------------------------------------------------------------------
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        leads = super().create(vals_list)
-        leads._note_moved()
-        return leads
-
-    def write(self, vals):
-        if not MOVING_FIELDS.isdisjoint(vals):
-            self._note_moved()
-        return super().write(vals)
-
-    def _note_moved(self):
-        """Note who moves these, should they come into another stage now. The last one who does counts."""
-        if self.env["crm.stage"]._get_arrivals_by_stage():
-            is_silent = any(self.env.context.get(key) for key in SILENT_CONTEXT)
-            moved_in = self.env.cr.precommit.data.setdefault(MOVED_IN, {})
-            moved_in.update(dict.fromkeys(self.ids, None if is_silent else self.env))
-
     @api.model
-    def _note_arrived(self, lead_ids):
-        """Note the opportunities that have come into another stage: see ``crm.stage.stay``."""
-        if not lead_ids or not self.env["crm.stage"]._get_arrivals_by_stage():
+    def _note_arrived(self, arrived_in):
+        """Let the stages act for opportunities that have come into them: see ``crm.stage.stay``.
+
+        :param arrived_in: environment that an opportunity was moved in, by its id
+        """
+        if not arrived_in or not self.env["crm.stage"]._get_arrivals_by_stage():
             return
         precommit = self.env.cr.precommit
         if ARRIVED not in precommit.data:
-            precommit.data[ARRIVED] = set()
+            precommit.data[ARRIVED] = {}
             precommit.add(self._process_arrivals)
-        precommit.data[ARRIVED].update(lead_ids)
+        precommit.data[ARRIVED].update(arrived_in)
 
     @api.model
     def _process_arrivals(self):
         """Do what the stages of all opportunities that have arrived do, at the end of the transaction."""
-        data = self.env.cr.precommit.data
-        lead_ids, moved_in = data.pop(ARRIVED, set()), data.pop(MOVED_IN, {})
-        leads = self.browse(sorted(lead_ids)).sudo().exists()  # sudo: see `_get_arrival_env`
+        arrived_in = self.env.cr.precommit.data.pop(ARRIVED, {})
+        leads = self.browse(sorted(arrived_in)).sudo().exists()  # sudo: see `_get_arrival_env`
         leads = leads.filtered(lambda lead: lead.active and lead.type == "opportunity")
-        for env, its_leads in leads.grouped(lambda lead: moved_in.get(lead.id, self.env)).items():
-            if env is not None:
+        for env, its_leads in leads.grouped(lambda lead: arrived_in[lead.id]).items():
+            if not any(env.context.get(key) for key in SILENT_CONTEXT):
                 is_tried_again = not any(env.context.get(key) for key in NOT_TRIED_AGAIN)
                 its_leads.with_env(self._get_arrival_env(env))._arrive(is_tried_again)
 

@@ -1,4 +1,4 @@
-from odoo import SUPERUSER_ID, api, models
+from odoo import api, models
 
 from ..models.crm_lead import MOVING_FIELDS, PLACE_FIELDS
 
@@ -8,6 +8,11 @@ class CrmLead(models.Model):
 
     _inherit = "crm.lead"
 
+    # What the report joins of opportunities, so that it need not read these, which are many and long
+    _crm_stage_report_idx = models.Index(
+        "(id) INCLUDE (company_id, user_id, won_status, expected_revenue, lost_reason_id)"
+    )
+
     @api.model_create_multi
     def create(self, vals_list):
         leads = super().create(vals_list)
@@ -15,19 +20,14 @@ class CrmLead(models.Model):
         return leads
 
     def write(self, vals):
-        """Note what moves the opportunities: where the change is stored, nobody can tell any more."""
-        is_automatic = self.env.uid == SUPERUSER_ID or bool(self.env.context.get("crm_stage_moving"))
-        if not (MOVING_FIELDS if is_automatic else PLACE_FIELDS).isdisjoint(vals):
-            self.env["crm.stage.stay"]._note_mover(self.ids, is_automatic)
+        """Note who moves the opportunities: where the change is stored, nobody can tell any more."""
+        if not MOVING_FIELDS.isdisjoint(vals):
+            self.env["crm.stage.stay"]._note_mover(self)
         return super().write(vals)
 
     def _write_multi(self, vals_list):
         """Whatever is stored comes by here, written or computed."""
-        self.env["crm.stage.stay"]._mark_touched(
-            [
-                lead_id
-                for lead_id, vals in zip(self._ids, vals_list, strict=True)
-                if not PLACE_FIELDS.isdisjoint(vals)
-            ]
-        )
+        rows = zip(self._ids, vals_list, strict=True)
+        touched_ids = [lead_id for lead_id, vals in rows if not PLACE_FIELDS.isdisjoint(vals)]
+        self.env["crm.stage.stay"]._note_touched(touched_ids)
         return super()._write_multi(vals_list)

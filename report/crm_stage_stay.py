@@ -1,19 +1,28 @@
 import json
+from types import SimpleNamespace
 
-from odoo import api, fields, models
+from odoo import SUPERUSER_ID, api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL, file_open, groupby, sql
 
-# Where a transaction keeps until it is recorded: ids of the opportunities that it touched, the stages that it
-# created opportunities in, ids of those that were not moved by hand
-TOUCHED, CREATED, AUTOMATIC = (f"crm_sales_stage.{what}" for what in ("touched", "created", "automatic"))
+# Where a transaction keeps what it notes of opportunities until that is recorded
+NOTES = "crm_sales_stage.notes"
 
-# What is read of opportunities to tell where they are, and of their stays to tell where they were
-LEAD_FIELDS = ["id", "type", "active", "stage_id", "won_status", "create_date", "date_conversion"]
+# Fields of opportunities that tell where they are, and of their stays that tell where they were
+LEAD_FIELDS = ["type", "active", "stage_id", "won_status", "create_date", "date_conversion"]
 LEAD_FIELDS += ["date_last_stage_update", "date_closed"]
-STAY_FIELDS = ["id", "stage_id", "date_entered", "moved_by", "is_first_visit"]
-CHANGING_FIELDS = ["date_left", "outcome", "next_stage_id", "is_moved_on"]
-STAY_FIELDS += CHANGING_FIELDS
+STAY_FIELDS = ["id", "lead_id", "stage_id", "date_entered", "moved_by", "is_first_visit"]
+STAY_FIELDS += ["date_left", "outcome", "next_stage_id", "is_moved_on"]
+NEW_STAY = {**dict.fromkeys(STAY_FIELDS), "outcome": "open", "is_first_visit": True, "is_moved_on": False}
+
+# The outcome that the last stay of an opportunity has
+OUTCOME = """
+    CASE
+        WHEN lead.won_status IN ('won', 'lost') THEN lead.won_status
+        WHEN lead.active THEN 'open'
+        ELSE 'archived'
+    END
+"""
 
 # Opportunities that the nightly job mends at once
 MENDING_BATCH = 1000
@@ -40,7 +49,6 @@ class CrmStageStay(models.Model):
         "Opportunity",
         required=True,
         readonly=True,
-        index=True,
         ondelete="cascade",
         help="The opportunity that was in the stage.",
     )
@@ -106,6 +114,8 @@ class CrmStageStay(models.Model):
         help="Whether the opportunity entered a later stage afterwards, by the order of the stages then.",
     )
 
+    # The history of an opportunity, in order
+    _lead_id_idx = models.Index("(lead_id, date_entered, id)")
     # What the overview counts is in these indexes; only the opportunities are looked up.
     _date_entered_idx = models.Index(
         "(date_entered) INCLUDE (lead_id, stage_id, is_first_visit, is_moved_on)"
@@ -132,35 +142,34 @@ class CrmStageStay(models.Model):
     # ------------------------------------------------------------------
 
     @api.model
-    def _mark_touched(self, lead_ids):
-        """Let the stays of these opportunities be brought in step before the transaction commits.
+    def _get_notes(self):
+        """:return: what this transaction notes of opportunities, for ``_record`` to use before it commits
 
-        Marks of what is rolled back do no harm: what is recorded is what the opportunities are then.
+        Notes of what is rolled back do no harm: what is recorded is what the opportunities are then.
         """
-        if not lead_ids:
-            return
         precommit = self.env.cr.precommit
-        if TOUCHED not in precommit.data:
-            precommit.data[TOUCHED] = set()
+        if NOTES not in precommit.data:
+            precommit.data[NOTES] = SimpleNamespace(touched_ids=set(), first_stage_ids={}, moved_in={})
             precommit.add(self._record)
-        precommit.data[TOUCHED].update(lead_ids)
+        return precommit.data[NOTES]
+
+    @api.model
+    def _note_touched(self, lead_ids):
+        """Let the stays of these opportunities be brought in step."""
+        if lead_ids:
+            self._get_notes().touched_ids.update(lead_ids)
+
+    @api.model
+    def _note_mover(self, leads):
+        """Note in which environment opportunities are moved, should they move. The last one counts."""
+        self._get_notes().moved_in.update(dict.fromkeys(leads.ids, leads.env))
 
     @api.model
     def _note_created(self, leads):
         """Note where opportunities begin: the transaction that creates them may move them on."""
-        self._mark_touched(leads.ids)
-        created = self.env.cr.precommit.data.setdefault(CREATED, {})
-        created.update({lead.id: lead.stage_id.id for lead in leads})
-
-    @api.model
-    def _note_mover(self, lead_ids, is_automatic):
-        """Note whether opportunities, should they move, do so by hand. The last one who moves them counts."""
-        if is_automatic:
-            # Should hooks be running now, they will use the note before they are done and it is gone.
-            self._mark_touched(lead_ids)
-            self.env.cr.precommit.data.setdefault(AUTOMATIC, set()).update(lead_ids)
-        elif automatic := self.env.cr.precommit.data.get(AUTOMATIC):
-            automatic.difference_update(lead_ids)
+        self._note_touched(leads.ids)
+        self._note_mover(leads)
+        self._get_notes().first_stage_ids.update({lead.id: lead.stage_id.id for lead in leads})
 
     @api.model
     def _record(self):
@@ -168,95 +177,99 @@ class CrmStageStay(models.Model):
 
         It runs before the commit, before each savepoint that flushes, and before somebody reads stays.
         """
-        self.env["crm.lead"].flush_model(LEAD_FIELDS)  # which marks the rest
-        data = self.env.cr.precommit.data
-        if lead_ids := data.pop(TOUCHED, None):
-            self._bring_in_step(lead_ids, data.pop(CREATED, {}), data.pop(AUTOMATIC, ()))
+        self.env["crm.lead"].flush_model(LEAD_FIELDS)  # which notes the rest
+        notes = self.env.cr.precommit.data.pop(NOTES, None)
+        if notes and notes.touched_ids:
+            self._bring_in_step(notes.touched_ids, notes)
 
     @api.model
-    def _bring_in_step(self, lead_ids, first_stage_ids=None, automatic_ids=(), is_late=False):
+    def _bring_in_step(self, lead_ids, notes=None):
         """Bring the stays of opportunities in step with what these are now, all at once.
 
         :param lead_ids: ids; those of records that are gone, or are no opportunities, do no harm
-        :param first_stage_ids: id of the stage that an opportunity was created in, by its own id, where known
-        :param automatic_ids: ids of the opportunities that were not moved by hand
-        :param is_late: whether what happened to them happened some time ago, and nobody saw it
+        :param notes: those of their transaction; none when nobody saw what happened to them some time ago
         """
-        removed_ids, changed, added, arrived_ids = [], [], [], []
+        removed_ids, stored, arrived_in = [], [], {}
         for lead, stays in self._read_histories(lead_ids):
-            moved_by = None if is_late else "automation" if lead["id"] in automatic_ids else "hand"
-            first_stage_id = (first_stage_ids or {}).get(lead["id"], lead["stage_id"]) or None
-            present = self._get_stays(lead, stays, first_stage_id, moved_by, is_late)
+            present = self._get_stays(lead, stays, notes)
             known = {stay["id"]: stay for stay in stays}
             removed_ids += known.keys() - {stay["id"] for stay in present}
-            changed += [stay for stay in present if stay["id"] and stay != known[stay["id"]]]
-            added += [{**stay, "lead_id": lead["id"]} for stay in present if not stay["id"]]
-            if not is_late and self._has_arrived(stays, present):
-                arrived_ids.append(lead["id"])
-        self._store(removed_ids, changed, added)
-        self.env["crm.lead"]._note_arrived(arrived_ids)
+            stored += [stay for stay in present if stay != known.get(stay["id"])]
+            stage_id = stays[-1]["stage_id"] if stays else None
+            if notes and present and not present[-1]["id"] and present[-1]["stage_id"] != stage_id:
+                arrived_in[lead["id"]] = notes.moved_in.get(lead["id"], self.env)
+        self._store(removed_ids, stored)
+        self.env["crm.lead"]._note_arrived(arrived_in)
 
     @api.model
     def _read_histories(self, lead_ids):
-        """:return: iterator of ``({field of crm.lead: value}, [{field of a stay: value}])``, in order"""
-        rows = self.env.execute_query(
-            SQL(
-                """
-                SELECT %s, %s
-                  FROM crm_lead lead
-                  LEFT JOIN crm_stage_stay stay ON stay.lead_id = lead.id
-                 WHERE lead.id = ANY(%s)
-                 ORDER BY lead.id, stay.date_entered, stay.id
-                """,
-                SQL(", ").join(SQL.identifier("lead", name) for name in LEAD_FIELDS),
-                SQL(", ").join(SQL.identifier("stay", name) for name in STAY_FIELDS),
-                list(lead_ids),
-            )
-        )
-        size = len(LEAD_FIELDS)
-        for values, group in groupby(rows, lambda row: row[:size]):
-            stays = [dict(zip(STAY_FIELDS, row[size:], strict=True)) for row in group]
-            yield dict(zip(LEAD_FIELDS, values, strict=True)), [stay for stay in stays if stay["id"]]
+        """:return: ``[({name: value}, [{field of a stay: value}])]`` by opportunity, its stays in order"""
+        # Those that were made by SQL may not tell since when they are opportunities.
+        query = """
+            SELECT id, type = 'opportunity' AS is_opportunity, active, stage_id, %s AS outcome,
+                   COALESCE(GREATEST(create_date, date_conversion), date_last_stage_update, %s) AS date_begun,
+                   COALESCE(CASE WHEN active IS NOT TRUE THEN date_closed END, date_last_stage_update)
+                       AS date_changed
+              FROM crm_lead lead
+             WHERE id = ANY(%s)
+             ORDER BY id
+        """
+        lead_ids = list(lead_ids)
+        leads = self.env.execute_query_dict(SQL(query, SQL(OUTCOME), self.env.cr.now(), lead_ids))
+        columns = SQL(", ").join(SQL.identifier(name) for name in STAY_FIELDS)
+        query = "SELECT %s FROM crm_stage_stay WHERE lead_id = ANY(%s) ORDER BY lead_id, date_entered, id"
+        stays = self.env.execute_query_dict(SQL(query, columns, lead_ids))
+        histories = dict(groupby(stays, lambda stay: stay["lead_id"]))
+        return [(lead, histories.get(lead["id"], [])) for lead in leads]
 
     @api.model
-    def _get_stays(self, lead, stays, first_stage_id, moved_by, is_late):
+    def _get_stays(self, lead, stays, notes):
         """Tell what the stays of an opportunity have to be, for what it is now.
 
-        :param lead: ``{field: value}``
+        :param lead: what ``_read_histories`` tells of it
         :param stays: those so far, as ``{field: value}``, in order
+        :param notes: see ``_bring_in_step``
         :return: the same, in order; new ones have no id
         """
-        if lead["type"] != "opportunity":
+        if not lead["is_opportunity"]:
             return []
-        stays = self._undo(lead, stays)
-        if not stays:
-            is_late = True
-            dates = [date for date in (lead["create_date"], lead["date_conversion"]) if date]
-            # Those that were made by SQL may not tell since when they are opportunities.
-            date = max(dates, default=lead["date_last_stage_update"] or self.env.cr.now())
-            stays.append(self._get_new_stay(first_stage_id, date, "created"))
+        stays = self._undo(lead, stays) or [self._get_first_stay(lead, notes)]
         last = stays[-1]
-        date = self._get_date_of_change(lead, last, is_late)
-        if lead["won_status"] in ("won", "lost"):
-            outcome = lead["won_status"]
-        else:
-            outcome = "open" if lead["active"] else "archived"
         if self._goes_on(lead, last) or last["date_left"] and not lead["active"]:
-            last["outcome"] = outcome
+            last["outcome"] = lead["outcome"]
             return stays
+        date = self._get_date_of_change(lead, last, notes)
         if last["date_left"]:
             last["outcome"] = "restored" if last["outcome"] in ("lost", "restored") else "archived"
+        elif lead["active"]:
+            last.update(date_left=date, outcome="moved", next_stage_id=lead["stage_id"])
         else:
-            last.update(date_left=date, outcome="moved" if lead["active"] else outcome)
+            last.update(date_left=date, outcome=lead["outcome"])
         if lead["active"]:
-            if last["outcome"] == "moved":
-                last["next_stage_id"] = lead["stage_id"]
-            earlier_ids = self._get_earlier_stage_ids(lead["stage_id"])
+            new = {name: lead[name] for name in ("stage_id", "outcome")}
+            new.update(lead_id=lead["id"], date_entered=date, moved_by=self._get_moved_by(lead, notes))
+            new["is_first_visit"] = lead["stage_id"] not in {stay["stage_id"] for stay in stays}
             for stay in stays:
-                stay["is_moved_on"] = stay["is_moved_on"] or stay["stage_id"] in earlier_ids
-            is_first_visit = lead["stage_id"] not in {stay["stage_id"] for stay in stays}
-            stays.append(self._get_new_stay(lead["stage_id"], date, moved_by, is_first_visit, outcome))
+                stay["is_moved_on"] = stay["is_moved_on"] or self._is_before(stay, [new])
+            stays.append({**NEW_STAY, **new})
         return stays
+
+    @api.model
+    def _get_first_stay(self, lead, notes):
+        """:return: the stay that an opportunity begins with, as ``{field: value}``"""
+        known = notes.first_stage_ids if notes else {}
+        stage_id = known.get(lead["id"], lead["stage_id"]) or None
+        stay = {"lead_id": lead["id"], "stage_id": stage_id, "date_entered": lead["date_begun"]}
+        return {**NEW_STAY, **stay, "moved_by": "created"}
+
+    @api.model
+    def _get_moved_by(self, lead, notes):
+        """:return: what moved an opportunity, as ``moved_by`` has it"""
+        if not notes:
+            return None
+        env = notes.moved_in.get(lead["id"])
+        is_automatic = env and (env.uid == SUPERUSER_ID or env.context.get("crm_stage_moving"))
+        return "automation" if is_automatic else "hand"
 
     @api.model
     def _undo(self, lead, stays):
@@ -285,68 +298,45 @@ class CrmStageStay(models.Model):
         return not last["date_left"] and lead["active"] and last["stage_id"] == lead["stage_id"]
 
     @api.model
-    def _has_arrived(self, stays, present):
-        """:return: whether an opportunity with these stays has come into another stage by its present ones"""
-        last = present[-1] if present else None
-        if not last or last["id"] or last["date_left"]:
-            return False
-        return not stays or stays[-1]["stage_id"] != last["stage_id"]
-
-    @api.model
     def _is_before(self, stay, others):
         """:return: whether one of the other stays is in a later stage"""
-        return any(stay["stage_id"] in self._get_earlier_stage_ids(other["stage_id"]) for other in others)
+        stages = self.env["crm.stage"]
+        return any(
+            stay["stage_id"] in stages.browse(other["stage_id"])._get_earlier_stage_ids() for other in others
+        )
 
     @api.model
-    def _get_earlier_stage_ids(self, stage_id):
-        """:return: ids of the stages before this one; none when there is no stage, or it is gone"""
-        return self.env["crm.stage"].browse(stage_id)._get_earlier_stage_ids() if stage_id else ()
-
-    @api.model
-    def _get_new_stay(self, stage_id, date_entered, moved_by, is_first_visit=True, outcome="open"):
-        """:return: ``{field: value}``"""
-        stay = {"stage_id": stage_id, "date_entered": date_entered, "moved_by": moved_by, "outcome": outcome}
-        return {**dict.fromkeys(STAY_FIELDS), **stay, "is_first_visit": is_first_visit, "is_moved_on": False}
-
-    @api.model
-    def _get_date_of_change(self, lead, last, is_late):
+    def _get_date_of_change(self, lead, last, notes):
         """:return: when an opportunity left its last stay, or came back after it: never before that"""
         since = last["date_left"] or last["date_entered"]
-        told = lead["date_last_stage_update"]
-        if not lead["active"]:
-            told = lead["date_closed"] or told
-        return told if is_late and told and told > since else max(self.env.cr.now(), since)
+        is_late = not notes or not last["id"]
+        if is_late and lead["date_changed"] and lead["date_changed"] > since:
+            return lead["date_changed"]
+        return max(self.env.cr.now(), since)
 
     @api.model
-    def _store(self, removed_ids, changed, added):
+    def _store(self, removed_ids, stays):
         """Write what ``_bring_in_step`` found: a statement of each kind, however many opportunities moved."""
-        statements = []
         if removed_ids:
-            statements.append(SQL("DELETE FROM crm_stage_stay WHERE id = ANY(%s)", removed_ids))
-        if changed:
-            update = """
-                UPDATE crm_stage_stay stay
-                   SET (date_left, outcome, next_stage_id, is_moved_on)
-                       = (new.date_left, new.outcome, new.next_stage_id, new.is_moved_on)
-                  FROM jsonb_populate_recordset(NULL::crm_stage_stay, %s) new
-                 WHERE stay.id = new.id
-            """
-            statements.append(SQL(update, json.dumps(changed, default=str)))
-        if added:
+            self.env.cr.execute(SQL("DELETE FROM crm_stage_stay WHERE id = ANY(%s)", removed_ids))
+        if stays:
             self.env["crm.stage"].flush_model(["name"])
             # Whoever creates an opportunity in a stage may delete the stage at once.
-            insert = """
-                INSERT INTO crm_stage_stay (stage_id, stage_name, lead_id, date_entered, moved_by,
+            upsert = """
+                INSERT INTO crm_stage_stay (id, stage_id, stage_name, lead_id, date_entered, moved_by,
                                             is_first_visit, date_left, outcome, next_stage_id, is_moved_on)
-                SELECT stage.id, stage.name, new.lead_id, new.date_entered, new.moved_by,
-                       new.is_first_visit, new.date_left, new.outcome, new.next_stage_id, new.is_moved_on
+                SELECT COALESCE(new.id, nextval('crm_stage_stay_id_seq')), stage.id, stage.name, new.lead_id,
+                       new.date_entered, new.moved_by, new.is_first_visit, new.date_left, new.outcome,
+                       new.next_stage_id, new.is_moved_on
                   FROM jsonb_populate_recordset(NULL::crm_stage_stay, %s) WITH ORDINALITY new
                   LEFT JOIN crm_stage stage ON stage.id = new.stage_id
                  ORDER BY new.ordinality
+                    ON CONFLICT (id) DO UPDATE
+                   SET (date_left, outcome, next_stage_id, is_moved_on) = (EXCLUDED.date_left,
+                        EXCLUDED.outcome, EXCLUDED.next_stage_id, EXCLUDED.is_moved_on)
             """
-            statements.append(SQL(insert, json.dumps(added, default=str)))
-        if statements:
-            self.env.cr.execute(SQL("; ").join(statements))
+            self.env.cr.execute(SQL(upsert, json.dumps(stays, default=str)))
+        if removed_ids or stays:
             for model in ("crm.stage.stay", "crm.stage.report"):
                 self.env[model].invalidate_model(flush=False)
 
@@ -387,43 +377,40 @@ class CrmStageStay(models.Model):
             last_id = lead_ids[-1]
             # Whoever moves one of them at this moment writes its stays, too.
             leads = self.env["crm.lead"].browse(lead_ids).try_lock_for_update(allow_referencing=True)
-            self._bring_in_step(leads.ids, is_late=True)
+            self._bring_in_step(leads.ids)
             remaining = int(len(lead_ids) == MENDING_BATCH)
             if not self.env["ir.cron"]._commit_progress(len(lead_ids), remaining=remaining):
                 return
 
     @api.model
     def _find_out_of_step(self, last_id):
-        """:return: ids of the next opportunities after ``last_id`` whose stays are not what they are now"""
+        """:return: ids of the next opportunities after ``last_id`` whose last stay is not as they are now"""
         rows = self.env.execute_query(
             SQL(
                 """
                 SELECT lead.id
                   FROM crm_lead lead
-                 WHERE lead.type = 'opportunity'
-                   AND lead.id > %(last_id)s
-                   AND NOT EXISTS (
-                        SELECT FROM crm_stage_stay stay
+                  LEFT JOIN LATERAL (
+                        SELECT outcome, date_left IS NULL AS is_there, stage_id
+                          FROM crm_stage_stay stay
                          WHERE stay.lead_id = lead.id
-                           AND (stay.date_left IS NULL) = (lead.active IS TRUE)
-                           AND stay.outcome = CASE
-                                WHEN lead.won_status IN ('won', 'lost') THEN lead.won_status
-                                WHEN lead.active THEN 'open'
-                                ELSE 'archived'
-                            END
-                           AND (lead.active IS NOT TRUE OR stay.stage_id IS NOT DISTINCT FROM lead.stage_id)
-                       )
-                 UNION
-                SELECT lead.id
-                  FROM crm_lead lead
-                  JOIN crm_stage_stay stay ON stay.lead_id = lead.id
-                 WHERE (lead.type != 'opportunity' OR lead.active IS NOT TRUE AND stay.date_left IS NULL)
-                   AND lead.id > %(last_id)s
-                 ORDER BY 1
-                 LIMIT %(limit)s
+                         ORDER BY date_entered DESC, id DESC
+                         LIMIT 1
+                       ) last ON TRUE
+                 WHERE lead.id > %s
+                   AND CASE
+                        WHEN lead.type = 'opportunity' THEN
+                            last.outcome IS DISTINCT FROM %s
+                            OR last.is_there != (lead.active IS TRUE)
+                            OR lead.active AND last.stage_id IS DISTINCT FROM lead.stage_id
+                        ELSE last.outcome IS NOT NULL
+                       END
+                 ORDER BY lead.id
+                 LIMIT %s
                 """,
-                last_id=last_id,
-                limit=MENDING_BATCH,
+                last_id,
+                SQL(OUTCOME),
+                MENDING_BATCH,
             )
         )
         return [lead_id for (lead_id,) in rows]

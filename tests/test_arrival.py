@@ -338,8 +338,7 @@ class TestArrivalPlan(ArrivalCase):
             leads.stage_id = self.new
             self.pass_commit()
             if is_patched:
-                self.patch(type(leads), "_note_arrived", lambda records, lead_ids: None)
-                self.patch(type(leads), "_note_moved", lambda records: None)
+                self.patch(type(leads), "_note_arrived", lambda records, arrived_in: None)
             counts.append(self.count_queries(leads, move))
         self.assertEqual(counts[1], counts[2])
 

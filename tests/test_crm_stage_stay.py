@@ -652,7 +652,7 @@ class TestCrmStageStayPast(StayCase):
         self.env.cr.execute("ALTER TABLE mail_tracking_value RENAME TO gone")
         self.fill_anew()
         stays = self.env["crm.stage.stay"]
-        stays._bring_in_step(stays._find_out_of_step(0), is_late=True)
+        stays._bring_in_step(stays._find_out_of_step(0))
         self.env.cr.execute("ALTER TABLE gone RENAME TO mail_tracking_value")
         self.assertEqual(self.get_stays(lead), [(self.estimate, "open", "created")])
         self.assertEqual(self.get_stays(lost), [(self.new, "lost", "created")])
