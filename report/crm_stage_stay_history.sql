@@ -118,10 +118,12 @@ step AS (
 ),
 -- Stages that are gone, by the last name that was tracked of them
 deleted AS (
-    SELECT DISTINCT ON (old_value_integer) old_value_integer AS id, jsonb_build_object('en_US', old_value_char) AS name
-      FROM mail_tracking_value
-     WHERE field_id = %(stage_field)s AND old_value_integer != ALL(%(stages)s || 0)
-     ORDER BY old_value_integer, id DESC
+    SELECT DISTINCT ON (tracking.old_value_integer)
+           tracking.old_value_integer AS id,
+           jsonb_build_object('en_US', tracking.old_value_char) AS name
+      FROM mail_tracking_value tracking
+     WHERE tracking.field_id = %(stage_field)s AND tracking.old_value_integer != ALL(%(stages)s || 0)
+     ORDER BY tracking.old_value_integer, tracking.id DESC
 )
 SELECT step.lead_id,
        stage.id,

@@ -587,16 +587,21 @@ class TestCrmStageStayPast(StayCase):
         self.assertStays()
 
     def test_deleted_stage(self):
-        stage = self.env["crm.stage"].create({"name": "Show Room", "sequence": 2})
-        lead = self.create_at(50, self.new)
-        self.move_at(40, lead, stage)
-        self.move_at(30, lead, self.visit)
+        """One that was renamed has one name, the last."""
+        stage = self.env["crm.stage"].create({"name": "Fair", "sequence": 2})
+        leads = [self.create_at(50, self.new) for _number in range(2)]
+        for lead, name in zip(leads, ("Fair", "Show Room"), strict=True):
+            stage.name = name
+            self.move_at(40, lead, stage)
+            self.move_at(30, lead, self.visit)
         stage.unlink()
         self.fill_anew()
-        _first, deleted, _last = self.env["crm.stage.report"].search(
-            [("lead_id", "=", lead.id)], order="date_entered"
-        )
-        self.assertEqual((deleted.stage_id.id, deleted.stage_name, deleted.days), (False, "Show Room", 10))
+        for lead in leads:
+            _first, deleted, _last = self.env["crm.stage.report"].search(
+                [("lead_id", "=", lead.id)], order="date_entered"
+            )
+            told = deleted.stage_id.id, deleted.stage_name, deleted.days
+            self.assertEqual(told, (False, "Show Room", 10))
 
     def test_converted(self):
         with self.at(60):
