@@ -3,7 +3,7 @@ import logging
 from markupsafe import Markup
 
 from odoo import SUPERUSER_ID, api, models
-from odoo.tools import email_normalize_all
+from odoo.tools import email_normalize_all, frozendict
 from odoo.tools.misc import format_date
 
 from ..tools import undo_on_failure
@@ -11,8 +11,7 @@ from .crm_stage_automation import CONFLICTS, KEPT_CONTEXT, NOT_TRIED_AGAIN
 
 _logger = logging.getLogger(__name__)
 
-# Where a transaction keeps, until it is committed, the environments that opportunities were moved in into
-# another stage, by their ids
+# Where a transaction keeps, until it is committed, who moved opportunities into another stage, by their ids
 ARRIVED = "crm_sales_stage.arrived"
 
 # Context keys of what opportunities are not said to arrive by: imports, data files, stages that go away, and
@@ -24,6 +23,9 @@ SILENT_CONTEXT = (
     "install_mode",
     "crm_stage_undoing",
 )
+
+# Context keys of whoever moves an opportunity that tell what follows
+MOVER_CONTEXT = {*KEPT_CONTEXT, *SILENT_CONTEXT, *NOT_TRIED_AGAIN, "crm_stage_moving"}
 
 # What Odoo's tracking is told, beside the fields that change: it does not see a stage that is computed on
 # creation, nor a lead that becomes an opportunity where it is
@@ -48,38 +50,42 @@ class CrmLead(models.Model):
     # ------------------------------------------------------------------
 
     @api.model
-    def _note_arrived(self, arrived_in):
+    def _note_arrived(self, arrived_by):
         """Let the stages act for opportunities that have come into them: see ``crm.stage.stay``.
 
-        :param arrived_in: environment that an opportunity was moved in, by its id
+        :param arrived_by: who moved an opportunity, by its id: ``(id of the user, context)``
         """
-        if not arrived_in or not self.env["crm.stage"]._get_arrivals_by_stage():
+        if not arrived_by or not self.env["crm.stage"]._get_arrivals_by_stage():
             return
         precommit = self.env.cr.precommit
         if ARRIVED not in precommit.data:
             precommit.data[ARRIVED] = {}
             precommit.add(self._process_arrivals)
-        precommit.data[ARRIVED].update(arrived_in)
+        precommit.data[ARRIVED].update(arrived_by)
 
     @api.model
     def _process_arrivals(self):
         """Do what the stages of all opportunities that have arrived do, at the end of the transaction."""
-        arrived_in = self.env.cr.precommit.data.pop(ARRIVED, {})
-        leads = self.browse(sorted(arrived_in)).sudo().exists()  # sudo: see `_get_arrival_env`
+        arrived_by = self.env.cr.precommit.data.pop(ARRIVED, {})
+        leads = self.browse(sorted(arrived_by)).sudo().exists()  # sudo: see `_get_arrival_env`
         leads = leads.filtered(lambda lead: lead.active and lead.type == "opportunity")
-        for env, its_leads in leads.grouped(lambda lead: arrived_in[lead.id]).items():
-            if not any(env.context.get(key) for key in SILENT_CONTEXT):
-                is_tried_again = not any(env.context.get(key) for key in NOT_TRIED_AGAIN)
-                its_leads.with_env(self._get_arrival_env(env))._arrive(is_tried_again)
+        movers = {
+            lead_id: (user_id, frozendict(context)) for lead_id, (user_id, context) in arrived_by.items()
+        }
+        for (user_id, context), its_leads in leads.grouped(lambda lead: movers[lead.id]).items():
+            if not any(context.get(key) for key in SILENT_CONTEXT):
+                is_tried_again = not any(context.get(key) for key in NOT_TRIED_AGAIN)
+                its_leads.with_env(self._get_arrival_env(user_id, context))._arrive(is_tried_again)
 
     @api.model
-    def _get_arrival_env(self, env):
-        """:return: the environment in which a stage acts, for opportunities that were moved in ``env``"""
+    def _get_arrival_env(self, user_id, context):
+        """:return: the environment in which a stage acts, for opportunities that this user has moved"""
         # What a customer brings about, by signing, say, is not done in their name.
-        user_id = SUPERUSER_ID if env.user.share else env.uid
-        context = {key: value for key, value in env.context.items() if key in KEPT_CONTEXT}
+        if self.env["res.users"].browse(user_id).sudo().share:
+            user_id = SUPERUSER_ID
+        kept = {key: value for key, value in context.items() if key in KEPT_CONTEXT}
         # sudo: the stage acts, whatever those who move opportunities may do. It triggers no automation.
-        return env(user=user_id, su=True, context={**context, "crm_stage_moving": True})
+        return self.env(user=user_id, su=True, context={**kept, "crm_stage_moving": True})
 
     def _arrive(self, is_tried_again):
         """Do for these opportunities what their stages do.

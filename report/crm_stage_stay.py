@@ -1,9 +1,10 @@
 import json
-from types import SimpleNamespace
 
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL, file_open, groupby, sql
+
+from ..models.crm_lead_arrival import MOVER_CONTEXT
 
 # Where a transaction keeps what it notes of opportunities until that is recorded
 NOTES = "crm_sales_stage.notes"
@@ -149,7 +150,7 @@ class CrmStageStay(models.Model):
         """
         precommit = self.env.cr.precommit
         if NOTES not in precommit.data:
-            precommit.data[NOTES] = SimpleNamespace(touched_ids=set(), first_stage_ids={}, moved_in={})
+            precommit.data[NOTES] = {"touched_ids": set(), "first_stage_ids": {}, "movers": {}}
             precommit.add(self._record)
         return precommit.data[NOTES]
 
@@ -157,19 +158,20 @@ class CrmStageStay(models.Model):
     def _note_touched(self, lead_ids):
         """Let the stays of these opportunities be brought in step."""
         if lead_ids:
-            self._get_notes().touched_ids.update(lead_ids)
+            self._get_notes()["touched_ids"].update(lead_ids)
 
     @api.model
     def _note_mover(self, leads):
-        """Note in which environment opportunities are moved, should they move. The last one counts."""
-        self._get_notes().moved_in.update(dict.fromkeys(leads.ids, leads.env))
+        """Note who moves opportunities, should they move, by user and context. The last one counts."""
+        context = {key: value for key, value in leads.env.context.items() if key in MOVER_CONTEXT}
+        self._get_notes()["movers"].update(dict.fromkeys(leads.ids, (leads.env.uid, context)))
 
     @api.model
     def _note_created(self, leads):
         """Note where opportunities begin: the transaction that creates them may move them on."""
         self._note_touched(leads.ids)
         self._note_mover(leads)
-        self._get_notes().first_stage_ids.update({lead.id: lead.stage_id.id for lead in leads})
+        self._get_notes()["first_stage_ids"].update({lead.id: lead.stage_id.id for lead in leads})
 
     @api.model
     def _record(self):
@@ -179,8 +181,8 @@ class CrmStageStay(models.Model):
         """
         self.env["crm.lead"].flush_model(LEAD_FIELDS)  # which notes the rest
         notes = self.env.cr.precommit.data.pop(NOTES, None)
-        if notes and notes.touched_ids:
-            self._bring_in_step(notes.touched_ids, notes)
+        if notes and notes["touched_ids"]:
+            self._bring_in_step(notes["touched_ids"], notes)
 
     @api.model
     def _bring_in_step(self, lead_ids, notes=None):
@@ -189,7 +191,7 @@ class CrmStageStay(models.Model):
         :param lead_ids: ids; those of records that are gone, or are no opportunities, do no harm
         :param notes: those of their transaction; none when nobody saw what happened to them some time ago
         """
-        removed_ids, stored, arrived_in = [], [], {}
+        removed_ids, stored, arrived_by = [], [], {}
         for lead, stays in self._read_histories(lead_ids):
             present = self._get_stays(lead, stays, notes)
             known = {stay["id"]: stay for stay in stays}
@@ -197,9 +199,9 @@ class CrmStageStay(models.Model):
             stored += [stay for stay in present if stay != known.get(stay["id"])]
             stage_id = stays[-1]["stage_id"] if stays else None
             if notes and present and not present[-1]["id"] and present[-1]["stage_id"] != stage_id:
-                arrived_in[lead["id"]] = notes.moved_in.get(lead["id"], self.env)
+                arrived_by[lead["id"]] = notes["movers"].get(lead["id"], (self.env.uid, {}))
         self._store(removed_ids, stored)
-        self.env["crm.lead"]._note_arrived(arrived_in)
+        self.env["crm.lead"]._note_arrived(arrived_by)
 
     @api.model
     def _read_histories(self, lead_ids):
@@ -257,7 +259,7 @@ class CrmStageStay(models.Model):
     @api.model
     def _get_first_stay(self, lead, notes):
         """:return: the stay that an opportunity begins with, as ``{field: value}``"""
-        known = notes.first_stage_ids if notes else {}
+        known = notes["first_stage_ids"] if notes else {}
         stage_id = known.get(lead["id"], lead["stage_id"]) or None
         stay = {"lead_id": lead["id"], "stage_id": stage_id, "date_entered": lead["date_begun"]}
         return {**NEW_STAY, **stay, "moved_by": "created"}
@@ -267,8 +269,8 @@ class CrmStageStay(models.Model):
         """:return: what moved an opportunity, as ``moved_by`` has it"""
         if not notes:
             return None
-        env = notes.moved_in.get(lead["id"])
-        is_automatic = env and (env.uid == SUPERUSER_ID or env.context.get("crm_stage_moving"))
+        user_id, context = notes["movers"].get(lead["id"], (False, {}))
+        is_automatic = user_id == SUPERUSER_ID or context.get("crm_stage_moving")
         return "automation" if is_automatic else "hand"
 
     @api.model

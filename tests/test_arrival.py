@@ -338,7 +338,7 @@ class TestArrivalPlan(ArrivalCase):
             leads.stage_id = self.new
             self.pass_commit()
             if is_patched:
-                self.patch(type(leads), "_note_arrived", lambda records, arrived_in: None)
+                self.patch(type(leads), "_note_arrived", lambda records, arrived_by: None)
             counts.append(self.count_queries(leads, move))
         self.assertEqual(counts[1], counts[2])
 

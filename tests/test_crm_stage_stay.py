@@ -1,3 +1,4 @@
+import copy
 import hashlib
 from contextlib import suppress
 from datetime import timedelta
@@ -9,6 +10,7 @@ from odoo import SUPERUSER_ID, api
 from odoo.tests import TransactionCase, new_test_user, tagged
 from odoo.tools import SQL, mute_logger
 
+from ..tools import undo_on_failure
 from .common_report import PipelineHistoryCase, ReportCase
 
 
@@ -182,6 +184,23 @@ class TestCrmStageStayRecording(StayCase):
         with self.at(40):
             self.env.cr.precommit.add(lambda: automatic.write({"stage_id": self.estimate.id}))
         self.assertEqual(self.get_stays(lead)[-1], (self.estimate, "open", "automation"))
+
+    def test_failed_automation_is_no_mover(self):
+        lead = self.create_at(50, self.new)
+        by_hand = lead.with_user(self.manager)
+        with self.at(40):
+            by_hand.stage_id = self.estimate
+            self.env.flush_all()
+            with suppress(Undo), undo_on_failure(self.env):
+                by_hand.with_context(crm_stage_moving=True).stage_id = self.visit
+                raise Undo
+        self.assertEqual(self.get_stays(lead)[-1], (self.estimate, "open", "hand"))
+
+    def test_notes_can_be_copied(self):
+        """Odoo's tests, others' too, copy what their classes leave to be done before the commit."""
+        lead = self.create_at(50, self.new)
+        lead.stage_id = self.estimate
+        self.assertTrue(copy.deepcopy(self.env.cr.precommit.data))
 
     # ---- one transaction, one move ----
 
