@@ -161,10 +161,26 @@ class CrmStageStay(models.Model):
             self._get_notes()["touched_ids"].update(lead_ids)
 
     @api.model
-    def _note_mover(self, leads):
-        """Note who moves opportunities, should they move, by user and context. The last one counts."""
-        context = {key: value for key, value in leads.env.context.items() if key in MOVER_CONTEXT}
-        self._get_notes()["movers"].update(dict.fromkeys(leads.ids, (leads.env.uid, context)))
+    def _note_mover(self, leads, is_placing=True):
+        """Note who moves opportunities, should they move. The last one counts.
+
+        :param is_placing: whether they are told where to be, and not only what their stage may follow from:
+            who does that by hand is noted where nobody else is
+        """
+        mover = self._get_mover(leads.env)
+        movers = self._get_notes()["movers"]
+        kept = {} if is_placing or self._is_automatic(mover) else movers
+        movers.update({lead_id: kept.get(lead_id, mover) for lead_id in leads.ids})
+
+    @api.model
+    def _get_mover(self, env):
+        """:return: who moves opportunities in ``env``: ``(id of the user, context)``, which can be copied"""
+        return env.uid, {key: value for key, value in env.context.items() if key in MOVER_CONTEXT}
+
+    @api.model
+    def _is_automatic(self, mover):
+        user_id, context = mover
+        return user_id == SUPERUSER_ID or bool(context.get("crm_stage_moving"))
 
     @api.model
     def _note_created(self, leads):
@@ -199,7 +215,7 @@ class CrmStageStay(models.Model):
             stored += [stay for stay in present if stay != known.get(stay["id"])]
             stage_id = stays[-1]["stage_id"] if stays else None
             if notes and present and not present[-1]["id"] and present[-1]["stage_id"] != stage_id:
-                arrived_by[lead["id"]] = notes["movers"].get(lead["id"], (self.env.uid, {}))
+                arrived_by[lead["id"]] = notes["movers"].get(lead["id"]) or self._get_mover(self.env)
         self._store(removed_ids, stored)
         self.env["crm.lead"]._note_arrived(arrived_by)
 
@@ -248,12 +264,12 @@ class CrmStageStay(models.Model):
         else:
             last.update(date_left=date, outcome=lead["outcome"])
         if lead["active"]:
-            new = {name: lead[name] for name in ("stage_id", "outcome")}
-            new.update(lead_id=lead["id"], date_entered=date, moved_by=self._get_moved_by(lead, notes))
+            new = {**NEW_STAY, "lead_id": lead["id"], "stage_id": lead["stage_id"], "date_entered": date}
+            new.update(outcome=lead["outcome"], moved_by=self._get_moved_by(lead, notes))
             new["is_first_visit"] = lead["stage_id"] not in {stay["stage_id"] for stay in stays}
             for stay in stays:
                 stay["is_moved_on"] = stay["is_moved_on"] or self._is_before(stay, [new])
-            stays.append({**NEW_STAY, **new})
+            stays.append(new)
         return stays
 
     @api.model
@@ -269,9 +285,8 @@ class CrmStageStay(models.Model):
         """:return: what moved an opportunity, as ``moved_by`` has it"""
         if not notes:
             return None
-        user_id, context = notes["movers"].get(lead["id"], (False, {}))
-        is_automatic = user_id == SUPERUSER_ID or context.get("crm_stage_moving")
-        return "automation" if is_automatic else "hand"
+        mover = notes["movers"].get(lead["id"])
+        return "automation" if mover and self._is_automatic(mover) else "hand"
 
     @api.model
     def _undo(self, lead, stays):

@@ -177,6 +177,15 @@ class TestCrmStageStayRecording(StayCase):
             by_hand.probability = 33
         self.assertEqual(self.get_stays(lead)[-1], (self.estimate, "open", "automation"))
 
+    def test_another_salesperson_is_no_mover(self):
+        """A stage may follow from the salesperson, whom somebody changes after an automation moved."""
+        lead = self.create_at(50, self.new)
+        by_hand = lead.with_user(self.manager)
+        with self.at(40):
+            by_hand.with_context(crm_stage_moving=True).stage_id = self.estimate
+            by_hand.user_id = self.manager
+        self.assertEqual(self.get_stays(lead)[-1], (self.estimate, "open", "automation"))
+
     def test_moved_while_hooks_run(self):
         """What hooks before the commit move is told right, though their data are gone when they are done."""
         lead = self.create_at(50, self.new)
