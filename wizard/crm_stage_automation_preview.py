@@ -21,7 +21,7 @@ class CrmStageAutomationPreview(models.TransientModel):
         ondelete="cascade",
         help="Automation that is looked at.",
     )
-    automation_name = fields.Char(related="automation_id.name")
+    automation_name = fields.Char("Automation in Words", related="automation_id.name")
     model_name = fields.Char(related="automation_id.model_name")
     lead_count = fields.Integer(
         "Opportunities",
@@ -176,7 +176,7 @@ class CrmStageAutomationPreviewLine(models.TransientModel):
         ondelete="cascade",
         help="Stage that the opportunity is in.",
     )
-    document_id = fields.Integer(help="Id of the document; the automation knows its model.")
+    document_id = fields.Integer("Document ID", help="Id of the document; the automation knows its model.")
     document = fields.Reference(
         selection="_selection_document",
         compute="_compute_document",

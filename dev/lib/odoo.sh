@@ -67,9 +67,19 @@ stop_server() {
     stop_cluster_when_last
 }
 
+# Usage: find_faults <log>; prints the errors and the addon's warnings: those while it is loaded, and those that name it
+find_faults() {
+    awk -v addon="$ADDON" '
+        / Loading module / { is_loading = index($0, " Loading module " addon " ") }
+        / INFO / { is_fault = 0 }
+        / (ERROR|CRITICAL) / || / WARNING / && (is_loading || index($0, addon)) { is_fault = 1 }
+        / modules loaded in / { is_loading = 0 }
+        is_fault && lines++ < 60' "$1"
+}
+
 # Runs Odoo until it is done, telling the modules as they are loaded
 odoo_task() {
-    local name
+    local name faults
     name=odoo-task-$(basename -- "$CONFIG" .conf).log
     local log=$RUNTIME/state/$name
     if ! odoo "$@" --stop-after-init --no-http 2>&1 | tee "$log" |
@@ -77,9 +87,10 @@ odoo_task() {
         tail -n 40 "$log" >&2
         die "Odoo failed; its whole log is in $STATE/$name"
     fi
-    if grep -qE ' (ERROR|CRITICAL) ' "$log"; then
-        grep -E -A 20 ' (ERROR|CRITICAL) ' "$log" | head -n 60 >&2
-        die "Odoo reported errors; its whole log is in $STATE/$name"
+    faults=$(find_faults "$log")
+    if [[ -n $faults ]]; then
+        printf '%s\n' "$faults" >&2
+        die "Odoo reported errors, or warnings of the addon; its whole log is in $STATE/$name"
     fi
 }
 
