@@ -1,6 +1,7 @@
 from importlib.util import module_from_spec, spec_from_file_location
 
-from odoo.tests import tagged
+from odoo.exceptions import UserError
+from odoo.tests import new_test_user, tagged
 from odoo.tools import file_path
 
 from .common import SalesStageCase
@@ -109,6 +110,68 @@ class TestCrmStageSetupUndo(SalesStageCase):
     def test_copy_was_not_moved(self):
         self.run_wizard(qualified=self.new)
         self.assertFalse(self.leads[self.qualified]["open"].copy().merged_from_stage_id)
+
+    def undo_as_manager(self):
+        """Undo it as a manager of one company."""
+        wizard = self.env["crm.stage.setup.wizard"].with_user(self.manager).create({})
+        wizard.line_ids.action = "keep"
+        wizard.line_ids.filtered(lambda line: line.stage_id == self.qualified).action = "restore"
+        return wizard
+
+    def assertUndoRefused(self, number):
+        """Refused with the number, nothing is done, and whoever may move them all brings them all back."""
+        self.env.flush_all()
+        wizard = self.undo_as_manager()
+        self.assertTrue(wizard.has_obstacle)
+        with self.assertRaisesRegex(UserError, f"Qualified: {number} of its opportunities are not yours"):
+            wizard.action_apply()
+        self.assertEqual(self.qualified.setup_stage_id, self.estimate)
+        self.assertFalse(self.qualified.active)
+        self.leads[self.qualified]["moved"].stage_id = self.visit
+        self.run_wizard(qualified="restore")
+        self.assertBroughtBack(self.qualified, self.visit)
+
+    def test_opportunities_of_another_company(self):
+        """Open, lost and archived ones, and leads, are counted alike."""
+        self.run_wizard(qualified=self.estimate)
+        company = self.env["res.company"].create({"name": "Elsewhere"})
+        elsewhere = {"company_id": company.id, "user_id": False, "team_id": False}
+        for number, kind in enumerate(("open", "lost", "archived", "lead"), 1):
+            self.leads[self.qualified][kind].write(elsewhere)
+            with self.subTest(kind):
+                self.env.flush_all()
+                obstacle = "".join(self.undo_as_manager().line_ids.filtered("obstacle").mapped("obstacle"))
+                self.assertRegex(obstacle, f"^{number} of its opportunities are not yours")
+        self.assertUndoRefused(4)
+
+    def test_opportunities_that_a_rule_hides_or_protects(self):
+        for perm_read in (True, False):
+            with self.subTest(perm_read=perm_read), self.env.cr.savepoint() as savepoint:
+                self.run_wizard(qualified=self.estimate)
+                self.env["ir.rule"].create(
+                    {
+                        "name": "Not lost ones",
+                        "model_id": self.env["ir.model"]._get_id("crm.lead"),
+                        "domain_force": "[('won_status', '!=', 'lost')]",
+                        "perm_read": perm_read,
+                        "perm_create": False,
+                        "perm_unlink": False,
+                    }
+                )
+                self.assertUndoRefused(1)
+                savepoint.rollback()
+                self.env.invalidate_all()
+
+    def test_opportunities_elsewhere_that_have_moved_on(self):
+        """Those of another company that it does not bring back hinder nobody."""
+        self.run_wizard(qualified=self.estimate)
+        company = self.env["res.company"].create({"name": "Elsewhere"})
+        moved = self.leads[self.qualified]["moved"]
+        moved.write({"company_id": company.id, "user_id": False, "team_id": False})
+        moved.stage_id = self.visit
+        self.env.flush_all()
+        self.undo_as_manager().action_apply()
+        self.assertBroughtBack(self.qualified, self.visit)
 
     def test_update_from_before_this_was_remembered(self):
         """Until then the trackings told which ones a set-up had moved."""

@@ -2,7 +2,7 @@ import re
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.fields import Command
+from odoo.fields import Command, Domain
 from odoo.tools import split_every
 
 from ..tools import get_done_action
@@ -230,19 +230,27 @@ class CrmStageSetupWizardLine(models.TransientModel):
         self.ensure_one()
         return {"merge": self.target_id, "restore": self.stage_id}.get(self.action, self.target_id.browse())
 
+    def _get_moving_domain(self):
+        """:return: ``Domain`` of the opportunities that this line moves, of all companies"""
+        self.ensure_one()
+        if self.action == "merge" and self.target_id:
+            return Domain("stage_id", "=", self.stage_id.id)
+        if self.action == "restore" and self.stage_id.setup_stage_id:
+            merged = Domain("merged_from_stage_id", "=", self.stage_id.id)
+            return merged & Domain("stage_id", "=", self.stage_id.setup_stage_id.id)
+        return Domain.FALSE
+
     def _get_moving_opportunities(self):
         """:return: opportunities that this line moves, inactive ones included, of those the user may see"""
-        self.ensure_one()
         leads = self.env["crm.lead"].with_context(active_test=False)
-        if self.action == "merge" and self.target_id:
-            return leads.search([("stage_id", "=", self.stage_id.id)], order="id").with_env(self.env)
-        if self.action == "restore" and self.stage_id.setup_stage_id:
-            merged = [
-                ("merged_from_stage_id", "=", self.stage_id.id),
-                ("stage_id", "=", self.stage_id.setup_stage_id.id),
-            ]
-            return leads.search(merged, order="id").with_env(self.env)
-        return leads.browse()
+        return leads.search(self._get_moving_domain(), order="id").with_env(self.env)
+
+    def _count_immovable(self):
+        """:return: how many opportunities this line has to move that the user may not see, or not change"""
+        # sudo: only their number is told
+        leads = self.env["crm.lead"].sudo().with_context(active_test=False)
+        movable = self._get_moving_opportunities()._filtered_access("write")
+        return leads.search_count(self._get_moving_domain()) - len(movable)
 
     def _count_changing_probabilities(self, leads):
         """:return: how many of ``leads`` follow their stage or the scoring, and get another probability"""
@@ -268,15 +276,14 @@ class CrmStageSetupWizardLine(models.TransientModel):
                 return self.env._("Choose the default stage to merge it into.")
             if self.target_id not in self.possible_target_ids._origin:
                 return self.env._("Opportunities would change between won and open: choose another stage.")
-            hidden = self.opportunity_count - self.moving_count
-            if hidden:
-                return self.env._(
-                    "%s of its opportunities are not yours to move. Select all companies at the top right, "
-                    "or ask somebody who may see them.",
-                    hidden,
-                )
         if self.action == "restore" and not self.stage_id.setup_stage_id:
             return self.env._("No earlier set-up merged this stage: there is nothing to bring back.")
+        if immovable := self._count_immovable():
+            return self.env._(
+                "%s of its opportunities are not yours to move. Select all companies at the top right, "
+                "or ask somebody who may see them.",
+                immovable,
+            )
         return ""
 
     def _check_possible(self):
