@@ -1,9 +1,13 @@
 """Installing into a new database adopts Odoo's default stages; a live one is left as it is."""
 
-from lxml import etree
+from contextlib import suppress
 
+from lxml import etree
+from psycopg2 import IntegrityError
+
+from odoo.exceptions import UserError
 from odoo.modules.module import Manifest
-from odoo.tools import SQL, file_open
+from odoo.tools import SQL, file_open, mute_logger
 from odoo.tools.sql import column_exists
 
 from odoo.addons.base.models.ir_model import MODULE_UNINSTALL_FLAG
@@ -53,6 +57,11 @@ def post_init_hook(env):
 
 def uninstall_hook(env):
     """Leave every opportunity its stage, and give Odoo's menu and scoring back."""
+    # As in what Odoo deletes after this: what guards records from users does not hold any more.
+    env = env(context={**env.context, MODULE_UNINSTALL_FLAG: True})
+    # First of all, as these hold stages: automations, and whatever else moves opportunities to a stage.
+    env["crm.stage.automation"].with_context(active_test=False).search([]).unlink()
+    env["ir.actions.server"].search([("state", "=", "crm_stage")])._remove_with_scheduled()
     stages = env["crm.stage"].with_context(active_test=False)
     stages.search([("probability_mode", "=", "fixed")]).probability_mode = "predictive"
     # The scheduled job goes with the addon: what waits for it is done now.
@@ -63,9 +72,10 @@ def uninstall_hook(env):
     unused = stages._get_default_stages().filtered(lambda stage: not stage.active)
     leads = env["crm.lead"].with_context(active_test=False)
     unused -= leads.search([("stage_id", "in", unused.ids)]).stage_id
-    env["ir.actions.server"].search([("crm_stage_id", "in", unused.ids)])._remove_with_scheduled()
-    # Conditions go with the addon: they do not hold stages any more.
-    unused.with_context(**{MODULE_UNINSTALL_FLAG: True}).unlink()
+    for stage in unused:
+        # Records of other addons, or fields of the customer's, may hold it: it is their stage then.
+        with suppress(IntegrityError, UserError), mute_logger("odoo.sql_db"), env.cr.savepoint():
+            stage.unlink()
     # Without our external ids the other stages are the customer's own records, which uninstalling keeps.
     # So are the tag and the type of technical visits, which meetings and activities bear, and opportunities
     # that came as demo data.
@@ -75,6 +85,10 @@ def uninstall_hook(env):
         menu.group_ids = env.ref("base.group_no_one")
     if action := env.ref("crm.crm_stage_action", raise_if_not_found=False):
         action.view_mode = "list,form"
+    # Next, Odoo replaces our fields by others and deletes our records. What its registry has found out so far
+    # of what depends on what still names the former fields: records that these belong to would stay.
+    env.flush_all()
+    env.registry._setup_models__(env.cr, [])
 
 
 def _is_untouched(env):

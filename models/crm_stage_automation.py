@@ -82,7 +82,7 @@ class CrmStageAutomation(models.Model):
         readonly=True,
         copy=False,
         index=True,
-        ondelete="cascade",
+        ondelete="set null",
         groups="base.group_system",
         help="Action that moves the opportunities to the stage.",
     )

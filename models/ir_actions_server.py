@@ -1,7 +1,7 @@
 import ast
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.exceptions import AccessError, ValidationError
 
 
 class IrActionsServer(models.Model):
@@ -180,21 +180,6 @@ class IrActionsServer(models.Model):
                     'The path "%(path)s" leads to %(target)s, not to an opportunity. Choose another path.',
                     path=self.crm_lead_path,
                     target=self.env["ir.model"]._get(model._name).name,
-                )
-            )
-
-    @api.ondelete(at_uninstall=False)
-    def _unlink_except_used_by_automations(self):
-        automations = (
-            self.env["crm.stage.automation"]
-            .with_context(active_test=False)
-            .search([("action_server_id", "in", self.ids)])
-        )
-        if automations:
-            raise UserError(
-                self.env._(
-                    "Stage automations run this action: delete them first.\n%s",
-                    "\n".join(automations.mapped("name")),
                 )
             )
 

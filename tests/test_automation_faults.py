@@ -2,7 +2,6 @@ from unittest.mock import patch
 
 from psycopg2.errors import SerializationFailure
 
-from odoo.exceptions import UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
@@ -119,5 +118,11 @@ class TestFaults(AutomationCase):
         self.assertIn("correct it", self.automation.fault)
 
     def test_deleted_action(self):
-        with self.assertRaisesRegex(UserError, "delete them first"):
-            self.automation.action_server_id.unlink()
+        """It goes on with another one."""
+        action = self.automation.action_server_id
+        action.unlink()
+        lead = self.send()
+        self.assertEqual(lead.stage_id, self.quotation)
+        self.assertFalse(self.automation.fault)
+        self.assertTrue(self.automation.action_server_id)
+        self.assertNotEqual(self.automation.action_server_id, action)

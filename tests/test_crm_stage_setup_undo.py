@@ -1,7 +1,7 @@
 from importlib.util import module_from_spec, spec_from_file_location
 
 from odoo.exceptions import UserError
-from odoo.tests import new_test_user, tagged
+from odoo.tests import tagged
 from odoo.tools import file_path
 
 from .common import SalesStageCase

@@ -174,6 +174,32 @@ class TestInstall(SalesStageCase):
         uninstall_hook(self.env)
         self.assertFalse(stages.exists())
 
+    def test_uninstall_with_automations_on_unused_stages(self):
+        """As in a live database where the five were left archived, or set up and undone."""
+        self.create_live_opportunity()
+        self.env.flush_all()
+        stages = self.install()
+        automations = self.env["crm.stage.automation"].create(
+            [{"stage_id": stage.id, "trigger": "quotation_sent"} for stage in stages]
+        )
+        automations[0].active = False
+        actions = automations.action_server_id
+        self.assertEqual(len(actions), 5)
+        uninstall_hook(self.env)
+        self.assertFalse(stages.exists())
+        self.assertFalse(automations.exists())
+        self.assertFalse(actions.exists())
+
+    def test_uninstall_keeps_a_stage_that_something_else_holds(self):
+        self.create_live_opportunity()
+        self.env.flush_all()
+        stages = self.install()
+        self.env.cr.execute("CREATE TABLE holder (stage_id int REFERENCES crm_stage)")
+        self.env.cr.execute("INSERT INTO holder VALUES (%s)", [stages[1].id])
+        uninstall_hook(self.env)
+        self.assertEqual(stages.exists(), stages[1])
+        self.assertFalse(self.env["crm.stage"]._get_default_stages(), "It is the customer's from now on")
+
     def test_stages_that_a_user_changed(self):
         for change in ({"name": "Prospect"}, {"fold": True}, {"sequence": 2}):
             with self.subTest(change=change), self.env.cr.savepoint() as savepoint:

@@ -17,15 +17,15 @@ configure() {
     sed -i "s#^addons_path = $RUNTIME/addons\(.*\)#addons_path = $RUNTIME/${ADDONS:-addons}\1,$RUNTIME/state/lifecycle_addons#" "$CONFIG"
 }
 
-# Usage: step <database> <function of lifecycle.py>...
+# Usage: step <database> <function of lifecycle.py>...; $STEPS names another module than that
 step() {
     local database=$1 name
     shift
     configure "$database"
     for name in "$@"; do
         echo "    $database: $name"
-        echo "import sys; sys.path.insert(0, '$RUNTIME/addons/$ADDON/dev/checks'); import lifecycle;" \
-            "lifecycle.$name(env, '$RUNTIME/state/$database.json')" |
+        echo "import sys; sys.path.insert(0, '$RUNTIME/addons/$ADDON/dev/checks'); import ${STEPS:-lifecycle} as steps;" \
+            "steps.$name(env, '$RUNTIME/state/$database.json')" |
             odoo shell -c "$CONFIG" --no-http --log-level=error || die "$database: $name, see above"
     done
 }
@@ -73,12 +73,35 @@ live_database() {
     install life_live -i base_automation
     step life_live make_live look_before
     install life_live -i "$ADDON"
+    copy_database life_live life_states
+    cp -- "$STATE/life_live.json" "$STATE/life_states.json"
     step life_live check_untouched set_up change
     install life_live -u "$ADDON"
     step life_live check_kept uninstall check_uninstalled
     copy_database life_live life_web
     install life_live -i "$ADDON"
     step life_live check_again
+}
+
+# Usage: uninstall_in_state <number>
+uninstall_in_state() {
+    local database=life_state_$1
+    copy_database life_states "$database"
+    cp -- "$STATE/life_states.json" "$STATE/$database.json"
+    NUMBER=$1 STEPS=lifecycle_states step "$database" uninstall_in_state
+}
+
+# A live database with the addon, in states that are generated, two at a time; the same ones again with the same SEED
+generated_states() {
+    local number other
+    export SEED=${SEED:-$RANDOM}
+    say "Uninstalling in generated states (SEED=$SEED)"
+    for ((number = 1; number < ${STATES:-6}; number += 2)); do
+        uninstall_in_state $((number + 1)) &
+        other=$!
+        uninstall_in_state "$number"
+        wait "$other"
+    done
 }
 
 # Usage: write_addon <name> <manifest's entries> [<file> <content>]...
@@ -230,7 +253,9 @@ upgraded_database() {
     git -C "$ROOT" archive "$FORMER" | tar -x -C "$former"
     begin life_upgrade template
     step life_upgrade look_before
-    ADDONS=former install life_upgrade -i "$ADDON"
+    # Which may warn of what has been mended since
+    ADDONS=former configure life_upgrade
+    odoo -c "$CONFIG" -i "$ADDON" --stop-after-init --no-http --log-level=error
     ADDONS=former step life_upgrade make_history look_at_figures
     install life_upgrade -u "$ADDON"
     step life_upgrade check_figures uninstall check_uninstalled
@@ -257,6 +282,7 @@ provide_bare
 new_database life_demo template
 new_database life_bare bare
 live_database
+generated_states
 upgraded_database
 check_web
 stages_of_others
