@@ -43,6 +43,18 @@ class CrmLead(models.Model):
     def _get_crm_stage_leads(self):
         return [(lead, lead) for lead in self]
 
+    def _get_crm_stage_document_dates(self, trigger):
+        """An opportunity is older than its loss; the last e-mail about it may be newer."""
+        messages = self.env["mail.message"].sudo()  # sudo: see `_get_crm_stage_trigger_domain`
+        if trigger == "email_received":
+            domain = messages._get_email_received_domain()
+        elif trigger == "email_sent":
+            domain = messages._get_email_sent_domain()
+        else:
+            return {}
+        domain &= Domain("model", "=", self._name) & Domain("res_id", "in", self.ids)
+        return dict(messages._read_group(domain, ["res_id"], ["date:max"]))
+
     @api.model
     def _get_crm_stage_lead_domain(self, leads=None):
         return Domain.TRUE if leads is None else Domain("id", "in", leads.ids)

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from odoo import api, models
+from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
@@ -42,6 +42,14 @@ class CrmLead(models.Model):
         if trigger == "no_news":
             return self._get_last_news_domain(since and since - delta, until - delta)
         return super()._get_crm_stage_due_domain(trigger, days, since, until)
+
+    def _get_crm_stage_document_dates(self, trigger):
+        """What falls due is news by then. A deadline may have passed before the loss."""
+        if trigger == "deadline_passed":
+            return {lead.id: fields.Datetime.to_datetime(lead.date_deadline) for lead in self}
+        if trigger in self._get_crm_stage_trigger_dates():
+            return dict.fromkeys(self.ids, fields.Datetime.now())
+        return super()._get_crm_stage_document_dates(trigger)
 
     @api.model
     def _get_entered_domain(self, since, until):

@@ -7,21 +7,11 @@ from odoo.fields import Domain
 class CrmLead(models.Model):
     _inherit = "crm.lead"
 
-    def _filter_without_open_orders(self, orders=(), trigger=None):
-        """
-        :param orders: quotations that do not count, because the opportunities are lost by them
-        :param trigger: what has happened to them; those that it has happened to as well do not count either
-        :return: those of the opportunities that have no open quotation and no order
-        """
-        # sudo: only whether there is one, also of other salespersons; nothing of it is told
-        other_orders = self.env["sale.order"].sudo()
-        is_open = other_orders._get_crm_stage_open_domain(trigger)
-        if orders:
-            is_open &= Domain("id", "not in", orders.ids)
-        held = other_orders.search(
-            Domain("opportunity_id", "in", self.ids) & (is_open | Domain(self._get_lead_sale_order_domain()))
-        )
-        return self - held.opportunity_id.with_env(self.env)
+    def _filter_with_orders(self, domain):
+        """:return: those of the opportunities that have a quotation or an order that matches ``domain``"""
+        # sudo: only whether there is one, also of other salespersons; nothing of it is shown
+        orders = self.env["sale.order"].sudo().search(Domain("opportunity_id", "in", self.ids) & domain)
+        return orders.opportunity_id.with_env(self.env)
 
     def _lose(self, reason):
         """Lose all of them at once, as Odoo's own button does: they keep their stage."""

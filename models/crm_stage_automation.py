@@ -73,8 +73,8 @@ class CrmStageAutomation(models.Model):
     from_stage_ids = fields.Many2many(
         "crm.stage",
         string="Only from",
-        help="Stages from which opportunities are moved, backward too, and won ones out of a won stage. "
-        "Empty: from any earlier stage.",
+        help="Stages from which opportunities are moved, backward too, and won ones out of a won stage, "
+        "unless they still have a confirmed order. Empty: from any earlier stage.",
     )
     action_server_id = fields.Many2one(
         "ir.actions.server",
@@ -271,7 +271,7 @@ class CrmStageAutomation(models.Model):
         lead_ids = {lead_id for _document, leads in pairs for lead_id in leads.ids}.difference(done_ids)
         leads = self.env["crm.lead"].browse(sorted(lead_ids))
         leads = leads.filtered_domain(self._get_movable_domain(listener))
-        return self._filter_losable(listener, pairs, leads)
+        return self._filter_unprotected(listener, leads)
 
     @api.model
     def _get_movable_domain(self, listener):

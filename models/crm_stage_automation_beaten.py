@@ -55,7 +55,7 @@ class CrmStageAutomation(models.Model):
         """:return: whether ``other``, of a later stage, takes all the opportunities that this one takes"""
         return (
             other.stage_id != listener.stage_id
-            and other.outcome != "lost"  # it leaves alone those with another open quotation
+            and other.outcome != "lost"  # orders protect some from it
             and listener.origin_ids <= other.origin_ids
             and (other.is_back or not any(self.from_stage_ids.mapped("is_won")))
             and (not listener.is_lost_included or (other.is_lost_included and not other.is_back))

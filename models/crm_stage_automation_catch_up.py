@@ -140,17 +140,24 @@ class CrmStageAutomation(models.Model):
             ) from error
         movable = self._get_movable_domain(listener)
         leads = self.env["crm.lead"].search(movable & Domain("id", "in", lead_ids), order="id")
-        return self._filter_losable(listener, self._get_pairs_to_move(leads), leads)
+        if lost := leads.filtered(lambda lead: lead.won_status == "lost"):
+            pairs = self._get_pairs_to_move(lost, *when)
+            back_ids = {lead_id for _document, its_leads in pairs for lead_id in its_leads.ids}
+            leads -= lost.filtered(lambda lead: lead.id not in back_ids)
+        return self._filter_unprotected(listener, leads, *when[1:])
 
-    def _get_pairs_to_move(self, leads):
-        """:return: the existing documents that move ``leads``, as [(document, crm.lead), ...]"""
+    def _get_pairs_to_move(self, leads, *when):
+        """
+        :param when: see ``_get_happened_domain``
+        :return: the existing documents that move ``leads``, as [(document, crm.lead), ...]
+        """
         model = self._get_existing_documents()
         documents = model.search(
-            self._get_documents_domain() & model._get_crm_stage_lead_domain(leads), order="id"
+            self._get_documents_domain(*when) & model._get_crm_stage_lead_domain(leads), order="id"
         )
-        return [
-            (document, its_leads & leads.sudo()) for document, its_leads in documents._get_crm_stage_leads()
-        ]
+        return self._filter_newer(
+            [(document, its_leads & leads.sudo()) for document, its_leads in documents._get_crm_stage_leads()]
+        )
 
     # ------------------------------------------------------------------
     # Looking first, and moving
@@ -257,6 +264,8 @@ class CrmStageAutomation(models.Model):
         try:
             with undo_on_failure(self.env):
                 pairs = moves._get_pairs()
+                if self.is_catching_up:
+                    pairs = self._filter_newer(pairs)  # Some may have been lost since.
                 moves.unlink()
                 listener = self._get_listener()
                 leads = self._get_movable_leads(listener, pairs)

@@ -306,7 +306,7 @@ class CrmStageAutomation(models.Model):
         # Whoever set it up reads the chatter: nobody's language is the job's.
         automation = self.with_context(lang=self.author_id.lang)
         try:
-            pairs = moves.with_env(automation.env)._get_pairs()
+            pairs = automation._filter_newer(moves.with_env(automation.env)._get_pairs())
             leads = automation._get_movable_leads(listener, pairs, done_ids)
             return automation._move(listener, pairs, leads, is_tried_again=False) if leads else set()
         except CONFLICTS:

@@ -2,14 +2,13 @@
 
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
+from odoo.fields import Domain
 from odoo.tools.translate import LazyTranslate
 
 from .crm_stage_automation import AutomationError
+from .crm_stage_trigger_mixin import LOSING_TRIGGERS
 
 _lt = LazyTranslate(__name__)
-
-# Of final stages, these propose to lose the opportunity; all others propose to win it
-LOSING_TRIGGERS = ("quotation_cancelled", "quotation_expired")
 
 
 class CrmStageAutomation(models.Model):
@@ -26,8 +25,9 @@ class CrmStageAutomation(models.Model):
         store=True,
         readonly=False,
         help="Of final stages. Win: the opportunity moves to the stage and is won.\n"
-        "Lose: it is lost as with Odoo's own button, and keeps its stage. One that still has another open "
-        "quotation, or an order, is left alone.",
+        "Lose: it is lost as with Odoo's own button, and keeps its stage. One that has a confirmed order "
+        "is left alone. When a quotation is cancelled or expires, so is one that has another quotation "
+        "which is neither.",
     )
     lost_reason_id = fields.Many2one(
         "crm.lost.reason",
@@ -41,7 +41,8 @@ class CrmStageAutomation(models.Model):
     is_lost_included = fields.Boolean(
         string="Lost Ones Too",
         help="Lost opportunities are restored, and moved to this stage. One that was lost in this stage or a "
-        "later one stays in that stage, unless this automation says which stages it takes them from.",
+        "later one stays in that stage, unless this automation says which stages it takes them from. Of the "
+        "documents that exist already, only those that are newer than the loss bring an opportunity back.",
     )
 
     @api.depends("stage_id", "trigger")
@@ -177,15 +178,45 @@ class CrmStageAutomation(models.Model):
     # ------------------------------------------------------------------
 
     @api.model
-    def _filter_losable(self, listener, pairs, leads):
+    def _filter_unprotected(self, listener, leads, until=None):
+        """A confirmed order protects from being lost, and from being taken out of the won stages.
+
+        An open quotation protects from being lost by another one that is cancelled or expires only: who is
+        silent for ten days is silent with a quotation, too.
+
+        :param datetime until: quotations expire by then; default: now
+        :return: those of ``leads`` that no order keeps the automation from taking
         """
+        is_protecting = Domain(leads._get_lead_sale_order_domain())
+        if listener.outcome == "lost":
+            exposed = leads
+            if listener.trigger in LOSING_TRIGGERS:
+                is_protecting |= self.env["sale.order"]._get_crm_stage_open_domain(until)
+        else:
+            exposed = leads.filtered(lambda lead: lead.stage_id.is_won and not listener.outcome)
+        return leads - exposed._filter_with_orders(is_protecting)
+
+    def _filter_newer(self, pairs):
+        """Documents that exist already bring back lost opportunities only if they are newer than the loss.
+
         :param list pairs: documents and their opportunities, as [(document, crm.lead), ...]
-        :return: those of ``leads`` that the automation does not lose, or that nothing is open of but what it
-            loses them by
+        :return: the same, without the lost opportunities of older documents
         """
-        if listener.outcome != "lost":
-            return leads
-        orders = self.env["sale.order"].browse(
-            document.id for document, _leads in pairs if document._name == "sale.order"
-        )
-        return leads._filter_without_open_orders(orders, listener.trigger)
+        if not self._brings_back():
+            return pairs
+        documents = self.env[self.model_name].union(*(document for document, _leads in pairs))
+        dates = documents._get_crm_stage_document_dates(self.trigger)
+
+        def is_taken(document, lead):
+            if lead.won_status != "lost":
+                return True
+            if not (date := dates.get(document.id)):
+                return False
+            # Odoo keeps the moment of the loss to the second: within one, what was stored later is newer.
+            lost = (lead.date_closed or lead.write_date).replace(microsecond=0)
+            return (date.replace(microsecond=0), document.write_date) >= (lost, lead.write_date)
+
+        return [
+            (document, leads.filtered(lambda lead, document=document: is_taken(document, lead)))
+            for document, leads in pairs
+        ]

@@ -5,6 +5,9 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+# Bad news: of final stages, these propose to lose the opportunity; all others propose to win it
+LOSING_TRIGGERS = frozenset({"quotation_cancelled", "quotation_expired"})
+
 
 def is_passed(value):
     """:return: whether a date may have passed by now, wherever that is: a day more does no harm"""
@@ -55,6 +58,9 @@ class CrmStageTriggerMixin(models.AbstractModel):
     # Fields that lead from the document to its opportunities, with dots over links to one record or to many
     _crm_stage_lead_path = "opportunity_id"
 
+    # Field that says how old the document is: only those newer than a loss bring lost opportunities back
+    _crm_stage_date_name = "create_date"
+
     @api.model
     def _get_crm_stage_triggers(self):
         """:return: label by trigger; the label continues "Move an opportunity here when" """
@@ -80,10 +86,14 @@ class CrmStageTriggerMixin(models.AbstractModel):
             self.env["crm.stage.automation"]._process(dict.fromkeys(heard, self))
 
     def _trigger_crm_stage_current(self):
-        """Announce all that has happened to these documents by what they are now: they are new here."""
+        """Announce what has happened to these documents by what they are now: they are new here.
+
+        Good news comes along with them. Bad news counts when it happens: an opportunity is not lost because
+        it is merged with another one whose quotation was cancelled long ago.
+        """
         documents_by_trigger = {
             trigger: documents
-            for trigger in self._get_heard_crm_stage_triggers()
+            for trigger in self._get_heard_crm_stage_triggers() - LOSING_TRIGGERS
             if (documents := self.filtered_domain(self._get_crm_stage_trigger_domain(trigger)))
         }
         if documents_by_trigger:
@@ -185,7 +195,9 @@ class CrmStageTriggerMixin(models.AbstractModel):
     @api.model_create_multi
     def create(self, vals_list):
         documents = super().create(vals_list)
-        for name in self._get_heard_crm_stage_dates():
+        dates = self._get_crm_stage_trigger_dates()
+        bad_news = {dates.get(trigger) for trigger in LOSING_TRIGGERS}  # see `_trigger_crm_stage_current`
+        for name in self._get_heard_crm_stage_dates() - bad_news:
             passed = documents.filtered(lambda document, name=name: is_passed(document[name]))
             passed._note_crm_stage_passed(name)
         return documents
@@ -239,6 +251,12 @@ class CrmStageTriggerMixin(models.AbstractModel):
         return [
             (document, leads) for document in self if (leads := document.mapped(self._crm_stage_lead_path))
         ]
+
+    def _get_crm_stage_document_dates(self, trigger):
+        """:return: since when these documents exist, by id; where they are opportunities themselves, when
+        ``trigger`` has happened to them. What is missing is older than any loss.
+        """
+        return {document.id: document[self._crm_stage_date_name] for document in self}
 
     @api.model
     def _get_crm_stage_lead_domain(self, leads=None):

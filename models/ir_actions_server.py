@@ -2,6 +2,7 @@ import ast
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, ValidationError
+from odoo.fields import Domain
 
 
 class IrActionsServer(models.Model):
@@ -219,7 +220,8 @@ class IrActionsServer(models.Model):
             origin_ids = stage._get_earlier_stage_ids() if self.crm_stage_policy == "forward" else None
             leads = leads.filtered_domain(leads._get_movable_domain(stage, origin_ids))
             if self.crm_stage_outcome == "lost":
-                leads = leads._filter_without_open_orders()
+                is_open = Domain(leads._get_lead_quotation_domain())
+                leads -= leads._filter_with_orders(is_open | Domain(leads._get_lead_sale_order_domain()))
         leads = leads.with_context(crm_stage_moving=True, crm_stage_listeners={})
         if self.crm_stage_outcome == "lost":
             leads._lose(self.crm_lost_reason_id)

@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
 
+from .crm_stage_trigger_mixin import LOSING_TRIGGERS
+
 # What the order's state says has happened; a quotation created counts until it is cancelled.
 STATE_TRIGGERS = {
     "sent": "quotation_sent",
@@ -12,6 +14,7 @@ STATE_TRIGGERS = {
 class SaleOrder(models.Model):
     _name = "sale.order"
     _inherit = ["sale.order", "crm.stage.trigger.mixin"]
+    _crm_stage_date_name = "date_order"
 
     crm_stage_copied_partner_id = fields.Many2one(
         "res.partner",
@@ -46,12 +49,15 @@ class SaleOrder(models.Model):
         return super()._get_crm_stage_trigger_domain(trigger)
 
     @api.model
-    def _get_crm_stage_open_domain(self, trigger=None):
-        """:return: ``Domain`` of the open quotations, those out of date left out where it is about these"""
+    def _get_crm_stage_open_domain(self, until=None):
+        """
+        :param datetime until: default: now
+        :return: ``Domain`` of the quotations that are neither cancelled nor expired by then
+        """
         is_open = Domain(self.env["crm.lead"]._get_lead_quotation_domain())
-        if trigger != "quotation_expired":
-            return is_open
-        return is_open & (Domain("validity_date", "=", False) | ~self._get_crm_stage_trigger_domain(trigger))
+        until = until or fields.Datetime.now()
+        is_expired = self._get_crm_stage_due_domain("quotation_expired", 0, None, until)
+        return is_open & (Domain("validity_date", "=", False) | ~is_expired)
 
     @api.model
     def _get_crm_stage_trigger_dates(self):
@@ -83,11 +89,13 @@ class SaleOrder(models.Model):
         linked = self.filtered(lambda order: order.opportunity_id != before[order][0])
         saved = copies.filtered(lambda order: order in linked or order._is_for_copied_customer())
         saved.with_context(crm_stage_keep_copies=True).crm_stage_copied_partner_id = False
-        (linked | saved)._trigger_crm_stage_current()
-        changed = (self - linked - saved).filtered(lambda order: order.state != before[order][1])
+        new = linked | saved
+        new._trigger_crm_stage_current()
+        changed = self.filtered(lambda order: order.state != before[order][1])
         for state, orders in changed.grouped("state").items():
-            if state in STATE_TRIGGERS:
-                orders._trigger_crm_stage(STATE_TRIGGERS[state])
+            if trigger := STATE_TRIGGERS.get(state):
+                # What is new here has announced all but the bad news, which happens now.
+                (orders if trigger in LOSING_TRIGGERS else orders - new)._trigger_crm_stage(trigger)
         return res
 
     # ------------------------------------------------------------------

@@ -1,6 +1,9 @@
+from datetime import timedelta
+
 from odoo import Command
 from odoo.tests import tagged
 
+from .test_automation_due import NOON, DueCase
 from .test_automation_outcome import OutcomeCase
 
 
@@ -70,6 +73,75 @@ class TestBackFromWon(OutcomeCase):
         self.assertIn(lead, self.automation._search_leads_to_move())
         self.automation.action_catch_up()
         self.assertEqual((lead.stage_id, lead.won_status), (self.quotation, "pending"))
+
+    def test_orders_hold_it(self):
+        """It stays won while an order stands, whatever happens, and the preview says the same."""
+        self.automation.active = False
+        for state, kept in (("sale", True), ("draft", False), ("sent", False), ("cancel", False)):
+            for trigger in ("quotation_cancelled", "quotation_created", "activity_done", "email_received"):
+                (before, old_order), (lead, order) = self.confirm(), self.confirm()
+                for each in before + lead:
+                    self.create_order(each).state = state
+                self.act(trigger, before, old_order)
+                automation = self.automate(
+                    self.quotation, trigger, from_stage_ids=[Command.set(self.closed.ids)]
+                )
+                found = automation._search_leads_to_move() & (before + lead)
+                self.act(trigger, lead, order)
+                with self.subTest(trigger, state=state):
+                    self.assertEqual(found, before.browse() if kept else before)
+                    self.assertEqual(lead.won_status, "won" if kept else "pending")
+                automation.unlink()
+
+    def act(self, trigger, lead, order):
+        """Cancel the order that won the opportunity, then let happen what the trigger listens to."""
+        order._action_cancel()
+        if trigger == "quotation_created":
+            self.create_order(lead)
+        elif trigger == "activity_done":
+            lead.activity_schedule("mail.mail_activity_data_call").action_feedback()
+        elif trigger == "email_received":
+            lead.message_post(body="No", message_type="email", author_id=self.partner.id)
+
+    def test_one_of_several_orders(self):
+        """The last order that is cancelled takes it back; a rejected alternative does not."""
+        lead, order = self.confirm()
+        other, rejected = self.create_order(lead), self.create_order(lead)
+        other.action_confirm()
+        for cancelled in (rejected, order):
+            cancelled._action_cancel()
+            self.assertEqual(lead.won_status, "won")
+        other._action_cancel()
+        self.assertEqual((lead.stage_id, lead.won_status), (self.quotation, "pending"))
+
+    def test_order_of_somebody_else(self):
+        """Whoever cancels need not see it."""
+        lead, order = self.confirm()
+        self.create_order(lead, user_id=self.manager.id).action_confirm()
+        order.user_id = lead.user_id
+        order.with_user(lead.user_id)._action_cancel()
+        self.assertEqual(lead.won_status, "won")
+
+    def test_cancelled_together(self):
+        lead, order = self.confirm()
+        other = self.create_order(lead)
+        other.action_confirm()
+        (order + other)._action_cancel()
+        self.assertEqual(lead.won_status, "pending")
+
+    def test_many_at_once(self):
+        costs = []
+        for count in (1, 40):
+            leads = self.create_leads(count)
+            orders = self.env["sale.order"].create([self.get_order_values(lead) for lead in leads])
+            self.env["sale.order"].create([self.get_order_values(lead, state="sale") for lead in leads[1:]])
+            orders.action_confirm()
+            self.pass_commit()
+            self.env.invalidate_all()
+            before = self.env.cr.sql_log_count
+            orders._trigger_crm_stage("quotation_cancelled")
+            costs.append(self.env.cr.sql_log_count - before)
+        self.assertLessEqual(costs[1], costs[0] + 2)
 
     def test_between_won_stages(self):
         signed = self.env["crm.stage"].create({"name": "Signed", "sequence": 60, "is_won": True})
@@ -197,3 +269,145 @@ class TestBackFromLost(OutcomeCase):
         self.assertIn(lead, automation._search_leads_to_move())
         automation._move(automation._get_listener(), automation.sudo()._get_pairs_to_move(lead), lead)
         self.assertEqual((lead.stage_id, lead.won_status), (self.estimate, "pending"))
+
+
+@tagged("post_install", "-at_install")
+class TestNewerThanTheLoss(DueCase):
+    """Of documents that exist already, only those newer than the loss bring a lost opportunity back."""
+
+    def create_document(self, trigger, lead):
+        """Let what the trigger listens to happen with a new document."""
+        if trigger in ("quotation_created", "quotation_sent", "order_confirmed", "quotation_cancelled"):
+            states = {"quotation_sent": "sent", "order_confirmed": "sale", "quotation_cancelled": "cancel"}
+            self.create_order(lead).state = states.get(trigger, "draft")
+        elif trigger == "quotation_expired":
+            self.create_order(lead, validity_date=NOON.date() + timedelta(days=3))
+        elif trigger.startswith("meeting"):
+            self.create_meeting(lead, start=NOON + timedelta(days=3), stop=NOON + timedelta(days=4))
+        elif trigger.startswith("activity"):
+            activity = lead.activity_schedule("mail.mail_activity_data_call")
+            if trigger == "activity_done":
+                activity.action_feedback()
+        elif trigger == "email_received":
+            lead.message_post(body="Well", message_type="email", author_id=self.partner.id)
+        elif trigger == "email_sent":
+            lead.message_post(
+                body="Well",
+                message_type="comment",
+                subtype_xmlid="mail.mt_comment",
+                partner_ids=self.partner.ids,
+            )
+
+    def create_lost(self, trigger):
+        """:return: lost opportunities whose document is older than the loss, and newer than it; of those with
+        both, too
+        """
+        old, new, both = leads = [self.create_lead_at(NOON - timedelta(days=9)) for _index in range(3)]
+        with self.at(NOON - timedelta(days=2)):
+            for lead in (old, both):
+                self.create_document(trigger, lead)
+        with self.at(NOON):
+            for lead in leads:
+                lead.action_set_lost()
+        with self.at(NOON + timedelta(days=2)):
+            for lead in (new, both):
+                self.create_document(trigger, lead)
+        return leads
+
+    def test_applied_to_existing_documents(self):
+        for trigger in (
+            "quotation_created",
+            "quotation_sent",
+            "order_confirmed",
+            "quotation_cancelled",
+            "quotation_expired",
+            "meeting_scheduled",
+            "meeting_over",
+            "activity_planned",
+            "activity_done",
+            "email_received",
+            "email_sent",
+        ):
+            with self.subTest(trigger):
+                old, new, both = self.create_lost(trigger)
+                automation = self.create_at(NOON + timedelta(days=6), trigger, is_lost_included=True)
+                with self.at(NOON + timedelta(days=6)):
+                    found = automation._search_leads_to_move()
+                    self.assertEqual(found & (old + new + both), new + both)
+                    automation.action_catch_up()
+                self.assertEqual((old.stage_id, old.won_status), (self.new, "lost"))
+                self.assertEqual((new + both).mapped("won_status"), ["pending"] * 2)
+                self.assertEqual((new + both).stage_id, self.visit)
+                automation.unlink()
+
+    def test_in_time(self):
+        for trigger in ("quotation_expired", "meeting_over"):
+            with self.subTest(trigger):
+                automation = self.create_at(NOON - timedelta(days=9), trigger, is_lost_included=True)
+                old, new, both = self.create_lost(trigger)
+                with self.at(NOON + timedelta(days=2)):
+                    self.assertEqual(automation._get_next_due()[0], 2)
+                self.run_at(NOON + timedelta(days=6))
+                self.assertEqual(old.won_status, "lost")
+                self.assertEqual((new + both).stage_id, self.visit)
+                automation.unlink()
+
+    def test_deadline(self):
+        """The opportunity itself is older than its loss: its date counts."""
+        automation = self.create_at(NOON - timedelta(days=9), "deadline_passed", is_lost_included=True)
+        before, after = (
+            self.create_lead_at(NOON - timedelta(days=9), date_deadline=date)
+            for date in ("2031-01-14", "2031-01-17")
+        )
+        with self.at(NOON):
+            (before + after).action_set_lost()
+        self.run_at(NOON + timedelta(days=6))
+        self.assertEqual((before + after).mapped("won_status"), ["lost", "pending"])
+        automation.unlink()
+
+    def test_comes_to_match(self):
+        """One that met the condition already when it was lost does not come to meet it."""
+        lead = self.create_lead_at(NOON - timedelta(days=9), priority="3")
+        with self.at(NOON):
+            lead.action_set_lost()
+        automation = self.create_at(
+            NOON, "opportunity_matches", is_lost_included=True, filter_domain="[('priority', '=', '3')]"
+        )
+        with self.at(NOON):
+            self.assertNotIn(lead, automation._search_leads_to_move())
+            lead.priority = "1"
+            lead.priority = "3"
+        self.assertEqual((lead.stage_id, lead.won_status), (self.visit, "pending"))
+
+    def test_happens_now(self):
+        """What happens now is newer than the loss, however old its document is."""
+        for trigger, act in (
+            ("quotation_sent", lambda order: order.action_quotation_sent()),
+            ("order_confirmed", lambda order: order.action_confirm()),
+            ("quotation_cancelled", lambda order: order._action_cancel()),
+        ):
+            with self.subTest(trigger):
+                automation = self.create_at(NOON - timedelta(days=9), trigger, is_lost_included=True)
+                lead = self.create_lead_at(NOON - timedelta(days=9))
+                with self.at(NOON - timedelta(days=2)):
+                    order = self.create_order(lead)
+                with self.at(NOON):
+                    lead.action_set_lost()
+                with self.at(NOON + timedelta(days=2)):
+                    act(order)
+                self.assertEqual((lead.stage_id, lead.won_status), (self.visit, "pending"))
+                automation.unlink()
+
+    def test_lost_while_the_job_waits(self):
+        """One that is lost after it was to be moved by its document stays lost."""
+        lead, other = self.create_lead_at(NOON), self.create_lead_at(NOON)
+        with self.at(NOON):
+            self.create_order(lead)
+            self.create_order(other)
+        automation = self.create_at(NOON, "quotation_created", is_lost_included=True)
+        with self.at(NOON + timedelta(days=1)):
+            automation._start_catch_up(lead + other, automation._get_pairs_to_move(lead + other))
+            lead.action_set_lost()
+        with self.at(NOON + timedelta(days=2)):
+            automation._make_moves(automation.pending_ids)
+        self.assertEqual((lead.won_status, other.stage_id), ("lost", self.visit))

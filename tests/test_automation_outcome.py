@@ -2,7 +2,6 @@ from unittest.mock import patch
 
 from odoo import Command
 from odoo.exceptions import UserError, ValidationError
-from odoo.fields import Domain
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
@@ -93,28 +92,6 @@ class TestLosing(OutcomeCase):
         order.with_user(lead.user_id)._action_cancel()
         self.assertEqual(lead.won_status, "pending")
 
-    def test_expired_ones_are_not_open(self):
-        """To an automation that loses by expired quotations, others that have expired before do not count."""
-        SaleOrder = type(self.env["sale.order"])
-        get_domain = SaleOrder._get_crm_stage_trigger_domain
-        expired = Domain("validity_date", "<", "2026-01-01")
-        self.patch(
-            SaleOrder,
-            "_get_crm_stage_trigger_domain",
-            lambda orders, trigger: (
-                expired if trigger == "quotation_expired" else get_domain(orders, trigger)
-            ),
-        )
-        lead = self.create_lead()
-        self.create_order(lead, validity_date="2025-12-31")
-        self.assertEqual(lead._filter_without_open_orders(trigger="quotation_expired"), lead)
-        self.assertFalse(lead._filter_without_open_orders(trigger="quotation_cancelled"))
-        other = self.create_order(lead, validity_date=False)
-        self.assertFalse(lead._filter_without_open_orders(trigger="quotation_expired"))
-        self.assertEqual(lead._filter_without_open_orders(other, "quotation_expired"), lead)
-        other.state = "sale"
-        self.assertFalse(lead._filter_without_open_orders(other, "quotation_expired"), "an order")
-
     def test_cancelled_together(self):
         self.automate_loss()
         lead = self.create_lead()
@@ -183,16 +160,6 @@ class TestLosing(OutcomeCase):
         self.assertEqual(automation._search_leads_to_move(), leads[0])
         automation.action_catch_up()
         self.assertEqual(leads.mapped("won_status"), ["lost", "pending"])
-
-    def test_by_any_trigger(self):
-        """Every open quotation is another one where it is not about quotations."""
-        self.automate(self.closed, "activity_done", outcome="lost", lost_reason_id=self.reason.id)
-        lost, kept = self.create_lead(), self.create_lead()
-        self.create_order(kept)
-        (lost + kept).activity_schedule("mail.mail_activity_data_call")
-        for activity in (lost + kept).activity_ids:
-            activity.action_feedback()
-        self.assertEqual((lost.won_status, kept.won_status), ("lost", "pending"))
 
     def test_fails(self):
         """The sale goes through, the automation shows why."""
@@ -448,6 +415,17 @@ class TestOutcomeAction(OutcomeCase):
         self.assertEqual(leads[:2].lost_reason_id, self.reason)
         self.assertEqual(leads[0].stage_id, self.new)
         self.assertEqual(won.won_status, "won")
+
+    def test_protected(self):
+        """The action alone leaves those alone that have any quotation or order that is not cancelled."""
+        leads = self.create_leads(5)
+        orders = [self.create_order(lead) for lead in leads]
+        for order, state in zip(orders, ("draft", "sent", "sale", "cancel", "sent"), strict=True):
+            order.state = state
+        orders[4].validity_date = "2020-01-01"
+        leads.stage_id = self.visit
+        self.run_action(self.create_action(), leads)
+        self.assertEqual(leads.mapped("won_status"), ["pending"] * 3 + ["lost", "pending"])
 
     def test_quotation_of_somebody_else(self):
         """It counts, though whoever runs the action does not see it."""

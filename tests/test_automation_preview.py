@@ -63,6 +63,26 @@ class TestPreview(PreviewCase):
         self.assertEqual((preview.lead_count, preview.summary), (0, "Nothing would move."))
         self.assertFalse(preview.obstacle)
 
+    def test_lost_ones_too(self):
+        """It names those that it brings back, and where they were lost."""
+        self.leads[1:].action_set_lost()
+        self.orders[1:].date_order = fields.Datetime.add(fields.Datetime.now(), hours=1)
+        self.automation.is_lost_included = True
+        preview = self.get_preview(self.automation)
+        self.assertEqual(
+            preview.summary, "3 opportunities would move to Relance: 2 from New, 1 from Estimate"
+        )
+        self.assertEqual(preview.line_ids.lead_id, self.leads)
+        action = preview.action_show_leads()
+        listed = self.env["crm.lead"].with_context(**action["context"]).search(action["domain"])
+        self.assertEqual(listed, self.leads.sorted())
+        self.orders[2].date_order = "2020-01-01"
+        preview = self.get_preview(self.automation)
+        self.assertEqual(preview.summary, "2 opportunities would move to Relance: 2 from New")
+        self.leads[0].stage_id = self.relance
+        preview = self.get_preview(self.automation)
+        self.assertEqual(preview.summary, "1 opportunity would move to Relance: 1 from New")
+
     def test_opportunity_is_the_document(self):
         self.leads[0].message_post(body="x", message_type="email", author_id=self.partner.id)
         automation = self.create_automation(self.relance, "email_received")

@@ -235,6 +235,101 @@ class TestDuplicatedQuotation(AutomationCase):
 
 
 @tagged("post_install", "-at_install")
+class TestComesAlong(AutomationCase):
+    """A document that comes to an opportunity brings its good news along. Bad news counts when it happens."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.losing = cls.create_automation(cls.closed, "quotation_cancelled")
+
+    def create_elsewhere(self, state):
+        """:return: an opportunity whose quotation got into this state when nothing listened"""
+        lead = self.create_lead()
+        listening = self.automations.search([])
+        listening.active = False
+        self.create_order(lead).state = state
+        listening.active = True
+        self.pass_commit()
+        return lead
+
+    def merge(self, state):
+        return (self.create_lead(stage_id=self.visit.id) + self.create_elsewhere(state)).merge_opportunity()
+
+    def merge_with_lost(self, state):
+        lost = self.create_elsewhere(state)
+        lost.action_set_lost()
+        return (self.create_lead(stage_id=self.visit.id) + lost).merge_opportunity()
+
+    def link(self, state):
+        lead = self.create_lead(stage_id=self.visit.id)
+        self.create_elsewhere(state).order_ids.opportunity_id = lead
+        return lead
+
+    def import_(self, state):
+        lead = self.create_lead(stage_id=self.visit.id)
+        self.create_order(lead, state=state, date_order="2025-01-01 10:00:00")
+        return lead
+
+    def test_every_way(self):
+        for way in (self.merge, self.merge_with_lost, self.link, self.import_):
+            for state, stage, won_status in (
+                ("cancel", self.visit, "pending"),
+                ("sent", self.quotation, "pending"),
+                ("sale", self.closed, "won"),
+            ):
+                with self.subTest(way.__name__, state=state):
+                    lead = way(state)
+                    self.assertEqual((lead.stage_id, lead.won_status), (stage, won_status))
+
+    def test_to_an_open_stage(self):
+        """The same old news moves nobody, either, forward or out of a won stage."""
+        self.losing.active = False
+        self.create_automation(self.quotation, "quotation_cancelled")
+        self.create_automation(
+            self.estimate, "quotation_cancelled", from_stage_ids=[Command.set(self.closed.ids)]
+        )
+        for way in (self.merge, self.merge_with_lost, self.link, self.import_):
+            with self.subTest(way.__name__):
+                self.assertEqual(way("cancel").stage_id, self.visit)
+        won = self.create_lead(stage_id=self.closed.id)
+        self.create_elsewhere("cancel").order_ids.opportunity_id = won
+        self.assertEqual(won.won_status, "won")
+
+    def test_cancelled_now(self):
+        """What is linked and cancelled at once, or a duplicate before it is saved, is cancelled now."""
+        for values in ({"state": "cancel"}, {"state": "cancel", "opportunity_id": self.create_lead().id}):
+            with self.subTest(values):
+                order = self.create_order(self.create_lead())
+                order.write(values)
+                self.assertEqual(order.opportunity_id.won_status, "lost")
+        lead = self.create_lead()
+        order = self.create_order(lead)
+        copy = order.copy()
+        order._action_cancel()
+        self.assertEqual(lead.won_status, "pending", "the duplicate is open")
+        copy._action_cancel()
+        self.assertEqual(lead.won_status, "lost")
+
+    def test_cancelled_afterwards(self):
+        """What has come along is a quotation of the opportunity like any other."""
+        lead = self.link("sent")
+        lead.order_ids._action_cancel()
+        self.assertEqual(lead.won_status, "lost")
+        lead = self.link("cancel")
+        lead.order_ids.action_draft()
+        lead.order_ids._action_cancel()
+        self.assertEqual(lead.won_status, "lost")
+
+    def test_announced_once(self):
+        """What is linked and changed at once is announced once: no automation moves on what another moved."""
+        self.create_automation(self.visit, "quotation_sent", from_stage_ids=[Command.set(self.quotation.ids)])
+        lead = self.create_lead()
+        self.create_order().write({"state": "sent", "opportunity_id": lead.id})
+        self.assertEqual(lead.stage_id, self.quotation)
+
+
+@tagged("post_install", "-at_install")
 class TestMeetings(AutomationCase):
     def create_visit(self, lead, **values):
         return self.create_meeting(lead, self.visit_tag, **values)

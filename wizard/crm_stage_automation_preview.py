@@ -61,7 +61,7 @@ class CrmStageAutomationPreview(models.TransientModel):
             "res_id": preview.id,
             "views": [(False, "form")],
             "target": "new",
-            "domain": [("id", "in", leads.ids)],
+            "domain": [("id", "in", leads.ids), ("active", "in", [True, False])],  # lost ones, too
         }
 
     @api.model
@@ -108,6 +108,7 @@ class CrmStageAutomationPreview(models.TransientModel):
         """:return: how many opportunities would move to which stage, and from where"""
         if not leads:
             return self.env._("Nothing would move.")
+        leads = leads.with_context(active_test=False)  # lost ones, too
         stages = leads._read_group([("id", "in", leads.ids)], ["stage_id"], ["__count"])
         names = [(count, stage.display_name or self.env._("no stage")) for stage, count in stages]
         origins = ", ".join(
