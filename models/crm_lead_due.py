@@ -73,12 +73,17 @@ class CrmLead(models.Model):
             self._get_news_domains(days, until)
         )
         if since:
-            leads = self.sudo().with_context(active_test=False)  # sudo: see `_get_entered_domain`
             entered = self._get_entered_domain(since - delta, until - delta)
-            queries = [leads._search(news) for news in (entered, *self._get_news_domains(days, since, until))]
-            ids = SQL(" UNION ").join(query.subselect() for query in queries)
-            domain &= Domain("id", "in", SQL("(%s)", ids))
+            domain &= self._get_union_domain(self, entered, *self._get_news_domains(days, since, until))
         return domain
+
+    @api.model
+    def _get_union_domain(self, documents, *domains):
+        """:return: ``Domain`` as ``Domain.OR`` of ``domains``, each of them looked up by itself"""
+        # sudo: see `_get_entered_domain`
+        documents = documents.sudo().with_context(active_test=False)
+        queries = SQL(" UNION ").join(documents._search(domain).subselect() for domain in domains)
+        return Domain("id", "in", SQL("(%s)", queries))
 
     @api.model
     def _get_news_domains(self, days, since, until=None):
@@ -91,12 +96,13 @@ class CrmLead(models.Model):
         period = since - delta, until and until - delta
         has_messages = Domain("message_ids", "any!", self.env["mail.message"]._get_news_domain(*period))
         is_meeting = Domain("active", "=", True) & get_range_domain("stop", *period)  # cancelled are archived
+        orders = self.env["sale.order"]
+        has_orders = (has_messages, self._get_planned_domain(orders, since, until))
         return [
             has_messages,
-            self._get_orders_domain(has_messages),
             Domain("calendar_event_ids", "any!", is_meeting),
             self._get_planned_domain(self, since, until),
-            self._get_orders_domain(self._get_planned_domain(self.env["sale.order"], since, until)),
+            self._get_orders_domain(self._get_union_domain(orders, *has_orders)),
         ]
 
     @api.model

@@ -117,7 +117,8 @@ class CrmStageAutomation(models.Model):
             )
         if self.trigger == "order_confirmed" and won_stages:
             return self.env._(
-                "Won opportunities with a confirmed order stay won: take %s out of the stages they come from.",
+                "Won opportunities with a confirmed order stay won: "
+                "take %s out of the stages they come from.",
                 names,
             )
         if self.is_lost_included and won_stages and won_stages == self.from_stage_ids:
