@@ -4,6 +4,8 @@ import copy
 from collections.abc import MutableMapping, MutableSequence, MutableSet
 from contextlib import contextmanager
 
+from odoo.fields import Domain
+
 
 @contextmanager
 def undo_on_failure(env):
@@ -75,3 +77,13 @@ def drop_empty(records, vals, names):
     return {
         name: value for name, value in vals.items() if name not in names or not is_empty(records, name, value)
     }
+
+
+def get_range_domain(name, after, until):
+    """
+    :param after: None when there is no such bound
+    :param until: None when there is no such bound
+    :return: ``Domain`` of the records whose field ``name`` is after ``after``, and not after ``until``
+    """
+    domain = Domain(name, ">", after) if after else Domain.TRUE
+    return domain & Domain(name, "<=", until) if until else domain

@@ -3,6 +3,7 @@ import logging
 from markupsafe import Markup
 
 from odoo import SUPERUSER_ID, api, models
+from odoo.fields import Domain
 from odoo.tools import email_normalize_all, frozendict
 from odoo.tools.misc import format_date
 
@@ -253,9 +254,15 @@ class CrmLead(models.Model):
         addresses = self._get_template_addresses(template)
         every = set().union(*addresses.values())
         blacklisted = set(self.env["mail.blacklist"].search([("email", "in", list(every))]).mapped("email"))
+        opened_by_machine = self._filter_opened_by_machine()
         bodies = {}
         for lead in self:
-            if not addresses[lead]:
+            if lead in opened_by_machine:
+                bodies[lead] = self.env._(
+                    'The e-mail "%s" of this stage was not sent: an automatic e-mail opened the opportunity.',
+                    template.name,
+                )
+            elif not addresses[lead]:
                 bodies[lead] = self.env._(
                     'The e-mail "%s" of this stage was not sent: there is no e-mail address.', template.name
                 )
@@ -269,6 +276,18 @@ class CrmLead(models.Model):
         for lead in sent.with_context(mail_notify_force_send=len(sent) <= MAX_SENT_AT_ONCE):
             lead._message_track_post_template([ARRIVAL])
         return bodies
+
+    def _filter_opened_by_machine(self):
+        """:return: those that an automatic e-mail opened: it is their first message"""
+        messages = self.env["mail.message"]
+        domain = Domain("model", "=", self._name) & Domain("res_id", "in", self.ids)
+        # The mail gateway logs no creation; salespeople may be notified before it keeps the e-mail.
+        domain &= Domain("message_type", "!=", "user_notification")
+        first_ids = [
+            message_id for _lead_id, message_id in messages._read_group(domain, ["res_id"], ["id:min"])
+        ]
+        is_automatic = Domain("id", "in", first_ids) & Domain("crm_stage_is_automatic", "=", True)
+        return self.browse(messages.search_fetch(is_automatic, ["res_id"]).mapped("res_id"))
 
     def _get_template_addresses(self, template):
         """:return: set of the normalized addresses that the e-mail goes to, by opportunity"""

@@ -35,10 +35,22 @@ class CrmLead(models.Model):
 
     @api.model
     def _get_messages_domain(self, domain):
-        """:return: ``Domain`` of the opportunities of the messages that match ``domain``"""
+        """:return: ``Domain`` of the opportunities of the messages that match ``domain``: their own ones, and
+        those of their quotations and orders
+        """
         messages = self.env["mail.message"].sudo()  # sudo: see `_get_crm_stage_trigger_domain`
-        query = messages._search(domain)
-        return Domain("id", "in", query.subselect(messages._field_to_sql(query.table, "res_id", query)))
+
+        def has_messages(model_name):
+            query = messages._search(domain & Domain("model", "=", model_name))
+            return Domain("id", "in", query.subselect("res_id"))
+
+        return has_messages("crm.lead") | self._get_orders_domain(has_messages("sale.order"))
+
+    @api.model
+    def _get_orders_domain(self, domain):
+        """:return: ``Domain`` of the opportunities with a quotation or order that matches ``domain``"""
+        orders = self.env["sale.order"]
+        return Domain("order_ids", "any!", orders._get_crm_stage_lead_domain() & domain)
 
     def _get_crm_stage_leads(self):
         return [(lead, lead) for lead in self]
@@ -62,23 +74,6 @@ class CrmLead(models.Model):
     @api.model
     def _search_crm_stage_lead_ids(self, domain):
         return self._search(domain)
-
-    def _notify_thread(self, message, msg_vals=False, **kwargs):
-        """Announce e-mails that are sent and received.
-
-        Only here is it known who gets a message and how: an internal note is no e-mail to the customer.
-        """
-        recipients = super()._notify_thread(message, msg_vals=msg_vals, **kwargs)
-        heard = self._get_heard_crm_stage_triggers()
-        if "email_received" in heard or "email_sent" in heard:
-            message = message.sudo()  # sudo: only to see where it comes from
-            if message._is_email_received():
-                self._trigger_crm_stage("email_received")
-            elif not self._is_notification_scheduled(kwargs.get("scheduled_date")) and message._is_email_sent(
-                recipients
-            ):
-                self._trigger_crm_stage("email_sent")
-        return recipients
 
     def _merge_opportunity(self, *args, **kwargs):
         """Do not take it for somebody's choice that quotations follow theirs into the merged opportunity."""

@@ -6,6 +6,8 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from ..tools import get_range_domain
+
 
 class CrmLead(models.Model):
     _inherit = "crm.lead"
@@ -36,11 +38,11 @@ class CrmLead(models.Model):
 
     @api.model
     def _get_crm_stage_due_domain(self, trigger, days, since, until):
-        delta = timedelta(days=days)
         if trigger == "stage_waiting":
+            delta = timedelta(days=days)
             return self._get_entered_domain(since and since - delta, until - delta)
         if trigger == "no_news":
-            return self._get_last_news_domain(since and since - delta, until - delta)
+            return self._get_silent_domain(days, since, until)
         return super()._get_crm_stage_due_domain(trigger, days, since, until)
 
     def _get_crm_stage_document_dates(self, trigger):
@@ -53,57 +55,74 @@ class CrmLead(models.Model):
 
     @api.model
     def _get_entered_domain(self, since, until):
-        """:return: ``Domain`` of those that came into their stage after ``since``, and not after ``until``"""
-        return Domain("id", "in", self._get_stays_query(since, until).subselect("lead_id"))
+        """
+        :return: ``Domain`` of those that came into their stage after ``since``, and not after ``until``; lost
+            ones are where they are since they were lost
+        """
+        is_there = Domain("outcome", "in", ("open", "won")) & Domain("date_left", "=", False)
+        is_lost = Domain("outcome", "=", "lost")
+        domain = (is_there & get_range_domain("date_entered", since, until)) | (
+            is_lost & get_range_domain("date_left", since, until)
+        )
+        # sudo: only when it was; nothing of it is shown
+        query = self.env["crm.stage.stay"].sudo()._search(domain)
+        return Domain("id", "in", query.subselect("lead_id"))
 
     @api.model
-    def _get_last_news_domain(self, since, until):
+    def _get_silent_domain(self, days, since, until):
         """
-        :return: ``Domain`` of those whose last news came after ``since``, and not after ``until``: they came
-            into their stage, an activity was done, or an e-mail or message came or went
+        :return: ``Domain`` of those that have been without news for ``days`` days by ``until``, and that were
+            not by ``since``: there was some in between, or the last thing that was planned has passed
 
-        Only those of which there was news between the two are looked at, one by one, for later news.
+        Only those are looked at for later news.
         """
-
-        def is_silent(model, alias, query):
-            lead_id = SQL.identifier(alias, "id")
-            return SQL(
-                "EXISTS (%s) AND NOT EXISTS (%s)",
-                self._get_stays_query(None, until, lead_id).select(SQL("1")),
-                self._get_news_query(until, None, lead_id).select(SQL("1")),
-            )
-
-        domain = Domain.custom(to_sql=is_silent)
+        delta = timedelta(days=days)
+        domain = self._get_entered_domain(None, until - delta) & ~Domain.OR(
+            self._get_news_domains(days, until)
+        )
         if since:
-            stays = self._get_stays_query(since, until).subselect("lead_id")
-            messages = self._get_news_query(since, until).subselect("res_id")
-            domain &= Domain("id", "in", SQL("(%s UNION %s)", stays, messages))
+            entered = self._get_entered_domain(since - delta, until - delta)
+            domain &= self._get_union_domain(self, entered, *self._get_news_domains(days, since, until))
         return domain
 
     @api.model
-    def _get_stays_query(self, since, until, lead_id=None):
-        """:return: ``Query`` of the stays that go on, which began after ``since`` and not after ``until``
-        :param SQL lead_id: of the one opportunity in question
-        """
-        domain = Domain("outcome", "=", "open") & Domain("date_entered", "<=", until)
-        if since:
-            domain &= Domain("date_entered", ">", since)
-        # sudo: only when it was; nothing of it is told
-        query = self.env["crm.stage.stay"].sudo()._search(domain)
-        if lead_id:
-            query.add_where(SQL("%s = %s", SQL.identifier(query.table, "lead_id"), lead_id))
-        return query
+    def _get_union_domain(self, documents, *domains):
+        """:return: ``Domain`` as ``Domain.OR`` of ``domains``, each of them looked up by itself"""
+        # sudo: see `_get_entered_domain`
+        documents = documents.sudo().with_context(active_test=False)
+        queries = SQL(" UNION ").join(documents._search(domain).subselect() for domain in domains)
+        return Domain("id", "in", SQL("(%s)", queries))
 
     @api.model
-    def _get_news_query(self, since, until, lead_id=None):
-        """:return: ``Query`` of the messages after ``since``, and not after ``until``, that are news
-        :param SQL lead_id: of the one opportunity in question
+    def _get_news_domains(self, days, since, until=None):
         """
-        messages = self.env["mail.message"].sudo()  # sudo: see `_get_stays_query`
-        domain = messages._get_news_domain() & Domain("date", ">", since)
-        if until:
-            domain &= Domain("date", "<=", until)
-        query = messages._search(domain)
-        if lead_id:
-            query.add_where(SQL("%s = %s", SQL.identifier(query.table, "res_id"), lead_id))
-        return query
+        :return: for each kind of news, ``Domain`` of the opportunities that it keeps from being silent at
+            ``since``, and no longer at ``until``: messages, meetings that took place, and what is planned, of
+            the opportunity or of its quotations and orders
+        """
+        delta = timedelta(days=days)
+        period = since - delta, until and until - delta
+        has_messages = Domain("message_ids", "any!", self.env["mail.message"]._get_news_domain(*period))
+        is_meeting = Domain("active", "=", True) & get_range_domain("stop", *period)  # cancelled are archived
+        orders = self.env["sale.order"]
+        has_orders = (has_messages, self._get_planned_domain(orders, since, until))
+        return [
+            has_messages,
+            Domain("calendar_event_ids", "any!", is_meeting),
+            self._get_planned_domain(self, since, until),
+            self._get_orders_domain(self._get_union_domain(orders, *has_orders)),
+        ]
+
+    @api.model
+    def _get_planned_domain(self, documents, since, until):
+        """
+        :param documents: model with activities, which is of companies
+        :return: ``Domain`` of those with an open activity of a day that was not over by ``since``, and is by
+            ``until``
+        """
+        is_open = Domain("active", "=", True)  # Odoo archives those that are done
+        return Domain.OR(
+            companies_domain
+            & Domain("activity_ids", "any!", is_open & get_range_domain("date_deadline", before, last))
+            for before, last, companies_domain in documents._get_crm_stage_last_days(0, since, until)
+        )

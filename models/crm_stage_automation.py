@@ -62,8 +62,8 @@ class CrmStageAutomation(models.Model):
         string="When",
         required=True,
         help="What must happen for opportunities to move. An e-mail counts as sent when it goes out to "
-        "somebody outside of the company from the opportunity, and as received when it comes in by the "
-        "mail gateway.",
+        "somebody outside of the company from the opportunity or one of its quotations, and as received when "
+        "it comes in there by the mail gateway.",
     )
     model_name = fields.Char(
         string="Model",

@@ -3,6 +3,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.fields import Domain
+from odoo.tools import format_list
 from odoo.tools.translate import LazyTranslate
 
 from .crm_stage_automation import AutomationError
@@ -40,6 +41,9 @@ class CrmStageAutomation(models.Model):
     )
     is_lost_included = fields.Boolean(
         string="Lost Ones Too",
+        compute="_compute_is_lost_included",
+        store=True,
+        readonly=False,
         help="Lost opportunities are restored, and moved to this stage. One that was lost in this stage or a "
         "later one stays in that stage, unless this automation says which stages it takes them from. Of the "
         "documents that exist already, only those that are newer than the loss bring an opportunity back.",
@@ -55,9 +59,10 @@ class CrmStageAutomation(models.Model):
         for automation in self:
             automation.lost_reason_id = automation.outcome == "lost" and automation.lost_reason_id
 
-    def _brings_back(self):
-        """:return: whether lost opportunities are restored; those that lose some leave lost ones alone"""
-        return self.is_lost_included and self.outcome != "lost"
+    @api.depends("outcome")
+    def _compute_is_lost_included(self):
+        for automation in self:
+            automation.is_lost_included = automation.outcome != "lost" and automation.is_lost_included
 
     def _get_proposed_outcome(self):
         """:return: what the trigger proposes where the stage is final"""
@@ -91,6 +96,39 @@ class CrmStageAutomation(models.Model):
                         "the reason empty."
                     )
                 )
+
+    @api.constrains("trigger", "from_stage_ids", "outcome", "is_lost_included")
+    def _check_somebody_moves(self):
+        """Refuse what would promise to move opportunities that are never moved."""
+        for automation in self:
+            if error := automation._get_nobody_moves_error():
+                raise ValidationError(error)
+
+    def _get_nobody_moves_error(self):
+        """:return: which of the opportunities that this automation names are never moved, and what to do"""
+        won_stages = self.from_stage_ids.filtered("is_won")
+        names = format_list(self.env, won_stages.mapped("name"), "or")
+        if self.outcome == "lost" and self.is_lost_included:
+            return self.env._('Lost opportunities are not lost again: untick "Lost Ones Too".')
+        if self.outcome == "lost" and self.trigger == "order_confirmed":
+            return self.env._("An opportunity with a confirmed order is not lost: choose to win it.")
+        if self.outcome == "lost" and won_stages:
+            return self.env._(
+                "Automations do not lose won opportunities: take %s out of the stages they come from.", names
+            )
+        if self.trigger == "order_confirmed" and won_stages:
+            return self.env._(
+                "Won opportunities with a confirmed order stay won: "
+                "take %s out of the stages they come from.",
+                names,
+            )
+        if self.is_lost_included and won_stages and won_stages == self.from_stage_ids:
+            return self.env._(
+                "Opportunities keep the stage where they were lost, which is never a won one: add the stages "
+                'that they come from beside %s, or untick "Lost Ones Too".',
+                names,
+            )
+        return None
 
     # ------------------------------------------------------------------
     # CRUD

@@ -83,7 +83,7 @@ class CrmStageAutomation(models.Model):
                 origin_ids=frozenset(automation.from_stage_ids.ids) or setup.get_earlier_stage_ids(stage.id),
                 team_ids=frozenset(stage.team_ids.ids),
                 is_back=bool(automation.from_stage_ids) and automation.outcome != "lost",
-                is_lost_included=automation._brings_back(),
+                is_lost_included=automation.is_lost_included,
                 outcome=automation.outcome or "",
             )
             for stage in reversed(stages.filtered("active"))

@@ -79,7 +79,7 @@ class CrmStageAutomation(models.Model):
         text = self._get_event_text()
         if origins := self._get_origins_text():
             text = self.env._('%(event)s, only from "%(origins)s"', event=text, origins=origins)
-        return self.env._("%s, lost ones too", text) if self._brings_back() else text
+        return self.env._("%s, lost ones too", text) if self.is_lost_included else text
 
     def _get_origins_text(self):
         """:return: names of the stages it takes opportunities from; the quotes around them are missing"""
@@ -95,7 +95,7 @@ class CrmStageAutomation(models.Model):
             text = self.env._('From "%(origins)s" to "%(stage)s"', origins=origins, stage=self.stage_id.name)
         elif not text:
             text = self.env._('Move to "%s"', self.stage_id.name)
-        return self.env._("%s, lost ones too,", text) if self._brings_back() else text
+        return self.env._("%s, lost ones too,", text) if self.is_lost_included else text
 
     def _get_outcome_text(self):
         if self.outcome == "won":

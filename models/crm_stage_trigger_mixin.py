@@ -5,6 +5,8 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from ..tools import get_range_domain
+
 # Bad news: of final stages, these propose to lose the opportunity; all others propose to win it
 LOSING_TRIGGERS = frozenset({"quotation_cancelled", "quotation_expired"})
 
@@ -146,34 +148,39 @@ class CrmStageTriggerMixin(models.AbstractModel):
         """
         if self._fields[name].type == "date":
             return self._get_crm_stage_day_domain(name, days, since, until)
-        domain = Domain(name, "<=", until - timedelta(days=days))
-        return domain & Domain(name, ">", since - timedelta(days=days)) if since else domain
+        delta = timedelta(days=days)
+        return get_range_domain(name, since and since - delta, until - delta)
 
     @api.model
     def _get_crm_stage_day_domain(self, name, days, since, until):
-        """Dates without time count from the day after, in the time zone of the document's company.
+        """Dates without time count from the day after, in the time zone of the document's company."""
+        return Domain.OR(
+            companies_domain & get_range_domain(name, before, last)
+            for before, last, companies_domain in self._get_crm_stage_last_days(days, since, until)
+        )
 
-        Within an hour, mostly no day ends anywhere: then there is nothing to look for in the database.
+    @api.model
+    def _get_crm_stage_last_days(self, days, since, until):
+        """Within an hour, mostly no day ends anywhere: then there is nothing to look for in the database.
+
+        :return: ``[(last day by since, last day by until, Domain of the documents of companies where they are
+            these)]``, see ``_get_crm_stage_last_day``; without companies where both are the same
         """
         company_ids_by_days = defaultdict(list)
         # sudo: documents are of any company, and people of one do not see the others
         companies = self.env["res.company"].sudo().with_context(active_test=False)
         for company in companies.search(Domain.TRUE):
             before = since and self._get_crm_stage_last_day(company, days, since)
-            last = self._get_crm_stage_last_day(company, days, until)
+            last = until and self._get_crm_stage_last_day(company, days, until)
             ids = [company.id, False] if company == self.env.company else [company.id]
             company_ids_by_days[before, last] += ids
-        domains = []
-        for (before, last), company_ids in company_ids_by_days.items():
-            if before == last:
-                continue
-            domain = Domain(name, "<=", last)
-            if before:
-                domain &= Domain(name, ">", before)
-            if len(company_ids_by_days) > 1:
-                domain &= Domain(self._get_crm_stage_company_path(), "in", company_ids)
-            domains.append(domain)
-        return Domain.OR(domains)
+        is_everywhere = len(company_ids_by_days) == 1
+        path = self._get_crm_stage_company_path()
+        return [
+            (before, last, Domain.TRUE if is_everywhere else Domain(path, "in", company_ids))
+            for (before, last), company_ids in company_ids_by_days.items()
+            if before != last
+        ]
 
     @api.model
     def _get_crm_stage_last_day(self, company, days, moment):

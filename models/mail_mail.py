@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
 
-from .mail_message import UNPOSTED_TYPES, get_addresses
+from .mail_message import EMAILED_MODELS, UNPOSTED_TYPES, get_addresses
 
 
 class MailMail(models.Model):
@@ -40,19 +40,28 @@ class MailMail(models.Model):
         return "email_sent" in self.env["crm.lead"]._get_heard_crm_stage_triggers()
 
     def _get_emailed_opportunities(self):
-        """:return: the opportunities that those of these e-mails are about that go to somebody outside"""
+        """
+        :return: the opportunities that those of these e-mails are about that go to somebody outside, or whose
+            quotations and orders they are about
+        """
         addresses = {
             mail: get_addresses(
                 mail.email_to, mail.email_cc, *mail.recipient_ids.filtered("partner_share").mapped("email")
             )
             for mail in self
             if mail.message_type in UNPOSTED_TYPES
-            and mail.model == "crm.lead"
+            and mail.model in EMAILED_MODELS
             and not mail._is_mailing_test()
         }
         outside = self.env["mail.message"]._filter_outside(set().union(*addresses.values()))
-        lead_ids = {mail.res_id for mail in addresses if addresses[mail] & outside}
-        return self.env["crm.lead"].browse(lead_ids).exists()
+        leads = self.env["crm.lead"]
+        for model_name, mails in (
+            self.filtered(lambda mail: addresses.get(mail, set()) & outside).grouped("model").items()
+        ):
+            # sudo: whoever writes on a quotation need not see its opportunity
+            documents = self.env[model_name].sudo().browse(set(mails.mapped("res_id"))).exists()
+            leads = leads.union(*(its_leads for _document, its_leads in documents._get_crm_stage_leads()))
+        return leads
 
     def _is_mailing_test(self):
         """:return: whether this is a sample of a mailing, made with any opportunity: it leaves no trace"""
@@ -69,7 +78,7 @@ class MailMail(models.Model):
     @api.model
     def _get_emailed_opportunity_ids(self):
         """:return: ids of the opportunities of the e-mails and mailings that went out and left a record"""
-        is_about_lead = Domain("model", "=", "crm.lead") & Domain("message_type", "in", UNPOSTED_TYPES)
+        is_about_lead = Domain("model", "in", EMAILED_MODELS) & Domain("message_type", "in", UNPOSTED_TYPES)
         lean = self.with_context(prefetch_fields=False)  # The bodies are not needed.
         lead_ids = lean.search(is_about_lead & self._get_sent_domain())._get_emailed_opportunities().ids
         if "mailing.trace" in self.env:  # Odoo deletes the e-mails of mailings

@@ -2,15 +2,26 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import email_normalize_all
 
+from ..tools import get_range_domain
+
 # Messages that people write, in the chatter or in their own mail program
 WRITTEN_TYPES = ("comment", "email")
 # Those that Odoo may send by e-mail when they are posted; its notes of changes and absences are no e-mails
 POSTED_TYPES = (*WRITTEN_TYPES, "auto_comment")
 # Messages of e-mails that are not posted in the chatter: mailings, templates sent as they are, notifications
 UNPOSTED_TYPES = ("email_outgoing", "user_notification")
+# Those that are news whoever sees them in the chatter: they went to the customer, or came from there
+SENT_TYPES = ("email_outgoing", "sms")
 
-# Messages about opportunities, those of machines left out
-MESSAGES = Domain("model", "=", "crm.lead") & Domain("crm_stage_is_automatic", "!=", True)
+# The e-mails of quotations and orders are their opportunities', too.
+EMAILED_MODELS = ("crm.lead", "sale.order")
+
+# Messages about opportunities, their quotations and orders; those of machines left out
+MESSAGES = (
+    Domain("model", "in", EMAILED_MODELS)
+    & Domain("crm_stage_is_automatic", "!=", True)
+    & Domain("message_type", "!=", "out_of_office")
+)
 
 
 def get_addresses(*texts):
@@ -29,7 +40,11 @@ class MailMessage(models.Model):
         help="Whether this e-mail came in as an automatic reply or a bounce, by its headers.",
     )
 
-    _crm_stage_date_idx = models.Index("(date, res_id) WHERE model = 'crm.lead'")
+    # See `_get_news_domain`
+    _crm_stage_date_idx = models.Index("(model, date, res_id) WHERE model IN ('crm.lead', 'sale.order')")
+    _crm_stage_create_date_idx = models.Index(
+        "(model, create_date, res_id) WHERE model IN ('crm.lead', 'sale.order') AND message_type = 'email'"
+    )
 
     @api.model
     def _get_our_addresses(self):
@@ -99,18 +114,25 @@ class MailMessage(models.Model):
         return (messages & self._get_notified_domain()) | (emails & (to_outside | cc_outside))
 
     @api.model
-    def _get_news_domain(self):
+    def _get_news_domain(self, since, until=None):
         """
-        :return: ``Domain`` of the messages that are news of an opportunity: e-mails and messages either way,
-            and activities done, which Odoo tells there. Internal notes and tracked changes are none.
+        :return: ``Domain`` of the messages that are news of an opportunity, and that Odoo got after ``since``
+            and not after ``until``: e-mails, messages and SMS either way, and activities done, which Odoo
+            logs there. Internal notes and tracked changes are none.
         """
         get_id = self.env["ir.model.data"]._xmlid_to_res_id
         comment, note, activity = (get_id(f"mail.mt_{name}") for name in ("comment", "note", "activities"))
-        return MESSAGES & (
-            Domain("message_type", "=", "email_outgoing")
+        is_news = (
+            Domain("message_type", "in", SENT_TYPES)
             | (Domain("message_type", "in", POSTED_TYPES) & Domain("subtype_id", "not in", [False, note]))
             | Domain("subtype_id", "in", [comment, activity])
         )
+        # The date of an e-mail that came in is what its sender's clock said.
+        is_received = Domain("message_type", "=", "email")
+        is_in_time = (is_received & get_range_domain("create_date", since, until)) | (
+            ~is_received & get_range_domain("date", since, until)
+        )
+        return MESSAGES & is_news & is_in_time
 
     @api.model
     def _get_notified_domain(self):
