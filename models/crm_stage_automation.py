@@ -345,14 +345,8 @@ class CrmStageAutomation(models.Model):
                 "move",
             )
         leads = self.env["crm.lead"].browse(documents_by_lead)
-        leads = leads._with_moved_by(self._get_chatter_bodies(documents_by_lead))
-        action.with_context(
-            leads.env.context,
-            active_model=leads._name,
-            active_id=leads.ids[0],
-            active_ids=leads.ids,
-            crm_stage_listeners={action.id: listener},
-        ).run()
+        with leads._moved_by(self._get_chatter_bodies(documents_by_lead)):
+            action._run_for(listener, leads)
 
     def _get_chatter_bodies(self, documents_by_lead):
         """:return: what the chatter tells of the move, by opportunity id

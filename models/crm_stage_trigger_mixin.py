@@ -5,6 +5,8 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from ..tools import ON
+
 
 def is_passed(value):
     """:return: whether a date may have passed by now, wherever that is: a day more does no harm"""
@@ -91,7 +93,7 @@ class CrmStageTriggerMixin(models.AbstractModel):
 
     def _get_heard_crm_stage_triggers(self):
         """:return: those of this model's triggers that an automation listens on; without a query"""
-        if self.env.context.get("crm_stage_moving"):
+        if self.env.context.get("crm_stage_moving") is ON:
             return frozenset()  # no loops: what a move brings about moves nothing
         return self.env["crm.stage.automation"]._get_heard_triggers().get(self._name, frozenset())
 
