@@ -12,6 +12,7 @@
     "data": [
         "security/ir.model.access.csv",
         "security/crm_stage_report_security.xml",
+        "security/crm_stage_wizard_security.xml",
         "data/crm_stage_data.xml",
         "data/ir_actions_server_data.xml",
         "data/crm_stage_automation_data.xml",

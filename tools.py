@@ -3,6 +3,33 @@
 import copy
 from collections.abc import MutableMapping, MutableSequence, MutableSet
 from contextlib import contextmanager
+from enum import Enum
+
+
+class Switch(Enum):
+    """What switches something of ours on in a context.
+
+    A client may send any context. No JSON is this object, so a client switches nothing.
+    """
+
+    ON = "on"
+
+
+ON = Switch.ON
+
+
+@contextmanager
+def kept_by_transaction(cr, key, value):
+    """Keep ``value`` as ``cr.cache[key]`` in here, for methods that cannot be given it as a parameter.
+
+    A context would give it to them as well, but clients send contexts, too.
+    """
+    before = cr.cache.get(key)
+    cr.cache[key] = value
+    try:
+        yield
+    finally:
+        cr.cache[key] = before
 
 from odoo.fields import Domain
 

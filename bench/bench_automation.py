@@ -22,6 +22,7 @@ from odoo import Command, fields
 from odoo.tools import SQL
 
 from odoo.addons.crm_sales_stage.tests.common import without_hooks
+from odoo.addons.crm_sales_stage.tools import ON
 
 SIZES = [int(size) for size in os.environ.get("BENCH_SIZES", "20 200 500 5000").split()]
 OPEN, DUE = (int(number) for number in os.environ.get("BENCH_DUE", "100000 500").split())
@@ -312,7 +313,7 @@ class Bench:
             self.env["crm.stage.automation"]._cron_due()
 
     def move_due(self, leads, automation):
-        leads.with_context(crm_stage_moving=True).write({"stage_id": automation.stage_id.id})
+        leads.with_context(crm_stage_moving=ON).write({"stage_id": automation.stage_id.id})
 
     # ---- nothing to do ----
 

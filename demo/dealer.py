@@ -7,6 +7,7 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL, remove_accents
 from odoo.tools.translate import LazyTranslate
 
+from ..tools import ON
 from .stories import CLOSED, ESTIMATE, NEW, QUOTATION, VISIT, StoryTeller
 from .texts import (
     CONSULTANT,
@@ -27,7 +28,7 @@ LOGINS = [*(person.login for person in SALESPEOPLE), CONSULTANT[0]]
 
 # Nobody is told of what happens here, nothing is tracked as if it happened now, and nothing moves by it.
 SILENT = {
-    "crm_stage_moving": True,
+    "crm_stage_moving": ON,
     "dont_notify": True,
     "mail_activity_quick_update": True,
     "mail_auto_subscribe_no_notify": True,

@@ -13,6 +13,7 @@ from . import crm_lead_probability
 from . import crm_lost_reason
 from . import crm_stage
 from . import crm_stage_arrival
+from . import crm_stage_askable_field
 from . import crm_stage_automation
 from . import crm_stage_automation_beaten
 from . import crm_stage_automation_catch_up

@@ -7,7 +7,7 @@ from odoo.fields import Domain
 from odoo.tools import email_normalize_all, frozendict
 from odoo.tools.misc import format_date
 
-from ..tools import undo_on_failure
+from ..tools import ON, undo_on_failure
 from .crm_stage_automation import CONFLICTS, KEPT_CONTEXT, NOT_TRIED_AGAIN
 
 _logger = logging.getLogger(__name__)
@@ -15,18 +15,12 @@ _logger = logging.getLogger(__name__)
 # Where a transaction keeps, until it is committed, who moved opportunities into another stage, by their ids
 ARRIVED = "crm_sales_stage.arrived"
 
-# Context keys of what opportunities are not said to arrive by: imports, data files, stages that go away, and
-# moving back what "Apply to existing documents" moved
-SILENT_CONTEXT = (
-    "tracking_disable",
-    "import_file",
-    "_import_current_module",
-    "install_mode",
-    "crm_stage_undoing",
-)
+# Odoo's context keys of what opportunities are not said to arrive by: imports, data files, stages that go
+# away. They mean the same in Odoo: a client that sends them wants nothing tracked nor posted.
+SILENT_CONTEXT = ("tracking_disable", "import_file", "_import_current_module", "install_mode")
 
 # Context keys of whoever moves an opportunity that tell what follows
-MOVER_CONTEXT = {*KEPT_CONTEXT, *SILENT_CONTEXT, *NOT_TRIED_AGAIN, "crm_stage_moving"}
+MOVER_CONTEXT = {*KEPT_CONTEXT, *SILENT_CONTEXT, *NOT_TRIED_AGAIN, "crm_stage_moving", "crm_stage_undoing"}
 
 # What Odoo's tracking is told, beside the fields that change: it does not see a stage that is computed on
 # creation, nor a lead that becomes an opportunity where it is
@@ -74,7 +68,9 @@ class CrmLead(models.Model):
             lead_id: (user_id, frozendict(context)) for lead_id, (user_id, context) in arrived_by.items()
         }
         for (user_id, context), its_leads in leads.grouped(lambda lead: movers[lead.id]).items():
-            if not any(context.get(key) for key in SILENT_CONTEXT):
+            is_silent = any(context.get(key) for key in SILENT_CONTEXT)
+            # Moving back what "Apply to existing documents" moved is no arrival either.
+            if not is_silent and context.get("crm_stage_undoing") is not ON:
                 is_tried_again = not any(context.get(key) for key in NOT_TRIED_AGAIN)
                 its_leads.with_env(self._get_arrival_env(user_id, context))._arrive(is_tried_again)
 
@@ -86,7 +82,7 @@ class CrmLead(models.Model):
             user_id = SUPERUSER_ID
         kept = {key: value for key, value in context.items() if key in KEPT_CONTEXT}
         # sudo: the stage acts, whatever those who move opportunities may do. It triggers no automation.
-        return self.env(user=user_id, su=True, context={**kept, "crm_stage_moving": True})
+        return self.env(user=user_id, su=True, context={**kept, "crm_stage_moving": ON})
 
     def _arrive(self, is_tried_again):
         """Do for these opportunities what their stages do.

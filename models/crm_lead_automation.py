@@ -3,6 +3,11 @@ from markupsafe import Markup
 from odoo import api, models
 from odoo.fields import Domain
 
+from ..tools import ON, kept_by_transaction
+
+# Key of the cursor's cache: texts for the chatter by opportunity id, and ids of those that OdooBot writes to
+MOVED_BY = "crm_sales_stage.moved_by"
+
 
 class CrmLead(models.Model):
     """Opportunities are moved by automations, and are documents of automations themselves."""
@@ -77,7 +82,7 @@ class CrmLead(models.Model):
 
     def _merge_opportunity(self, *args, **kwargs):
         """Do not take it for somebody's choice that quotations follow theirs into the merged opportunity."""
-        merging = self.with_context(crm_stage_keep_copies=True)
+        merging = self.with_context(crm_stage_keep_copies=ON)
         return super(CrmLead, merging)._merge_opportunity(*args, **kwargs).with_env(self.env)
 
     # ------------------------------------------------------------------
@@ -112,32 +117,32 @@ class CrmLead(models.Model):
             domain &= Domain("team_id", "in", team_ids)
         return domain
 
-    def _with_moved_by(self, bodies):
-        """
+    def _moved_by(self, bodies):
+        """Let the messages that track moves of these opportunities in here say what moved them.
+
         :param dict bodies: text or markup by opportunity id
-        :return: the same opportunities; the message that tracks their move tells what moved them
+        :return: context manager
         """
         # OdooBot is the author where the user may not see the opportunity: authors may read their messages,
         # which name it. It is the author for customers, too: one who signs an order did not move the card.
         visible = self.browse() if self.env.user.share else self.sudo(False)._filtered_access("read")
         hidden = self - visible.sudo()
-        return self.with_context(crm_stage_moved_by=bodies, crm_stage_hidden_ids=frozenset(hidden.ids))
+        return kept_by_transaction(self.env.cr, MOVED_BY, (bodies, frozenset(hidden.ids)))
 
     def _track_prepare(self, fields_iter):
         """Note what moves an opportunity along with its stage: Odoo may post the message at any time."""
         super()._track_prepare(fields_iter)
-        bodies = self.env.context.get("crm_stage_moved_by")
+        bodies, hidden_ids = self.env.cr.cache.get(MOVED_BY) or ({}, ())
         if not bodies or "stage_id" not in fields_iter:
             return
-        moved_by = self.env.cr.precommit.data.setdefault("crm_sales_stage.moved_by", {})
+        moved_by = self.env.cr.precommit.data.setdefault(MOVED_BY, {})
         moved_by.update({lead.id: bodies[lead.id] for lead in self if lead.id in bodies})
-        hidden_ids = self.env.context["crm_stage_hidden_ids"]
         if hidden := self.filtered(lambda lead: lead.id in hidden_ids):
             hidden._track_set_author(self.env.ref("base.partner_root"))
 
     def _message_track(self, fields_iter, initial_values_dict):
         """Add what moved the opportunity to what others say in the same message ("Expected revenue …")."""
-        moved_by = self.env.cr.precommit.data.pop("crm_sales_stage.moved_by", {})
+        moved_by = self.env.cr.precommit.data.pop(MOVED_BY, {})
         bodies = self.env.cr.precommit.data.setdefault("mail.tracking.message.crm.lead", {})
         for lead_id, body in moved_by.items():
             # Nobody sees the class: a later installation fills the history of stays by it.

@@ -2,7 +2,10 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import float_compare
 
-from ..tools import drop_empty, is_empty
+from ..tools import drop_empty, is_empty, kept_by_transaction
+
+# Key of the cursor's cache: ids of the opportunities that are entering a stage whose probability they take
+ENTERED = "crm_sales_stage.entered_ids"
 
 
 def is_same(probability, other):
@@ -87,7 +90,8 @@ class CrmLead(models.Model):
             entered._set_automated_probability()
         if following:
             others = {name: value for name, value in vals.items() if name != "probability"}
-            super(CrmLead, following.with_context(crm_stage_entered_ids=taking.ids)).write(others)
+            with taking._entering():
+                super(CrmLead, following).write(others)
             # Another addon may have written the probability along, as OCA's crm_stage_probability does. Or
             # this write is part of the computation of the probability: Automation Rules run by that.
             computing = self.env.protected(self._fields["probability"])
@@ -174,13 +178,21 @@ class CrmLead(models.Model):
         (computing | unsaved).modified(names)
         leads -= computing | unsaved
         leads._recompute_probabilities()
-        leads.with_context(crm_stage_entered_ids=frozenset(leads.ids))._recompute_recordset(names)
+        with leads._entering():
+            leads._recompute_recordset(names)
+
+    def _entering(self):
+        """Let a probability of these opportunities that was set by hand follow the automated one in here.
+
+        :return: context manager
+        """
+        return kept_by_transaction(self.env.cr, ENTERED, frozenset(self.ids))
 
     def _compute_probabilities(self):
         """Let a probability that was set by hand follow the automated one again when a stage is entered."""
         res = super()._compute_probabilities()
         self._correct_probabilities()
-        entered_ids = self.env.context.get("crm_stage_entered_ids", ())
+        entered_ids = self.env.cr.cache.get(ENTERED) or ()
         by_hand = self.filtered(lambda lead: lead.id in entered_ids and not lead.is_automated_probability)
         for lead in by_hand:
             lead.probability = lead.automated_probability

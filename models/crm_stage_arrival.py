@@ -2,6 +2,7 @@ from typing import NamedTuple
 
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
+from odoo.fields import Command, Domain
 from odoo.tools import frozendict
 
 # What the cache knows of stages to tell what happens on arrival
@@ -41,8 +42,19 @@ class CrmStage(models.Model):
         "crm_stage_required_field_rel",
         "stage_id",
         "field_id",
-        string="Ask for",
+        string="Fields Asked For",
         domain=lambda self: self._get_askable_domain(),
+        copy=False,
+        groups="base.group_erp_manager",
+        help="What the stage asks for. Sales managers choose it without the right to read these fields.",
+    )
+    asked_field_ids = fields.Many2many(
+        "crm.stage.askable.field",
+        string="Ask for",
+        compute="_compute_asked_field_ids",
+        inverse="_inverse_asked_field_ids",
+        search="_search_asked_field_ids",
+        copy=True,
         groups="sales_team.group_sale_manager",
         help="Fields that are asked for, if they are empty, when somebody moves an opportunity here in the "
         "pipeline or on its form. Nobody is kept from moving it without them.",
@@ -63,6 +75,30 @@ class CrmStage(models.Model):
         for stage in self:
             stage.plans_activities = bool(stage.id in arrivals and arrivals[stage.id].plan_id)
             stage.asks_for_fields = bool(self.env["crm.lead"]._get_asked_names(stage))
+
+    # sudo, in all three: sales managers have no right on `ir.model.fields`, nor need one. They get, and give,
+    # ids of those fields alone that a stage may ask for.
+
+    @api.depends("required_field_ids")
+    def _compute_asked_field_ids(self):
+        stages = self.sudo()
+        asked = self.env["crm.stage.askable.field"].search([("id", "in", stages.required_field_ids.ids)])
+        for stage in self:
+            ids = set(stage.sudo().required_field_ids.ids)
+            stage.asked_field_ids = asked.filtered(lambda field, ids=ids: field.id in ids)
+
+    def _inverse_asked_field_ids(self):
+        for stage in self:
+            stage.sudo().required_field_ids = [Command.set(stage.asked_field_ids.ids)]
+
+    @api.model
+    def _search_asked_field_ids(self, operator, value):
+        if operator not in ("in", "any"):
+            return NotImplemented
+        if operator == "any":
+            value = self.env["crm.stage.askable.field"].search(value).ids
+        stages = self.sudo().with_context(active_test=False)
+        return Domain("id", "in", stages._search(Domain("required_field_ids", "in", value)))
 
     @api.model
     def _get_plan_domain(self):

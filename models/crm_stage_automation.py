@@ -154,6 +154,28 @@ class CrmStageAutomation(models.Model):
     # CRUD
     # ------------------------------------------------------------------
 
+    @api.model
+    def _has_field_access(self, field, operation):
+        """Nobody writes what the system writes: what is stored and read-only, but not computed.
+
+        Managers get messages about it from OdooBot, and the scheduled jobs go on from there.
+        """
+        is_for_system = field.store and field.readonly and not field.compute
+        if is_for_system and operation == "write" and not self.env.su:
+            return False
+        return super()._has_field_access(field, operation)
+
+    @api.model
+    def default_get(self, fields):
+        """Defaults that users set for themselves are no way to write it either."""
+        return super().default_get(
+            [
+                name
+                for name in fields
+                if name not in self._fields or self._has_field_access(self._fields[name], "write")
+            ]
+        )
+
     @api.model_create_multi
     def create(self, vals_list):
         automations = super().create(vals_list)
@@ -164,13 +186,10 @@ class CrmStageAutomation(models.Model):
     def write(self, vals):
         """Whoever changes what an automation makes of opportunities gives it another server action."""
         is_other_move = not self._get_move_fields().isdisjoint(vals)
-        if is_other_move:
-            vals = {**vals, "action_server_id": False}
-            automations = self.sudo()  # sudo: sales managers have no right on server actions
-        else:
-            automations = self
         self.check_access("write")
-        res = super(CrmStageAutomation, automations).write(vals)
+        if is_other_move:
+            self.sudo().action_server_id = False  # sudo: it is for the system alone
+        res = super().write(vals)
         if is_other_move:
             self._assign_actions()
         if self._get_configuration_fields() & vals.keys():
@@ -345,14 +364,8 @@ class CrmStageAutomation(models.Model):
                 "move",
             )
         leads = self.env["crm.lead"].browse(documents_by_lead)
-        leads = leads._with_moved_by(self._get_chatter_bodies(documents_by_lead))
-        action.with_context(
-            leads.env.context,
-            active_model=leads._name,
-            active_id=leads.ids[0],
-            active_ids=leads.ids,
-            crm_stage_listeners={action.id: listener},
-        ).run()
+        with leads._moved_by(self._get_chatter_bodies(documents_by_lead)):
+            action._run_for(listener, leads)
 
     def _get_chatter_bodies(self, documents_by_lead):
         """:return: what the chatter tells of the move, by opportunity id

@@ -68,8 +68,9 @@ class CrmStageAutomation(models.Model):
         What has fallen due is not: it is moved as the automation says now.
         """
         if (self._get_configuration_fields() - {"sequence"}) & vals.keys():
-            vals = {"is_catching_up": False, **vals}
-            self.sudo()._get_catch_up_moves().unlink()  # sudo: nobody else deals with them
+            automations = self.sudo()  # sudo: nobody but the system deals with it
+            automations.filtered("is_catching_up").is_catching_up = False
+            automations._get_catch_up_moves().unlink()
         return super().write(vals)
 
     def _get_catch_up_moves(self):

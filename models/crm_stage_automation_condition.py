@@ -56,14 +56,25 @@ class CrmStageAutomation(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        return super().create([{**vals, "author_id": self.env.uid} for vals in vals_list])
+        automations = super().create([self._drop_author(vals) for vals in vals_list])
+        automations._set_author()
+        return automations
 
     def write(self, vals):
         """Nobody makes somebody else the author, whose rights the condition would be evaluated with."""
-        vals = {name: value for name, value in vals.items() if name != "author_id"}
+        res = super().write(self._drop_author(vals))
         if "filter_domain" in vals:
-            vals["author_id"] = self.env.uid
-        return super().write(vals)
+            self._set_author()
+        return res
+
+    @api.model
+    def _drop_author(self, vals):
+        return {name: value for name, value in vals.items() if name != "author_id"}
+
+    def _set_author(self):
+        """Make the present user the author."""
+        automations = super(CrmStageAutomation, self.sudo())  # sudo: only the system writes it
+        automations.write({"author_id": self.env.uid})
 
     def action_take_over_condition(self):
         """Let the condition be evaluated with the rights of the present user, as if they had set it."""

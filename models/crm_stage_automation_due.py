@@ -120,10 +120,11 @@ class CrmStageAutomation(models.Model):
 
     def _begin(self):
         """Let these automations move what falls due from now on, and forget what they had still to move."""
-        self.sudo().pending_ids.unlink()  # sudo: nobody else deals with them
-        in_time = self.filtered("is_in_time")
+        automations = self.sudo()  # sudo: nobody but the system deals with it
+        automations.pending_ids.unlink()
+        in_time = automations.filtered("is_in_time")
         in_time.last_run = fields.Datetime.now()
-        others = self - in_time
+        others = automations - in_time
         others.filtered("last_run").last_run = False
         others.filtered("days").days = 0
 

@@ -69,7 +69,9 @@ class CrmStageAutomation(models.Model):
         """A fault goes away when what does not work is changed, and only then."""
         res = super().write(vals)
         if "fault" not in vals:
-            self.filtered(lambda automation: automation._is_mended_by(vals)).write(
+            mended = self.filtered(lambda automation: automation._is_mended_by(vals))
+            # sudo: only the system writes it
+            mended.sudo().write(
                 {"fault": False, "fault_date": False, "fault_part": False, "is_fault_told": False}
             )
         return res

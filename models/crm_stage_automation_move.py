@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import split_every
 
-from ..tools import undo_on_failure
+from ..tools import ON, undo_on_failure
 from .crm_stage_automation import CONFLICTS
 
 _logger = logging.getLogger(__name__)
@@ -137,11 +137,12 @@ class CrmStageAutomationMove(models.Model):
             body = self.env._("Moved back, because this was undone: %s", automation._get_sentence(""))
             bodies.update(dict.fromkeys(moves.lead_id.ids, body))
         # No loops: moving back moves nothing else. It is no arrival in the former stage either.
-        moving = untouched.with_context(crm_stage_moving=True, crm_stage_undoing=True)
+        moving = untouched.with_context(crm_stage_moving=ON, crm_stage_undoing=ON)
         moving.filtered(lambda move: move.won_status == "lost").lead_id.action_restore()
         for stage, moves in moving.grouped("from_stage_id").items():
             moved = moves.filtered(lambda move: move.stage_id != move.from_stage_id).lead_id
-            moved._with_moved_by(bodies).write({"stage_id": stage.id})
+            with moved._moved_by(bodies):
+                moved.write({"stage_id": stage.id})
         for reason, moves in moving.filtered("was_lost").grouped("lost_reason_id").items():
             moves.lead_id.action_set_lost(lost_reason_id=reason.id)
         by_hand = moving.filtered(lambda move: not (move.is_automated_probability or move.was_lost))

@@ -41,11 +41,10 @@ class CrmStage(models.Model):
         self._check_not_last()
         self._check_not_scheduled()
 
-    def action_open_delete_wizard(self):
+    def action_open_delete_wizard(self, is_in_form=False):
         """Offer what may be done instead of deleting stages with opportunities.
 
-        With ``crm_stage_in_form`` in the context, the form of the stage is left when it was deleted.
-
+        :param bool is_in_form: whether the form of the stage is left when it was deleted
         :return: the action that opens the dialog
         """
         self.check_access("unlink")
@@ -57,7 +56,7 @@ class CrmStage(models.Model):
             "target": "new",
             "context": {
                 "default_stage_ids": self.ids,
-                "default_is_in_form": bool(self.env.context.get("crm_stage_in_form")),
+                "default_is_in_form": bool(is_in_form),
                 "dialog_size": "medium",
             },
         }

@@ -5,7 +5,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ..tools import get_range_domain
+from ..tools import ON, get_range_domain
 
 # Bad news: of final stages, these propose to lose the opportunity; all others propose to win it
 LOSING_TRIGGERS = frozenset({"quotation_cancelled", "quotation_expired"})
@@ -103,7 +103,7 @@ class CrmStageTriggerMixin(models.AbstractModel):
 
     def _get_heard_crm_stage_triggers(self):
         """:return: those of this model's triggers that an automation listens on; without a query"""
-        if self.env.context.get("crm_stage_moving"):
+        if self.env.context.get("crm_stage_moving") is ON:
             return frozenset()  # no loops: what a move brings about moves nothing
         return self.env["crm.stage.automation"]._get_heard_triggers().get(self._name, frozenset())
 

@@ -4,6 +4,11 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, ValidationError
 from odoo.fields import Domain
 
+from ..tools import ON, kept_by_transaction
+
+# Key of the cursor's cache: which opportunities an automation takes, by id of the action that it runs
+LISTENERS = "crm_sales_stage.listeners"
+
 
 class IrActionsServer(models.Model):
     _inherit = "ir.actions.server"
@@ -196,7 +201,7 @@ class IrActionsServer(models.Model):
     def _run_action_crm_stage_multi(self, eval_context=None):
         """Move the opportunities of all records at once, with the rights of whoever runs the action.
 
-        An automation says in the context which ones it takes. That is for this run alone: what the move
+        An automation says which ones it takes, see ``_run_for``. That is for this run alone: what the move
         brings about may run other actions, or this one again, and then their own direction counts.
 
         :raise AutomationError: it wins or loses opportunities by a stage that is no won stage any more
@@ -213,7 +218,8 @@ class IrActionsServer(models.Model):
         automations = self.env["crm.stage.automation"]
         if self.crm_stage_outcome and not stage.is_won:
             raise automations._get_open_stage_error(stage)
-        if listener := self.env.context.get("crm_stage_listeners", {}).get(self.id):
+        listeners = self.env.cr.cache.get(LISTENERS) or {}
+        if listener := listeners.get(self.id):
             origin_ids = listener.origin_ids
             leads = leads.filtered_domain(automations._get_movable_domain(listener))
         else:
@@ -222,11 +228,21 @@ class IrActionsServer(models.Model):
             if self.crm_stage_outcome == "lost":
                 is_open = Domain(leads._get_lead_quotation_domain())
                 leads -= leads._filter_with_orders(is_open | Domain(leads._get_lead_sale_order_domain()))
-        leads = leads.with_context(crm_stage_moving=True, crm_stage_listeners={})
-        if self.crm_stage_outcome == "lost":
-            leads._lose(self.crm_lost_reason_id)
-        else:
-            leads._enter_stage(stage, origin_ids)
+        leads = leads.with_context(crm_stage_moving=ON)
+        with kept_by_transaction(self.env.cr, LISTENERS, {}):
+            if self.crm_stage_outcome == "lost":
+                leads._lose(self.crm_lost_reason_id)
+            else:
+                leads._enter_stage(stage, origin_ids)
+
+    def _run_for(self, listener, leads):
+        """Run this action on those of ``leads`` that an automation takes.
+
+        :param Listener listener: of the automation
+        """
+        context = {"active_model": leads._name, "active_id": leads.ids[0], "active_ids": leads.ids}
+        with kept_by_transaction(self.env.cr, LISTENERS, {self.id: listener}):
+            self.with_context(**context).run()
 
     def _get_crm_stage_records(self, eval_context):
         """:return: the records that the action moves the opportunities of when it is run without any"""

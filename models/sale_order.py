@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
 
+from ..tools import ON
 from .crm_stage_trigger_mixin import LOSING_TRIGGERS
 
 # What the order's state says has happened; a quotation created counts until it is cancelled.
@@ -80,7 +81,7 @@ class SaleOrder(models.Model):
         if not self._get_heard_crm_stage_triggers():
             return super().write(vals)
         # What duplicating and merging write is not what somebody made of a duplicate.
-        is_saving = not self.env.context.get("crm_stage_keep_copies")
+        is_saving = self.env.context.get("crm_stage_keep_copies") is not ON
         copies = self.filtered(lambda order: is_saving and order.crm_stage_copied_partner_id)
         if not copies and not {"state", "opportunity_id"} & vals.keys():
             return super().write(vals)
@@ -88,7 +89,7 @@ class SaleOrder(models.Model):
         res = super().write(vals)
         linked = self.filtered(lambda order: order.opportunity_id != before[order][0])
         saved = copies.filtered(lambda order: order in linked or order._is_for_copied_customer())
-        saved.with_context(crm_stage_keep_copies=True).crm_stage_copied_partner_id = False
+        saved.with_context(crm_stage_keep_copies=ON).crm_stage_copied_partner_id = False
         new = linked | saved
         new._trigger_crm_stage_current()
         changed = self.filtered(lambda order: order.state != before[order][1])
@@ -104,7 +105,7 @@ class SaleOrder(models.Model):
 
     def copy(self, default=None):
         """What Odoo writes while it duplicates does not count as saving the duplicate."""
-        copying = self.with_context(crm_stage_keep_copies=True)
+        copying = self.with_context(crm_stage_keep_copies=ON)
         return super(SaleOrder, copying).copy(default).with_env(self.env)
 
     def copy_data(self, default=None):

@@ -5,6 +5,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL, file_open, groupby, sql
 
 from ..models.crm_lead_arrival import MOVER_CONTEXT
+from ..tools import ON
 
 # Where a transaction keeps what it notes of opportunities until that is recorded
 NOTES = "crm_sales_stage.notes"
@@ -180,7 +181,7 @@ class CrmStageStay(models.Model):
     @api.model
     def _is_automatic(self, mover):
         user_id, context = mover
-        return user_id == SUPERUSER_ID or bool(context.get("crm_stage_moving"))
+        return user_id == SUPERUSER_ID or context.get("crm_stage_moving") is ON
 
     @api.model
     def _note_created(self, leads):

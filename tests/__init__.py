@@ -20,6 +20,7 @@ from . import test_automation_seeded
 from . import test_automation_setup
 from . import test_automation_text
 from . import test_bad_input
+from . import test_client_context
 from . import test_crm_lead
 from . import test_crm_lead_dependents
 from . import test_crm_lead_entry

@@ -66,6 +66,10 @@ class ArrivalCase(PipelineCase):
     def get_field(cls, name):
         return cls.env["ir.model.fields"]._get("crm.lead", name)
 
+    @classmethod
+    def get_askable(cls, name):
+        return cls.env["crm.stage.askable.field"].browse(cls.get_field(name).id)
+
     def get_bodies(self, lead):
         """:return: the chatter's texts, newest first, as one string"""
         return "\n".join(lead.message_ids.mapped("body"))

@@ -1,7 +1,7 @@
 from freezegun import freeze_time
 
 from odoo import Command, fields
-from odoo.exceptions import ValidationError
+from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
@@ -286,8 +286,8 @@ class TestArrivalPlan(ArrivalCase):
         with Form(stage) as form:
             form.activity_plan_id = self.plan
             form.mail_template_id = self.template
-            form.required_field_ids.add(self.get_field("expected_revenue"))
-        self.assertEqual(stage.required_field_ids.mapped("name"), ["expected_revenue"])
+            form.asked_field_ids.add(self.get_askable("expected_revenue"))
+        self.assertEqual(self.visit.required_field_ids.mapped("name"), ["expected_revenue"])
 
     # ---- speed ----
 
@@ -535,6 +535,47 @@ class TestAskedFields(ArrivalCase):
         domain = [("id", "=", lead.id), ("is_something_missing", "=", True)]
         self.assertFalse(lead.with_user(self.salesperson).search(domain))
         self.assertTrue(lead.with_user(self.manager).search(domain))
+
+    def test_manager_chooses_without_the_right_to_read_fields(self):
+        self.env["res.lang"]._activate_lang("fr_FR")
+        revenue = self.get_field("expected_revenue")
+        revenue.with_context(lang="fr_FR").field_description = "Chiffre attendu"
+        fields_ = self.env["ir.model.fields"].with_user(self.manager)
+        with self.assertRaises(AccessError):
+            fields_.search([("compute", "!=", False)])
+        askable = self.env["crm.stage.askable.field"].with_user(self.manager)
+        self.assertEqual(
+            set(askable.search([]).mapped("name")), set(self.env["crm.lead"]._get_askable_names())
+        )
+        stage = self.visit.with_user(self.manager)
+        stage.asked_field_ids = self.get_askable("expected_revenue") + self.get_askable("referred")
+        self.env.invalidate_all()
+        self.assertEqual(self.visit.required_field_ids, revenue + self.get_field("referred"))
+        self.assertEqual(stage.asked_field_ids.mapped("display_name"), ["Expected Revenue", "Referred By"])
+        french = stage.with_context(lang="fr_FR").asked_field_ids
+        self.assertIn("Chiffre attendu", french.mapped("display_name"))
+        stages = self.env["crm.stage"].with_user(self.manager)
+        self.assertEqual(stages.search([("asked_field_ids", "ilike", "expected rev")]), stage)
+        self.assertEqual(stages.search([("asked_field_ids", "=", revenue.id)]), stage)
+        self.assertNotIn(stage, stages.search([("asked_field_ids", "=", False)]))
+        self.assertEqual(stages.search([("asked_field_ids", "!=", False)]), stage)
+        copied = stage.copy()
+        self.assertEqual(copied.sudo().required_field_ids, self.visit.required_field_ids)
+        created = stages.create({"name": "New", "asked_field_ids": [Command.set(revenue.ids)]})
+        self.assertEqual(created.sudo().required_field_ids, revenue)
+        self.assertIn(revenue.id, stage.read()[0]["asked_field_ids"])
+        stage.asked_field_ids = False
+        self.assertFalse(self.visit.required_field_ids)
+
+    def test_manager_chooses_no_other_fields(self):
+        stage = self.visit.with_user(self.manager)
+        phone = self.env["ir.model.fields"]._get("res.partner", "phone")
+        with self.assertRaises(ValidationError):
+            stage.asked_field_ids = [Command.set(phone.ids)]
+        with self.assertRaises(AccessError):
+            stage.required_field_ids = [Command.set(phone.ids)]
+        with self.assertRaises(AccessError):
+            stage.search([("required_field_ids.compute", "!=", False)])
 
     def test_fields_that_are_removed(self):
         field = self.env["ir.model.fields"].create(

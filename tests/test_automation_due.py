@@ -11,6 +11,7 @@ from odoo.tools import mute_logger
 
 from odoo.addons.crm_sales_stage.models import crm_stage_automation_due
 
+from ..tools import ON
 from .common_automation import AutomationCase
 
 LOGGER = "odoo.addons.crm_sales_stage.models.crm_stage_automation"
@@ -654,7 +655,7 @@ class TestDueJob(DueCase):
                 self.automations._cron_due()
 
         def move(leads):
-            leads.with_context(crm_stage_moving=True).stage_id = self.visit
+            leads.with_context(crm_stage_moving=ON).stage_id = self.visit
 
         for act in (run, move):
             count(20, act)  # warms the caches

@@ -142,7 +142,7 @@ class TestCrmStageDelete(PipelineCase):
     def test_form_of_a_deleted_stage_is_left(self):
         self.opportunities.unlink()
         stage = self.quotation.with_user(self.manager)
-        action = stage.with_context(crm_stage_in_form=True).action_open_delete_wizard()
+        action = stage.action_open_delete_wizard(is_in_form=True)
         wizard = stage.env[action["res_model"]].with_context(**action["context"]).create({})
         self.assertEqual(wizard.action_delete()["params"]["next"]["res_model"], "crm.stage")
         action = self.open_wizard(self.visit).action_delete()["params"]

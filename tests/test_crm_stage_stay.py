@@ -10,7 +10,7 @@ from odoo import SUPERUSER_ID, api
 from odoo.tests import TransactionCase, new_test_user, tagged
 from odoo.tools import SQL, mute_logger
 
-from ..tools import undo_on_failure
+from ..tools import ON, undo_on_failure
 from .common_report import PipelineHistoryCase, ReportCase
 
 
@@ -156,7 +156,7 @@ class TestCrmStageStayRecording(StayCase):
     def test_last_mover_counts(self):
         lead = self.create_at(50, self.new)
         by_hand = lead.with_user(self.manager)
-        automatic = by_hand.with_context(crm_stage_moving=True)
+        automatic = by_hand.with_context(crm_stage_moving=ON)
         with self.at(40):
             automatic.stage_id = self.estimate
             by_hand.stage_id = self.visit
@@ -171,7 +171,7 @@ class TestCrmStageStayRecording(StayCase):
         lead = self.create_at(50, self.new)
         by_hand = lead.with_user(self.manager)
         with self.at(40):
-            by_hand.with_context(crm_stage_moving=True).stage_id = self.estimate
+            by_hand.with_context(crm_stage_moving=ON).stage_id = self.estimate
             with self.env.cr.savepoint():
                 by_hand.expected_revenue += 1
             by_hand.probability = 33
@@ -182,14 +182,14 @@ class TestCrmStageStayRecording(StayCase):
         lead = self.create_at(50, self.new)
         by_hand = lead.with_user(self.manager)
         with self.at(40):
-            by_hand.with_context(crm_stage_moving=True).stage_id = self.estimate
+            by_hand.with_context(crm_stage_moving=ON).stage_id = self.estimate
             by_hand.user_id = self.manager
         self.assertEqual(self.get_stays(lead)[-1], (self.estimate, "open", "automation"))
 
     def test_moved_while_hooks_run(self):
         """What hooks before the commit move is told right, though their data are gone when they are done."""
         lead = self.create_at(50, self.new)
-        automatic = lead.with_user(self.manager).with_context(crm_stage_moving=True)
+        automatic = lead.with_user(self.manager).with_context(crm_stage_moving=ON)
         with self.at(40):
             self.env.cr.precommit.add(lambda: automatic.write({"stage_id": self.estimate.id}))
         self.assertEqual(self.get_stays(lead)[-1], (self.estimate, "open", "automation"))
@@ -201,7 +201,7 @@ class TestCrmStageStayRecording(StayCase):
             by_hand.stage_id = self.estimate
             self.env.flush_all()
             with suppress(Undo), undo_on_failure(self.env):
-                by_hand.with_context(crm_stage_moving=True).stage_id = self.visit
+                by_hand.with_context(crm_stage_moving=ON).stage_id = self.visit
                 raise Undo
         self.assertEqual(self.get_stays(lead)[-1], (self.estimate, "open", "hand"))
 
@@ -657,8 +657,9 @@ class TestCrmStageStayPast(StayCase):
         """Messages tell it by a class, those of OdooBot by their author."""
         marked, system = self.create_at(50, self.new), self.create_at(50, self.new)
         with self.at(40):
-            moved = marked.with_user(self.manager)._with_moved_by({marked.id: "Moved by a quotation"})
-            moved.stage_id = self.estimate
+            by_hand = marked.with_user(self.manager)
+            with by_hand._moved_by({marked.id: "Moved by a quotation"}):
+                by_hand.stage_id = self.estimate
         with self.at(40):
             system.stage_id = self.estimate
         self.fill_anew()

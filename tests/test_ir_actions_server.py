@@ -2,6 +2,7 @@ from odoo import Command
 from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import Form, new_test_user, tagged
 
+from ..tools import ON
 from .common_automation import AutomationCase
 
 
@@ -225,7 +226,7 @@ class TestMoveAction(AutomationCase):
         """No opportunity comes to a stage of a team that it is not in, whoever runs the action."""
         self.visit.team_ids = self.env["crm.team"].create({"name": "Windows"})
         lead = self.create_lead()
-        for context in ({}, {"crm_stage_moving": True}, {"crm_stage_origins": {}}):
+        for context in ({}, {"crm_stage_moving": ON}):
             with self.subTest(context):
                 self.run_action(self.create_action(crm_stage_policy="always").with_context(**context), lead)
                 self.assertEqual(lead.stage_id, self.new)

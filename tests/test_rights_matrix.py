@@ -16,6 +16,7 @@ NOTHING = ""
 MODELS = {
     #                              public   portal   own  all  manager admin
     "crm.stage": (NOTHING, NOTHING, "r", "r", ALL, ALL),
+    "crm.stage.askable.field": (NOTHING, NOTHING, NOTHING, NOTHING, "r", "r"),
     "crm.stage.automation": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
     "crm.stage.automation.move": (NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, "r"),
     "crm.stage.automation.pending": (NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, "r"),
@@ -269,6 +270,27 @@ class TestRightsMatrix(SalesStageCase):
                     else:
                         with self.assertRaises(AccessError):
                             get_views(views)
+
+    def test_dialogs_are_their_creators(self):
+        """What somebody may see stands in them: nobody else sees it, of another company or of this one."""
+        dialogs = {
+            name: records
+            for name, records in self.get_records(self.users["manager"]).items()
+            if records._transient
+        }
+        ours = {name for name in MODELS if self.env[name]._transient}
+        self.assertTrue(ours)
+        self.assertEqual(dialogs.keys(), ours)
+        for name, records in dialogs.items():
+            with self.subTest(name):
+                self.env.invalidate_all()
+                self.assertTrue(records.with_user(self.users["manager"]).read())
+                for user in (self.user_2, self.users["admin"]):
+                    others = records.with_user(user)
+                    self.assertFalse(others.search([("id", "in", records.ids)]))
+                    for method, args in (("read", ()), ("write", ({},)), ("unlink", ())):
+                        with self.assertRaises(AccessError):
+                            call_kw(others, method, (records.ids, *args), {})
 
     def test_menus(self):
         menus = {

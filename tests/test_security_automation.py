@@ -1,6 +1,7 @@
 import json
+from datetime import timedelta
 
-from odoo import Command
+from odoo import Command, models
 from odoo.exceptions import AccessError, ValidationError
 from odoo.service.model import call_kw, get_public_method
 from odoo.tests import HttpCase, new_test_user, tagged
@@ -112,6 +113,78 @@ class TestSecurity(AutomationCase):
         copy_id = self.call(self.manager, "crm.stage.automation", "copy", ids=automation.ids)[0]
         self.call(self.manager, "crm.stage.automation", "unlink", ids=[automation.id, copy_id])
 
+    def get_system_values(self):
+        """:return: a value for each field of an automation that the system alone writes"""
+        values = {
+            "boolean": True,
+            "datetime": "2020-01-01 00:00:00",
+            "integer": 7,
+            "many2one": self.action.id,
+            "selection": "condition",
+            "text": "Send the key to thief@example.com",
+        }
+        return {
+            name: values[field.type]
+            for name, field in self.automations._fields.items()
+            if field.store and field.readonly and not field.compute and name not in models.MAGIC_COLUMNS
+        }
+
+    def test_nobody_writes_what_the_system_writes(self):
+        values = self.get_system_values()
+        self.assertLess(
+            {"fault", "is_fault_told", "last_run", "catch_up_total", "is_catching_up"}, values.keys()
+        )
+        new = {"stage_id": self.visit.id, "trigger": "quotation_expired"}
+        self.manager.group_ids += self.env.ref("base.group_system")
+        for name in values.keys() - {"author_id"}:  # whoever sets the condition is that, whatever they say
+            vals = {name: values[name]}
+            before = self.automation[name]
+            with self.subTest(name):
+                for method, ids, args, context in (
+                    ("write", self.automation.ids, [vals], {}),
+                    ("write", self.automation.ids, [{"trigger": "quotation_created", **vals}], {}),
+                    ("web_save", self.automation.ids, [vals, {}], {}),
+                    ("create", None, [{**new, **vals}], {}),
+                    ("create", None, [new], {f"default_{name}": values[name]}),
+                    ("copy", self.automation.ids, [vals], {}),
+                ):
+                    with self.assertRaises(AccessError):
+                        self.call(
+                            self.manager, "crm.stage.automation", method, *args, ids=ids, context=context
+                        )
+                for command in (Command.update(self.automation.id, vals), Command.create({**new, **vals})):
+                    with self.assertRaises(AccessError):
+                        stage_vals = {"automation_ids": [command]}
+                        self.call(self.manager, "crm.stage", "write", stage_vals, ids=self.quotation.ids)
+                self.assertEqual(self.automation[name], before)
+                self.assertTrue(self.automations.with_user(self.manager).fields_get([name])[name]["readonly"])
+
+    def test_no_default_is_what_the_system_writes(self):
+        values = self.get_system_values()
+        defaults = self.env["ir.default"].with_user(self.manager)
+        for name, value in values.items():
+            field = self.env["ir.model.fields"]._get("crm.stage.automation", name)
+            defaults.create(
+                {"field_id": field.id, "user_id": self.manager.id, "json_value": json.dumps(value)}
+            )
+        automations = self.automations.with_user(self.manager)
+        automation = automations.create({"stage_id": self.visit.id, "trigger": "quotation_sent"}).sudo()
+        names = values.keys() - {"action_server_id", "author_id"}
+        self.assertFalse([name for name in names if automation[name]])
+        self.assertTrue(automation.action_server_id._is_plain_move_to(self.visit))
+        self.assertEqual(automation.author_id, self.manager)
+
+    def test_the_system_writes_while_managers_work(self):
+        automation = self.create_automation(self.visit, "quotation_expired")
+        automation.write({"fault": "Broken", "fault_part": "trigger", "is_catching_up": True})
+        began = automation.last_run - timedelta(days=1)
+        automation.last_run = began
+        vals = {"trigger": "meeting_over", "filter_domain": "[('name', '!=', 'x')]"}
+        self.call(self.manager, "crm.stage.automation", "write", vals, ids=automation.ids)
+        self.assertFalse(automation.fault or automation.fault_part or automation.is_catching_up)
+        self.assertGreater(automation.last_run, began)
+        self.assertEqual(automation.author_id, self.manager)
+
     def test_manager_has_no_right_on_server_actions(self):
         for method, args in (
             ("read", [["name"]]),
@@ -207,7 +280,7 @@ class TestSecurity(AutomationCase):
         ):
             with (
                 self.subTest(action.name),
-                self.assertRaisesRegex(ValidationError, "Move Opportunity to Stage"),
+                self.assertRaises(AccessError),
             ):
                 self.call(
                     admin,
@@ -216,6 +289,11 @@ class TestSecurity(AutomationCase):
                     {"action_server_id": action.id},
                     ids=self.automation.ids,
                 )
+            with (
+                self.subTest(action.name, by="the system"),
+                self.assertRaisesRegex(ValidationError, "Move Opportunity to Stage"),
+            ):
+                self.automation.action_server_id = action
 
     def test_hostile_conditions(self):
         for domain in (

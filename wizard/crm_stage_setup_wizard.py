@@ -51,8 +51,11 @@ class CrmStageSetupWizard(models.TransientModel):
         return values
 
     @api.model
-    def _get_default_lines(self):
-        """:return: values of a line for each stage but the default ones, with what is proposed for it"""
+    def _get_default_lines(self, restored_ids=()):
+        """
+        :param restored_ids: of merged stages that are to be brought back
+        :return: values of a line for each stage but the default ones, with what is proposed for it
+        """
         defaults = self.env["crm.stage"]._get_default_stages()
         stages = (
             self.env["crm.stage"].with_context(active_test=False).search([("id", "not in", defaults.ids)])
@@ -66,9 +69,7 @@ class CrmStageSetupWizard(models.TransientModel):
                     {"stage_id": stage.id, "action": "merge" if target else "keep", "target_id": target.id}
                 )
             elif stage.setup_stage_id:
-                action = (
-                    "restore" if stage.id in self.env.context.get("crm_stage_restored_ids", ()) else "keep"
-                )
+                action = "restore" if stage.id in restored_ids else "keep"
                 lines.append({"stage_id": stage.id, "action": action, "target_id": stage.setup_stage_id.id})
             elif stage in holding:
                 lines.append({"stage_id": stage.id, "action": "keep"})
@@ -127,9 +128,10 @@ class CrmStageSetupWizard(models.TransientModel):
     @api.model
     def action_open_undo(self, stage_ids):
         """:return: action that opens this dialog anew, to bring back the stages that were merged"""
-        self.check_access("create")
+        lines = self._get_default_lines(restored_ids=stage_ids)
+        wizard = self.create({"line_ids": [Command.create(line) for line in lines]})
         action = self.env["ir.actions.act_window"]._for_xml_id("crm_sales_stage.crm_stage_setup_action")
-        return {**action, "context": {"dialog_size": "extra-large", "crm_stage_restored_ids": stage_ids}}
+        return {**action, "res_id": wizard.id}
 
     def _get_done_message(self, merged, restored):
         """:return: what the lines ``merged`` and ``restored`` are about to do, as it is told afterwards"""
