@@ -2,8 +2,12 @@
 
 import copy
 from collections.abc import MutableMapping, MutableSequence, MutableSet
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from enum import Enum
+
+import psycopg2
+
+from odoo.fields import Domain
 
 
 class Switch(Enum):
@@ -31,7 +35,38 @@ def kept_by_transaction(cr, key, value):
     finally:
         cr.cache[key] = before
 
-from odoo.fields import Domain
+
+class Attempt:
+    """What became of something that was tried: see ``attempt``."""
+
+    error = None
+
+
+@contextmanager
+def attempt(env, raised=(), is_undone=True):
+    """Try what is done in here: where it fails, nothing of it stays, and whoever tries it goes on.
+
+    What was pending before is no part of it: it is flushed first, and fails as it would without the attempt.
+
+    :param raised: types of exceptions that the caller is to meet all the same
+    :param is_undone: False where records are only read in here. Then it takes no query unless it fails, and
+        an error of the database, which nothing can go on after, is raised.
+    :return: context manager of an ``Attempt``, whose ``error`` is what was raised, if anything
+    """
+    if is_undone:
+        env.flush_all()
+    made = Attempt()
+    try:
+        with undo_on_failure(env) if is_undone else nullcontext():
+            yield made
+    except raised:
+        raise
+    except Exception as error:  # whatever it is: the caller decides what follows from it
+        if not is_undone:
+            if isinstance(error, psycopg2.Error):
+                raise
+            env.flush_all()  # what was pending, and was read in here, fails once more
+        made.error = error
 
 
 @contextmanager
@@ -42,7 +77,7 @@ def undo_on_failure(env):
     trackings to post, e-mails to send. What failed must not leave its own there. And when somebody opens
     another savepoint in here, Odoo posts the pending trackings of all records, which rolling back would lose.
 
-    Flush before, so that a failure of what was pending is told apart from one in here.
+    Flush before, as ``attempt`` does, so that a failure of what was pending is told apart from one in here.
     """
     cr = env.cr
     queues = (cr.precommit, cr.postcommit, cr.prerollback, cr.postrollback)

@@ -7,7 +7,7 @@ from odoo.fields import Domain
 from odoo.tools import email_normalize_all, frozendict
 from odoo.tools.misc import format_date
 
-from ..tools import ON, undo_on_failure
+from ..tools import ON, attempt
 from .crm_stage_automation import CONFLICTS, KEPT_CONTEXT, NOT_TRIED_AGAIN
 
 _logger = logging.getLogger(__name__)
@@ -109,18 +109,15 @@ class CrmLead(models.Model):
             chatter by opportunity
         :raise CONFLICTS: to be tried again, where somebody does
         """
-        try:
-            with undo_on_failure(self.env):
-                self._log_arrival(method(record))
-        except CONFLICTS:
-            if is_tried_again:
-                raise
+        with attempt(self.env, raised=CONFLICTS if is_tried_again else ()) as made:
+            self._log_arrival(method(record))
+        error = made.error
+        if isinstance(error, CONFLICTS):
             _logger.info("What opportunities %s get on arrival met another transaction", self.ids)
-        except Exception as error:  # whatever it is, the move goes through
-            if len(self) > 1:
-                for lead in self:
-                    lead._do_on_arrival(record, getattr(lead, method.__name__), is_tried_again)
-                return
+        elif error and len(self) > 1:
+            for lead in self:
+                lead._do_on_arrival(record, getattr(lead, method.__name__), is_tried_again)
+        elif error:  # whatever it is, the move goes through
             _logger.warning("Opportunity %s goes without %s on arrival", self.id, record, exc_info=error)
             reason = self.env["crm.stage.automation"]._get_reason(error)
             self._log_arrival({self: self._get_failure_body(record, reason)})

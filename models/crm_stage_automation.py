@@ -1,12 +1,14 @@
 import logging
+from contextlib import contextmanager
+from typing import NamedTuple
 
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import ConcurrencyError, UserError, ValidationError
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
-from odoo.tools import clean_context
+from odoo.tools import clean_context, split_every
 from odoo.tools.translate import LazyTranslate
 
-from ..tools import undo_on_failure
+from ..tools import attempt
 
 _logger = logging.getLogger(__name__)
 _lt = LazyTranslate(__name__)
@@ -33,9 +35,25 @@ class AutomationError(UserError):
         :param LazyGettext message: why, and what to do
         :param str part: of the automation that is at fault, see ``MENDING_FIELDS``
         """
-        super().__init__(env._(message))
         self.lazy_message = message
         self.part = part
+        super().__init__(self.get_text(env))
+
+    def get_text(self, env):
+        """:return: why, and what to do, in the language of ``env``"""
+        return env._(self.lazy_message)
+
+
+class Moved(NamedTuple):
+    """What became of opportunities that an automation was to move."""
+
+    ids: set  # of those that are moved, or will be by the scheduled job
+    errors: dict  # why the others could not be, by id
+
+    @property
+    def is_none(self):
+        """:return: whether there were some, and none of them could be moved"""
+        return bool(self.errors) and not self.ids
 
 
 class CrmStageAutomation(models.Model):
@@ -257,18 +275,15 @@ class CrmStageAutomation(models.Model):
         done_ids = set()
         for listener, documents in documents_by_listener.items():
             automation = automations.browse(listener.automation_id)
-            try:
+            leads = None
+            # Another addon may say how to find a document's opportunities.
+            with automation._show_failure("trigger", is_undone=False):
                 if documents not in pairs_by_documents:
                     pairs_by_documents[documents] = documents.with_env(automations.env)._get_crm_stage_leads()
                 pairs = pairs_by_documents[documents]
                 leads = automation._get_movable_leads(listener, pairs, done_ids)
-            except CONFLICTS:
-                raise
-            except Exception as error:  # another addon may say how to find a document's opportunities
-                automation._tell_fault(error, "trigger")
-                continue
-            if leads:
-                done_ids.update(automation._move(listener, pairs, leads, is_tried_again) or ())
+            if leads and (moved := automation._move(listener, pairs, leads, is_tried_again)):
+                done_ids |= moved.ids
 
     def _with_moving_env(self):
         """
@@ -304,35 +319,56 @@ class CrmStageAutomation(models.Model):
         )
 
     def _move(self, listener, pairs, leads, is_tried_again=True):
-        """Move those of ``leads`` with a document that meets the condition, or show the fault.
+        """Move those of ``leads`` with a document that meets the condition, all of them if that is possible.
+
+        One that cannot be moved, because another addon refuses it, say, keeps no others. Where none can be
+        moved, the automation is faulty.
 
         :param bool is_tried_again: whether somebody tries the transaction again after a conflict with another
             one; otherwise the scheduled job makes up for the move
-        :return: ids of the opportunities that are moved, or will be; None when the automation is faulty
+        :return: ``Moved``; None where the automation itself does not work
         :raise CONFLICTS: to be tried again
         """
         if not self.exists():
-            return set()  # deleted a moment ago, which the cache of this process has not been told yet
-        # What the business action left pending is no fault of the automation: if it fails, it fails before.
-        self.env.flush_all()
-        documents_by_lead, part = {}, "condition"
-        try:
-            with undo_on_failure(self.env):
-                documents_by_lead = self._get_matching_documents(pairs, leads)
-                part = "move"
-                if documents_by_lead:
-                    self._run_action(listener, documents_by_lead)
-        except CONFLICTS:
-            if is_tried_again:
-                raise
-            self._postpone(documents_by_lead)
-        except Exception as error:  # whatever it is, the sale itself goes through
-            self._tell_fault(error, part)
+            return Moved(set(), {})  # deleted a moment ago, which the cache of this process does not know yet
+        documents_by_lead = {}
+        with attempt(self.env, raised=CONFLICTS if is_tried_again else ()) as made:
+            documents_by_lead = self._get_matching_documents(pairs, leads)
+            if documents_by_lead:
+                self._run_action(listener, documents_by_lead)
+        is_working = bool(documents_by_lead) and not isinstance(made.error, AutomationError)
+        if made.error and not is_working and not isinstance(made.error, CONFLICTS):
+            self._tell_fault(made.error, "condition")
             return None
-        else:
-            if documents_by_lead and self.fault:
-                self._set_fault(None)
-        return set(documents_by_lead)
+        moved = self._get_moved(listener, documents_by_lead, made.error, is_tried_again)
+        if moved.is_none:
+            self._tell_fault(next(iter(moved.errors.values())), "move")
+        elif moved.ids:
+            self._show_moved(moved)
+        return moved
+
+    def _get_moved(self, listener, documents_by_lead, error, is_tried_again):
+        """Where opportunities could not be moved all at once, move each half of them, and so on.
+
+        :param dict documents_by_lead: what moves the opportunities, by id of the latter
+        :param error: why they could not be moved, if that is so
+        :param bool is_tried_again: see ``_move``
+        :return: ``Moved``
+        """
+        if isinstance(error, CONFLICTS):
+            self._postpone(documents_by_lead)
+        elif error and len(documents_by_lead) == 1:
+            return Moved(set(), dict.fromkeys(documents_by_lead, error))
+        elif error:
+            moved = Moved(set(), {})
+            for half in split_every((len(documents_by_lead) + 1) // 2, documents_by_lead.items(), dict):
+                with attempt(self.env, raised=CONFLICTS if is_tried_again else ()) as made:
+                    self._run_action(listener, half)
+                ids, errors = self._get_moved(listener, half, made.error, is_tried_again)
+                moved.ids.update(ids)
+                moved.errors.update(errors)
+            return moved
+        return Moved(set(documents_by_lead), {})
 
     def _get_matching_documents(self, pairs, leads):
         """:return: a document that meets the condition by id of its opportunity, for those of ``leads``"""
@@ -400,6 +436,19 @@ class CrmStageAutomation(models.Model):
     # Faults
     # ------------------------------------------------------------------
 
+    @contextmanager
+    def _show_failure(self, part="trigger", is_undone=True):
+        """Show it on the automation when what is done in here fails, and let the business action go on.
+
+        :param part: see ``_tell_fault``
+        :param is_undone: see ``attempt``
+        :raise CONFLICTS: to be tried again
+        """
+        with attempt(self.env, raised=CONFLICTS, is_undone=is_undone) as made:
+            yield
+        if made.error:
+            self._tell_fault(made.error, part)
+
     def _tell_fault(self, error, part="trigger"):
         """Show on the automation that it does not work, and leave the details to the server's log.
 
@@ -408,3 +457,16 @@ class CrmStageAutomation(models.Model):
         _logger.warning("Stage automation %s cannot move opportunities", self.id, exc_info=error)
         if self.exists():
             self._set_fault(*self._get_fault(error, part))
+
+    def _show_moved(self, moved):
+        """Show that the automation works, and leave to the server's log why some could not be moved.
+
+        :param Moved moved: what became of the opportunities
+        """
+        if self.fault:
+            self._set_fault(None)
+        if moved.errors:
+            error = next(iter(moved.errors.values()))
+            ids = list(moved.errors)
+            _logger.warning("Stage automation %s cannot move opportunities %s", self.id, ids, exc_info=error)
+        self._note_unmoved(moved)

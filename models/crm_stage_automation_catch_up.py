@@ -6,8 +6,8 @@ from odoo.fields import Domain
 from odoo.tools import split_every
 from odoo.tools.translate import LazyTranslate
 
-from ..tools import get_done_action, undo_on_failure
-from .crm_stage_automation import AutomationError
+from ..tools import get_done_action
+from .crm_stage_automation import AutomationError, Moved
 
 _lt = LazyTranslate(__name__)
 
@@ -81,13 +81,17 @@ class CrmStageAutomation(models.Model):
     # Which ones
     # ------------------------------------------------------------------
 
+    def _find_listener(self):
+        """:return: what the cache knows of this automation; None where it is idle"""
+        self.ensure_one()
+        listeners = self._get_setup().listeners
+        return next((listener for listener in listeners if listener.automation_id == self.id), None)
+
     def _get_listener(self):
         """:return: what the cache knows of this automation
         :raise UserError: the automation is idle
         """
-        self.ensure_one()
-        listeners = self._get_setup().listeners
-        listener = next((listener for listener in listeners if listener.automation_id == self.id), None)
+        listener = self._find_listener()
         if not listener:
             raise AutomationError(
                 self.env,
@@ -175,8 +179,8 @@ class CrmStageAutomation(models.Model):
 
         What it moves can be undone until it is applied again: see ``action_undo_catch_up``.
 
-        :return: action that tells how many
-        :raise UserError: they could not be moved
+        :return: action that shows how many were moved, and which ones could not be moved and why
+        :raise UserError: none could be moved
         """
         self.check_access("write")
         leads = self._search_leads_to_move()
@@ -188,14 +192,16 @@ class CrmStageAutomation(models.Model):
             automation._start_catch_up(leads, pairs)
             message = self.env._("%s opportunities will be moved within the next minutes.", len(leads))
             return self._get_notification(message, undoable_id=self.id)
-        moved_ids = automation._move_undoably(self._get_listener(), pairs, leads.sudo())
-        if moved_ids is None:
+        moved = automation._move_undoably(self._get_listener(), pairs, leads.sudo())
+        if moved is None or moved.is_none:
             raise UserError(self.env._("The opportunities could not be moved.\n%s", automation.fault))
-        if len(moved_ids) == 1:
+        if len(moved.ids) == 1:
             message = self.env._("1 opportunity moved.")
         else:
-            message = self.env._("%s opportunities moved.", len(moved_ids))
-        return self._get_notification(message, undoable_id=bool(moved_ids) and self.id)
+            message = self.env._("%s opportunities moved.", len(moved.ids))
+        if moved.errors:
+            message += "\n" + self._get_unmoved_text(self._get_reasons(moved))
+        return self._get_notification(message, undoable_id=bool(moved.ids) and self.id)
 
     @api.model
     def _get_notification(self, message, undoable_id=False):
@@ -261,25 +267,21 @@ class CrmStageAutomation(models.Model):
                     return
 
     def _make_moves(self, moves):
-        """Make the pending ``moves``; an idle or faulty automation says so, and gives up all of its moves."""
-        try:
-            with undo_on_failure(self.env):
-                pairs = moves._get_pairs()
-                if self.is_catching_up:
-                    pairs = self._filter_newer(pairs)  # Some may have been lost since.
-                moves.unlink()
-                listener = self._get_listener()
-                leads = self._get_movable_leads(listener, pairs)
-                move = self._move_undoably if self.is_catching_up else self._move
-                is_working = not leads or move(listener, pairs, leads, is_tried_again=False) is not None
-        except UserError as error:
-            self._set_fault(*self._get_fault(error, "trigger"))
-            is_working = False
-        except Exception as error:  # the job has other automations to look after
-            self._tell_fault(error, "trigger")
-            is_working = False
+        """Make the pending ``moves``; an idle or faulty automation shows it, and gives up the rest."""
+        moved = None
+        with self._show_failure("trigger"):
+            pairs = moves._get_pairs()
+            if self.is_catching_up:
+                pairs = self._filter_newer(pairs)  # Some may have been lost since.
+            moves.unlink()
+            listener = self._get_listener()
+            leads = self._get_movable_leads(listener, pairs)
+            move = self._move_undoably if self.is_catching_up else self._move
+            moved = move(listener, pairs, leads, is_tried_again=False) if leads else Moved(set(), {})
         remaining = self._get_catch_up_moves()
-        if not is_working:
+        if moved is None:
             remaining.unlink()
+        elif moved.is_none:
+            self._note_unmoved(moved)  # the next batch may work: these have had their turn
         if self.is_catching_up and not remaining.exists():
             self.is_catching_up = False

@@ -1,12 +1,13 @@
 """The condition of an automation: who set it and what they may see, checking it, telling it in words."""
 
 import ast
+from collections import defaultdict
 from collections.abc import Collection
 
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.fields import Domain
-from odoo.tools import SQL
+from odoo.tools import SQL, OrderedSet
 from odoo.tools.translate import LazyTranslate
 
 from .crm_stage_automation import CONFLICTS, AutomationError
@@ -18,6 +19,25 @@ ORDERED_TYPES = ("integer", "float", "monetary", "date", "datetime")
 
 # The largest number that the database stores in an integer or as an id
 MAX_INTEGER = 2**31 - 1
+
+
+class GoneRecordError(AutomationError):
+    """The condition of an automation names records that are gone."""
+
+    def __init__(self, env, model_name, ids):
+        self.model_name = model_name
+        self.ids = ids
+        super().__init__(env, None, "condition")
+
+    def get_text(self, env):
+        # sudo: only for its name
+        label = env["ir.model"].sudo()._get(self.model_name).name
+        return env._(
+            "The condition names a record that is gone (deleted or merged): %(model)s %(ids)s\n"
+            "Set another condition, or leave it empty.",
+            model=label,
+            ids=", ".join(map(str, sorted(self.ids))),
+        )
 
 
 class CrmStageAutomation(models.Model):
@@ -39,15 +59,16 @@ class CrmStageAutomation(models.Model):
     )
     is_author_gone = fields.Boolean(
         compute="_compute_is_author_gone",
-        help="Whether the condition cannot be evaluated, because nobody is there any more who set it.",
+        help="Whether the condition cannot be evaluated, because the user who set it was archived or "
+        "deleted, or has become a portal user.",
     )
 
-    @api.depends("author_id.active", "filter_domain")
+    @api.depends("author_id.active", "author_id.share", "filter_domain")
     def _compute_is_author_gone(self):
         # sudo: whether a user is active is no secret, and users may be another company's
         for automation in self:
             author = automation.sudo().author_id
-            is_there = author.id == SUPERUSER_ID or author.active
+            is_there = author.id == SUPERUSER_ID or (author.active and not author.share)
             automation.is_author_gone = bool(automation.filter_domain) and not is_there
 
     # ------------------------------------------------------------------
@@ -94,12 +115,27 @@ class CrmStageAutomation(models.Model):
             if not isinstance(domain, list):
                 raise ValueError(self.filter_domain)
             return Domain(domain)
-        except (SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        except Exception as error:  # whatever somebody has written there
             raise ValueError(self.filter_domain) from error
+
+    def _parse_valid_domain(self):
+        """:return: as ``_parse_domain`` does, for whoever writes a condition
+        :raise ValidationError: it is none
+        """
+        try:
+            return self._parse_domain()
+        except ValueError as error:
+            raise ValidationError(
+                self.env._(
+                    "The condition is not valid: build it with the condition editor, "
+                    "out of fields, operators and plain values.\n%s",
+                    self.filter_domain,
+                )
+            ) from error
 
     def _filter_documents(self, documents):
         """:return: those of ``documents`` that meet the condition
-        :raise UserError: the author of the condition is gone
+        :raise UserError: the author of the condition is gone, or a record that it names
         """
         if self._parse_domain().is_true():
             return documents
@@ -111,18 +147,22 @@ class CrmStageAutomation(models.Model):
         :param Domain domain: of the documents in question, where the caller knows them
         :return: ``Domain`` of the documents that meet the condition as far as its author may see them and
             what they are linked to; it is evaluated by the database alone, as when it was checked
-        :raise UserError: the author is gone
+        :raise UserError: the author is gone, or a record that the condition names
         """
         condition = self._parse_domain()
+        if condition.is_true():
+            return condition
+        self._check_named_records(condition)
         author = self.sudo().author_id  # sudo: only to see with their eyes
-        if condition.is_true() or author.id == SUPERUSER_ID:
+        if author.id == SUPERUSER_ID:
             return condition
         if self.is_author_gone:
             raise AutomationError(
                 self.env,
                 _lt(
-                    "The condition counts what the user who set it may see, and that user is gone. Open the "
-                    "automation and take the condition over, or set another one."
+                    "The condition counts what the user who set it may see, and that user is gone, or has "
+                    "become a portal user. Open the automation and take the condition over, or set another "
+                    "one."
                 ),
                 "condition",
             )
@@ -139,6 +179,53 @@ class CrmStageAutomation(models.Model):
         return Domain("id", "in", documents._search(domain))
 
     # ------------------------------------------------------------------
+    # Records that the condition names
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _get_named_ids(self, model, domain):
+        """:return: ids of the records that a ``Domain`` on ``model`` names, over links, too, by model"""
+        named = defaultdict(set)
+        for condition in domain.iter_conditions():
+            target = self._follow(model, condition.field_expr)
+            if target is None:
+                continue
+            if condition.operator in ("any", "not any"):
+                for name, ids in self._get_named_ids(target, Domain(condition.value)).items():
+                    named[name] |= ids
+            elif "like" not in condition.operator and (ids := self._get_ids(condition.value)):
+                named[target._name].update(ids)
+        return named
+
+    @api.model
+    def _follow(self, model, path):
+        """:return: model that the links of ``path`` lead to, None where they lead to none"""
+        for name in path.split("."):
+            field = model._fields.get(name)
+            if name == "id" or field is None:
+                return model if field else None
+            if not field.comodel_name:
+                return None
+            model = self.env[field.comodel_name]
+        return model
+
+    @api.model
+    def _get_ids(self, value):
+        """:return: ids in the value of a condition, which may be one of them or a collection"""
+        values = value if isinstance(value, Collection) else [value]
+        return OrderedSet(item for item in values if type(item) is int and item > 0)
+
+    def _check_named_records(self, condition):
+        """
+        :param Domain condition: of this automation
+        :raise UserError: it names records that are gone: with them it would mean nothing, or something else
+        """
+        for name, ids in self._get_named_ids(self.env[self.model_name], condition).items():
+            # sudo: whether a record is there is no secret
+            if gone := ids - set(self.env[name].sudo().browse(ids).exists().ids):
+                raise GoneRecordError(self.env, name, gone)
+
+    # ------------------------------------------------------------------
     # Checking
     # ------------------------------------------------------------------
 
@@ -147,16 +234,7 @@ class CrmStageAutomation(models.Model):
         """Refuse what could not work, what is no plain domain, and fields the writing user may not read."""
         # Odoo checks constraints with the system's rights; here those of the writing user are the point.
         for automation in self.with_user(self.env.user):
-            try:
-                domain = automation._parse_domain()
-            except ValueError as error:
-                raise ValidationError(
-                    self.env._(
-                        "The condition is not valid: build it with the condition editor, "
-                        "out of fields, operators and plain values.\n%s",
-                        automation.filter_domain,
-                    )
-                ) from error
+            domain = automation._parse_valid_domain()
             if domain.is_true():
                 continue
             model = automation.env[automation.model_name].with_context(active_test=False)

@@ -7,8 +7,7 @@ from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 from odoo.tools import split_every
 
-from ..tools import undo_on_failure
-from .crm_stage_automation import CONFLICTS
+from .crm_stage_automation import Moved
 
 # Opportunities that the scheduled job moves at once
 DUE_BATCH = 500
@@ -217,26 +216,20 @@ class CrmStageAutomation(models.Model):
         :param until: see ``_get_happened_domain``
         :return: whether the automation works
         """
-        self.env.flush_all()
-        try:
-            with undo_on_failure(self.env):
-                model = self._get_existing_documents()
-                domain = documents_domain & self._get_happened_domain(since, until)
-                documents = model.search(domain & model._get_crm_stage_lead_domain(), order="id")
-                move = {"automation_id": self.id, "is_due": True}
-                self.env["crm.stage.automation.pending"].create(
-                    [
-                        {**move, "lead_id": lead_id, "document_id": document.id}
-                        for document, leads in documents._get_crm_stage_leads()
-                        for lead_id in leads.ids
-                    ]
-                )
-        except CONFLICTS:
-            raise
-        except Exception as error:  # another addon may say what falls due
-            self._tell_fault(error, "trigger")
-            return False
-        return True
+        with self._show_failure("trigger"):  # another addon may say what falls due
+            model = self._get_existing_documents()
+            domain = documents_domain & self._get_happened_domain(since, until)
+            documents = model.search(domain & model._get_crm_stage_lead_domain(), order="id")
+            move = {"automation_id": self.id, "is_due": True}
+            self.env["crm.stage.automation.pending"].create(
+                [
+                    {**move, "lead_id": lead_id, "document_id": document.id}
+                    for document, leads in documents._get_crm_stage_leads()
+                    for lead_id in leads.ids
+                ]
+            )
+            return True
+        return False
 
     # ------------------------------------------------------------------
     # The scheduled job
@@ -291,27 +284,27 @@ class CrmStageAutomation(models.Model):
             automation = next((one for one in by_automation if one.id == listener.automation_id), None)
             if not automation:
                 continue
-            moved_ids = None
+            moved = None
             if automation.id not in failed_ids:
-                moved_ids = automation._make_due_moves_of(listener, by_automation[automation], done_ids)
-            if moved_ids is None:
+                moved = automation._make_due_moves_of(listener, by_automation[automation], done_ids)
+            if moved is None:
                 failed_ids = failed_ids | {automation.id}
-                kept += by_automation[automation]
             else:
-                done_ids |= moved_ids
+                done_ids |= moved.ids
+            if moved is None or moved.is_none:
+                kept += by_automation[automation]
         (moves - kept).unlink()
         return failed_ids
 
     def _make_due_moves_of(self, listener, moves, done_ids):
-        """:return: ids of the opportunities that are moved; None when the automation does not work"""
+        """:return: ``Moved``; None when the automation does not work"""
         # Whoever set it up reads the chatter: nobody's language is the job's.
         automation = self.with_context(lang=self.author_id.lang)
-        try:
+        moved = None
+        with automation._show_failure("trigger"):  # the job has other automations to look after
             pairs = automation._filter_newer(moves.with_env(automation.env)._get_pairs())
             leads = automation._get_movable_leads(listener, pairs, done_ids)
-            return automation._move(listener, pairs, leads, is_tried_again=False) if leads else set()
-        except CONFLICTS:
-            raise
-        except Exception as error:  # the job has other automations to look after
-            automation._tell_fault(error, "trigger")
-            return None
+            moved = Moved(set(), {})
+            if leads:
+                moved = automation._move(listener, pairs, leads, is_tried_again=False)
+        return moved

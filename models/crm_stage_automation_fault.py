@@ -9,15 +9,19 @@ from psycopg2.extras import Json
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ..tools import undo_on_failure
+from ..tools import attempt
 from .crm_stage_automation import AutomationError
 
 _logger = logging.getLogger(__name__)
 
 # A fault is read by people: nobody reads more of what another addon, or the database, has to say
 MAX_REASON_LENGTH = 250
+
+# Of more opportunities that could not be moved for the same reason, only their number is shown
+MAX_UNMOVED_NAMES = 10
 
 # Which fields mend a fault when they are changed, by the part of the automation that is at fault
 MENDING_FIELDS = {
@@ -64,10 +68,34 @@ class CrmStageAutomation(models.Model):
         copy=False,
         help="Whether a message about this fault went to the managers.",
     )
+    unmoved = fields.Json(
+        string="Reasons by Opportunity",
+        readonly=True,
+        copy=False,
+        groups="base.group_system",
+        help="Why opportunities could not be moved while others were, by the id of the opportunity.",
+    )
+    unmoved_text = fields.Text(
+        string="Opportunities That Could Not Be Moved",
+        compute="_compute_unmoved_text",
+        help="Which opportunities could not be moved while others were, and why. The automation works.",
+    )
+
+    @api.depends("unmoved", "stage_id", "from_stage_ids", "is_lost_included", "outcome")
+    @api.depends_context("lang", "uid", "allowed_company_ids")
+    def _compute_unmoved_text(self):
+        for automation in self:
+            # sudo: the text names the opportunities as far as the reader may see them
+            automation.unmoved_text = automation._get_unmoved_text(automation.sudo().unmoved or {})
 
     def write(self, vals):
-        """A fault goes away when what does not work is changed, and only then."""
+        """A fault goes away when what does not work is changed, and only then.
+
+        What could not be moved is of interest until the automation is changed.
+        """
         res = super().write(vals)
+        if (self._get_configuration_fields() - {"sequence"}) & vals.keys():
+            self.sudo().filtered("unmoved").unmoved = False  # sudo: nobody else deals with it
         if "fault" not in vals:
             mended = self.filtered(lambda automation: automation._is_mended_by(vals))
             # sudo: only the system writes it
@@ -96,7 +124,7 @@ class CrmStageAutomation(models.Model):
     def _get_fault_text(self, error, part):
         """:return: why the automation does not work, and what to do"""
         if isinstance(error, AutomationError):
-            return self.env._(error.lazy_message)
+            return error.get_text(self.env)
         reason = self._get_reason(error)
         if part == "condition":
             return self.env._(
@@ -142,28 +170,77 @@ class CrmStageAutomation(models.Model):
         """
         if (self.with_context(lang="en_US").fault or None) == (texts and texts["en_US"]):
             return
+        self._store_unless_locked(
+            fault=Json(texts) if texts else None,
+            fault_date=fields.Datetime.now() if texts else None,
+            fault_part=part,
+            is_fault_told=SQL("is_fault_told AND fault IS NOT NULL AND %s", bool(texts)),
+        )
+
+    def _store_unless_locked(self, **values):
+        """Store ``values``, which may be SQL, unless somebody is at work on the automation."""
+        assignments = [SQL("%s = %s", SQL.identifier(name), value) for name, value in values.items()]
         try:
             with self.env.cr.savepoint(flush=False):
                 self.env.cr.execute(
                     SQL(
                         """
-                        UPDATE crm_stage_automation
-                           SET fault = %s, fault_date = %s, fault_part = %s,
-                               is_fault_told = is_fault_told AND fault IS NOT NULL AND %s
+                        UPDATE crm_stage_automation SET %s
                          WHERE id IN (SELECT id FROM crm_stage_automation WHERE id = %s
                                       FOR NO KEY UPDATE SKIP LOCKED)
                         """,
-                        Json(texts) if texts else None,
-                        fields.Datetime.now() if texts else None,
-                        part,
-                        bool(texts),
+                        SQL(", ").join(assignments),
                         self.id,
                     ),
                     log_exceptions=False,
                 )
         except psycopg2.OperationalError:
-            _logger.info("Fault of stage automation %s is being told by another worker", self.id)
-        self.invalidate_recordset(["fault", "fault_date", "fault_part", "is_fault_told"])
+            _logger.info("Another worker shows something on stage automation %s", self.id)
+        self.invalidate_recordset(list(values))
+
+    # ------------------------------------------------------------------
+    # What could not be moved while others were
+    # ------------------------------------------------------------------
+
+    def _note_unmoved(self, moved):
+        """Keep which opportunities could not be moved, and why, until they are.
+
+        :param Moved moved: what became of the opportunities
+        """
+        before = self.unmoved or {}
+        unmoved = {lead_id: reason for lead_id, reason in before.items() if int(lead_id) not in moved.ids}
+        unmoved.update(self._get_reasons(moved))
+        if unmoved != before:
+            self._store_unless_locked(unmoved=Json(unmoved) if unmoved else None)
+
+    def _get_reasons(self, moved):
+        """:return: why opportunities could not be moved, by their ids as text"""
+        return {str(lead_id): self._get_reason(error) for lead_id, error in moved.errors.items()}
+
+    def _get_unmoved_text(self, reasons):
+        """:return: which opportunities could not be moved, and why, of those that are still to be moved"""
+        listener = self._find_listener() if reasons else None
+        if not listener:
+            return False
+        # sudo: all of them are counted, and those named that the reader may see
+        leads = self.env["crm.lead"].sudo().with_context(active_test=False)
+        leads = leads.search(
+            Domain("id", "in", [int(lead_id) for lead_id in reasons]) & self._get_movable_domain(listener),
+            order="id",
+        )
+        return "\n".join(
+            self._get_unmoved_line(leads.with_env(self.env), reason)
+            for reason, leads in leads.grouped(lambda lead: reasons[str(lead.id)]).items()
+        )
+
+    def _get_unmoved_line(self, leads, reason):
+        names = self._get_record_names(leads, leads.ids)
+        if len(names) > MAX_UNMOVED_NAMES:
+            names[MAX_UNMOVED_NAMES:] = ["…"]
+        values = {"names": ", ".join(names), "reason": reason}
+        if len(leads) == 1:
+            return self.env._("1 could not be moved: %(names)s: %(reason)s", **values)
+        return self.env._("%(count)s could not be moved: %(names)s: %(reason)s", count=len(leads), **values)
 
     # ------------------------------------------------------------------
     # To the managers
@@ -176,12 +253,13 @@ class CrmStageAutomation(models.Model):
             [("fault", "!=", False), ("is_fault_told", "=", False)]
         )
         for automation in untold:
-            try:
-                with undo_on_failure(self.env):
-                    automation.is_fault_told = True
-                    automation._tell_managers()
-            except Exception:  # the other faults are to be told, too
-                _logger.exception("The fault of stage automation %s cannot be told", automation.id)
+            with attempt(self.env) as made:  # whatever it is, the other faults are to be told, too
+                automation.is_fault_told = True
+                automation._tell_managers()
+            if made.error:
+                _logger.error(
+                    "The fault of stage automation %s cannot be told", automation.id, exc_info=made.error
+                )
 
     def _tell_managers(self):
         """Send a message about the fault to its managers, to each in their language."""

@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import split_every
 
-from ..tools import ON, undo_on_failure
+from ..tools import ON, attempt
 from .crm_stage_automation import CONFLICTS
 
 _logger = logging.getLogger(__name__)
@@ -160,14 +160,13 @@ class CrmStageAutomationMove(models.Model):
         """
         for ids in split_every(size, self.search([("is_being_undone", "=", True)]).ids):
             moves = self.browse(ids).exists()
-            try:
-                with undo_on_failure(self.env):
-                    moves._undo()
-            except CONFLICTS:
+            with attempt(self.env) as made:  # whatever it is, the job has others to look after
+                moves._undo()
+            if isinstance(made.error, CONFLICTS):
                 _logger.info("Somebody works on opportunities that are to be moved back: later")
                 return
-            except Exception:  # the job has others to look after
-                _logger.exception("Opportunities cannot be moved back")
+            if made.error:
+                _logger.error("Opportunities cannot be moved back", exc_info=made.error)
                 moves.exists().unlink()
             remaining = self.search_count(Domain("is_being_undone", "=", True))
             if not self.env["ir.cron"]._commit_progress(len(ids), remaining=remaining):

@@ -236,10 +236,18 @@ class CrmStageAutomation(models.Model):
 
     @api.model
     def _get_record_names(self, model, ids):
-        """:return: the names of the records that the reader may see, and how many others there are"""
-        records = model.browse(record_id for record_id in ids if type(record_id) is int).exists()
+        """:return: the names of the records that the reader may see, how many others there are, and how many
+        are gone
+        """
+        named = model.browse(self._get_ids(ids))
+        records = named.exists()
         visible = records._filtered_access("read")
         names = visible.mapped("display_name")
         if hidden := len(records - visible):
             names.append(self.env._("%s that you may not see", hidden))
+        gone = len(named - records)
+        if gone == 1:
+            names.append(self.env._("one that is gone"))
+        elif gone:
+            names.append(self.env._("%s that are gone", gone))
         return names

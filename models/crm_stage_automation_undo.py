@@ -37,10 +37,10 @@ class CrmStageAutomation(models.Model):
         """
         moves = self.env["crm.stage.automation.move"]
         before = moves._read_before(leads)
-        moved_ids = self._move(listener, pairs, leads, **kwargs)
-        if moved_ids:
+        moved = self._move(listener, pairs, leads, **kwargs)
+        if moved and moved.ids:
             moves._note(self, before)
-        return moved_ids
+        return moved
 
     def action_show_moved(self):
         """:return: action on the opportunities that it moved when it was applied the last time"""

@@ -1,8 +1,5 @@
-from collections.abc import Collection
-
 from odoo import api, models
 from odoo.exceptions import UserError
-from odoo.fields import Domain
 
 
 class CrmStageConditionValue(models.AbstractModel):
@@ -48,35 +45,6 @@ class CrmStageConditionValue(models.AbstractModel):
         except ValueError:  # not valid any more: it is shown as faulty
             return False
         model = self.env.get(automation.model_name)
-        return model is not None and not self._get_named_ids(domain, model).isdisjoint(self.ids)
-
-    def _get_named_ids(self, domain, model):
-        """:return: ids of records of this model that a ``Domain`` on ``model`` names, over links, too"""
-        ids = set()
-        for condition in domain.iter_conditions():
-            target = self._follow(model, condition.field_expr)
-            if target is None:
-                continue
-            if condition.operator in ("any", "not any"):
-                ids |= self._get_named_ids(Domain(condition.value), target)
-            elif target._name == self._name:
-                ids |= self._get_ids(condition.value)
-        return ids
-
-    @api.model
-    def _follow(self, model, path):
-        """:return: model that the links of ``path`` lead to, None where they lead to none"""
-        for name in path.split("."):
-            field = model._fields.get(name)
-            if name == "id" or field is None:
-                return model if field else None
-            if not field.comodel_name:
-                return None
-            model = self.env[field.comodel_name]
-        return model
-
-    @api.model
-    def _get_ids(self, value):
-        """:return: ids in the value of a condition, which may be one of them or a collection"""
-        values = value if isinstance(value, Collection) else [value]
-        return {item for item in values if isinstance(item, int) and not isinstance(item, bool)}
+        if model is None:
+            return False
+        return not automation._get_named_ids(model, domain)[self._name].isdisjoint(self.ids)

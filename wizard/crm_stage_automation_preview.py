@@ -2,7 +2,7 @@ from odoo import Command, api, fields, models
 from odoo.tools import format_datetime
 
 from ..models.crm_stage_automation import CONFLICTS
-from ..tools import undo_on_failure
+from ..tools import attempt
 
 # Opportunities that the dialog lists; it counts all of them
 LISTED = 80
@@ -70,21 +70,18 @@ class CrmStageAutomationPreview(models.TransientModel):
         or faulty says so in there
         """
         leads, values = self.env["crm.lead"], {"automation_id": automation.id}
-        try:
-            with undo_on_failure(self.env):
-                leads = automation._search_leads_to_move()
-                pairs = automation._get_pairs_to_move(leads[:LISTED])
-                values.update(
-                    lead_count=len(leads),
-                    summary=self._get_summary(automation, leads),
-                    next_due=self._get_next_due(automation),
-                    line_ids=[Command.create(line) for line in self._get_lines(leads[:LISTED], pairs)],
-                    unlisted_count=max(len(leads) - LISTED, 0),
-                )
-        except CONFLICTS:
-            raise
-        except Exception as error:  # whatever is wrong with it, people want to read what
-            values["obstacle"] = automation._get_reason(error)
+        with attempt(self.env, raised=CONFLICTS) as made:
+            leads = automation._search_leads_to_move()
+            pairs = automation._get_pairs_to_move(leads[:LISTED])
+            values.update(
+                lead_count=len(leads),
+                summary=self._get_summary(automation, leads),
+                next_due=self._get_next_due(automation),
+                line_ids=[Command.create(line) for line in self._get_lines(leads[:LISTED], pairs)],
+                unlisted_count=max(len(leads) - LISTED, 0),
+            )
+        if made.error:  # whatever is wrong with it, people want to read what
+            values["obstacle"] = automation._get_reason(made.error)
         return leads, values
 
     @api.model
