@@ -240,7 +240,7 @@ class CrmStageAutomation(models.Model):
         :param list pairs: documents and their opportunities, as [(document, crm.lead), ...]
         :return: the same, without the lost opportunities of older documents
         """
-        if not self._brings_back():
+        if not self.is_lost_included:
             return pairs
         documents = self.env[self.model_name].union(*(document for document, _leads in pairs))
         dates = documents._get_crm_stage_document_dates(self.trigger)
