@@ -132,7 +132,7 @@ class CrmStageAutomation(models.Model):
 
     @api.model
     def _check_storable(self, text):
-        """:raise ValidationError: the database cannot store it, so that no constraint would come to check it"""
+        """:raise ValidationError: the database cannot store it, so that no constraint would check it"""
         if isinstance(text, str) and (stored := re.sub("[\x00\ud800-\udfff]", "", text)) != text:
             raise self._get_invalid_error(stored)
 

@@ -338,20 +338,21 @@ class TestPending(AutomationCase):
 
     def test_stage_that_cannot_be_computed(self):
         """Odoo refuses a lost opportunity in a team whose only stage is a won one, and says so itself."""
+        self.automation.is_lost_included = True
         team, other = self.env["crm.team"].create([{"name": "Only won"}, {"name": "Others"}])
         self.env["crm.stage"].search([]).team_ids = other
         self.env["crm.stage"].create({"name": "Signed", "is_won": True, "team_ids": team.ids})
         lead = self.create_lead(team_id=other.id)
         lead.action_set_lost()
         self.env.flush_all()
-        for values in ({"team_id": team.id}, {"team_id": team.id, "expected_revenue": 500}):
+        for values in ({"user_id": False}, {"expected_revenue": 500}, {"name": "Won?", "priority": "2"}):
             with (
                 self.subTest(values),
                 self.assertNoLogs(LOGGER, "WARNING"),
                 self.assertRaisesRegex(ValidationError, "cannot be lost"),
                 self.env.cr.savepoint(),
             ):
-                lead.write(values)
+                lead.write({"team_id": team.id, **values})
             self.env.invalidate_all()
             self.assertFalse(self.automation.fault)
 
