@@ -212,6 +212,7 @@ class CrmStageAutomation(models.Model):
         unmoved.update(self._get_reasons(moved))
         if unmoved != before:
             self._store_unless_locked(unmoved=Json(unmoved) if unmoved else None)
+            self.invalidate_recordset(["unmoved_text"])
 
     def _get_reasons(self, moved):
         """:return: why opportunities could not be moved, by their ids as text"""
