@@ -85,7 +85,7 @@ class TestClientContext(ArrivalCase, AutomationCase):
             return res
 
         call(self.dragged, "write", {"stage_id": self.visit.id})
-        call(self.by_hand, "write", {"email_from": "no address"})
+        call(self.by_hand, "web_save", {"email_from": "no address"}, {"probability": {}})
         call(self.by_hand, "web_save", {"stage_id": self.estimate.id}, {"probability": {}})
         call(self.by_hand, "write", {"probability": 44})
         leads, orders = self.env["crm.lead"], self.env["sale.order"]
