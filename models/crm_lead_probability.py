@@ -99,7 +99,8 @@ class CrmLead(models.Model):
     def _filter_following(self, vals, stage):
         """Tell apart whether ``vals`` set a probability by hand.
 
-        They do not when they name none, or the present one, which a form sends back.
+        They do not when they name none, the present one, which a form sends back, or the one that is taken from
+        the stage. What is lost takes none: a probability brings it back, as in Odoo.
 
         :param stage: the fixed stage that ``vals`` name; empty when they name none and Odoo may compute one
         :return: the opportunities whose probability ``vals`` do not set by hand
@@ -109,11 +110,9 @@ class CrmLead(models.Model):
         probability = vals["probability"]
         if not stage:
             return self.filtered(lambda lead: lead.stage_id._is_fixed() and lead._is_sent_back(probability))
+        taking = self._filter_taking(vals, stage) if is_same(probability, stage.probability) else self.browse()
         return self.filtered(
-            lambda lead: (
-                lead.stage_id != stage
-                and (lead._is_sent_back(probability) or is_same(probability, stage.probability))
-            )
+            lambda lead: lead.stage_id != stage and (lead in taking or lead._is_sent_back(probability))
         )
 
     def _filter_taking(self, vals, stage):

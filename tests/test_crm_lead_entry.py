@@ -188,6 +188,19 @@ class TestEnterStage(SalesStageCase):
 
     # A probability that comes along
 
+    def test_lost_ones_are_brought_back_by_a_probability(self):
+        """Odoo takes an archived opportunity for lost while it is at 0%, whichever probability comes then."""
+        for probability in (self.visit.probability, 61, self.new.probability):
+            lead = self.create_opportunities()
+            lead.action_set_lost()
+            lead.write({"stage_id": self.visit.id, "probability": probability})
+            self.assertEqual((lead.won_status, lead.probability), ("pending", probability))
+            self.assertEqual((lead.automated_probability, lead.active), (50, False))
+        lead = self.create_opportunities()
+        lead.action_set_lost()
+        lead.write({"stage_id": self.visit.id, "probability": 0})
+        self.assertEqual((lead.won_status, lead.probability), ("lost", 0))
+
     def test_form_that_sends_the_old_probability_back(self):
         for value, expected in (
             (33, 25),
