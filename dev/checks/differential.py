@@ -16,6 +16,7 @@ from functools import partial
 from odoo import SUPERUSER_ID, Command, api
 from odoo.modules import module
 from odoo.modules.registry import Registry
+from odoo.tests import Form
 
 # The stages that each sequence begins with: name, sequence, won, team, folded, probability where it is fixed
 STAGES = (
@@ -138,6 +139,13 @@ class Generator:
 
     def get_move(self):
         return self.get_numbers(), {"stage_id": self.get_number()}
+
+    def get_form(self):
+        """What is entered in a form before it is saved, one after the other"""
+        values = [self.get_lead_values(14) for _index in range(self.pick(1, 2, 3))]
+        names = ["stage_id", "stage_id", "team_id", "user_id", "probability"]
+        entered = [(name, found[name]) for found in values for name in [self.pick(*names)] if name in found]
+        return self.get_number(), [(name, value) for name, value in entered if value != "present"]
 
     def get_load(self):
         names = self.chance.sample(["stage_id", "team_id", "user_id", "type", "active", "probability"], 3)
@@ -274,7 +282,6 @@ class Side:
             values_list.append({**values, "stage_id": self.stages[(0, 0, 1, 5, 5, 5)[number // 4]]})
         leads = env["crm.lead"].create(values_list)
         leads.filtered(lambda lead: not lead.stage_id.is_won).action_set_lost()
-        self.history = leads.ids
 
     # A sequence
 
@@ -387,6 +394,14 @@ class Side:
 
     do_move = do_write
 
+    def do_form(self, env, number, entered):
+        for lead in self._pick_leads(env, [number]):
+            with Form(lead) as form:
+                for name, value in entered:
+                    value = self._get_values({name: value})[name]
+                    comodel = lead._fields[name].comodel_name
+                    setattr(form, name, env[comodel].browse(value or []) if comodel else value)
+
     def do_load(self, env, numbers, rows):
         """Import a file: of new opportunities, or with ``numbers`` of those that are there."""
         rows = [self._get_values(row) for row in rows]
@@ -496,30 +511,27 @@ class Side:
     # What is seen
 
     def look(self):
-        """:return: ``{"leads": [{field: value}], "frequencies": [...]}``"""
+        """
+        :return: ``({number of the opportunity: {field: value}}, frequencies of the scoring)``, with numbers in
+            place of the ids of records
+        """
         numbers = {
-            name: {id_: i for i, id_ in enumerate(getattr(self, ids))} for name, ids in RECORDS.items()
+            name: {record_id: number for number, record_id in enumerate(getattr(self, ids))}
+            for name, ids in RECORDS.items()
         }
-        leads = self.env["crm.lead"].browse([*self.history, *self.leads]).exists()
         seen = {}
-        for lead in leads:
+        for lead in self.env["crm.lead"].browse(self.leads).exists():
             values = {name: lead[name] for name in COMPARED}
             values |= {name: numbers[name].get(lead[name].id) for name in RECORDS}
             values |= {name: round(lead[name], 2) for name in PROBABILITIES}
             values["is closed"] = bool(lead.date_closed)
-            ids = self.history + self.leads
-            seen[ids.index(lead.id) - len(self.history)] = values
-        return {"leads": seen, "frequencies": self._look_at_frequencies(numbers["stage_id"])}
-
-    def _look_at_frequencies(self, stages):
+            seen[self.leads.index(lead.id)] = values
         rows = []
         for row in self.env["crm.lead.scoring.frequency"].search([]):
-            value = stages.get(int(row.value), "gone") if row.variable == "stage_id" else row.value
-            team = self.teams.index(row.team_id.id) if row.team_id else None
-            rows.append(
-                (row.variable, str(value), str(team), round(row.won_count, 2), round(row.lost_count, 2))
-            )
-        return sorted(rows)
+            value = numbers["stage_id"].get(int(row.value)) if row.variable == "stage_id" else row.value
+            team = numbers["team_id"].get(row.team_id.id)
+            rows.append((row.variable, str(value), str(team), round(row.won_count), round(row.lost_count)))
+        return seen, sorted(rows)
 
     def look_at_stays(self):
         """:return: ``{number of the opportunity: its stays that have not ended, as [(stage, outcome)]}``"""
@@ -577,30 +589,30 @@ def is_open(lead):
 
 def get_differences(plain, addon, mode):
     """
-    :param plain: what is seen on the database without the addon
+    :param plain: what is seen on the database without the addon, see ``Side.look``
     :param addon: what is seen on the one with it
     :return: what differs, in words
     """
-    ignored = () if mode == "predictive" else PROBABILITIES
+    ignored = set() if mode == "predictive" else set(PROBABILITIES)
+    (leads, frequencies), (leads_with_addon, frequencies_with_addon) = plain, addon
     differences = []
-    for number in sorted(plain["leads"].keys() | addon["leads"].keys()):
-        of_plain, of_addon = plain["leads"].get(number), addon["leads"].get(number)
-        if not of_plain or not of_addon:
-            differences.append(f"lead {number} exists on one side only")
-            continue
+    for number in sorted(leads.keys() ^ leads_with_addon.keys()):
+        differences.append(f"lead {number} exists on one side only")
+    for number in sorted(leads.keys() & leads_with_addon.keys()):
+        lead, with_addon = leads[number], leads_with_addon[number]
         # Odoo closes what is set to 100%, in whatever stage, and opens what is set to less.
+        skipped = ignored | {"is closed"} if ignored and is_open(lead) else ignored
         differences += [
-            f"lead {number}: {name} is {of_addon[name]} with the addon, {value} without"
-            for name, value in of_plain.items()
-            if name not in ignored
-            and of_addon[name] != value
-            and not (name == "is closed" and mode != "predictive" and is_open(of_plain))
+            f"lead {number}: {name} is {with_addon[name]} with the addon, {value} without"
+            for name, value in lead.items()
+            if name not in skipped and with_addon[name] != value
         ]
-    if plain["frequencies"] != addon["frequencies"]:
-        only = [
-            sorted(set(a["frequencies"]) - set(b["frequencies"])) for a, b in ((addon, plain), (plain, addon))
-        ]
-        differences.append(f"frequencies of the scoring: {only[0]} with the addon, {only[1]} without")
+    for one, other, where in (
+        (frequencies, frequencies_with_addon, "without"),
+        (frequencies_with_addon, frequencies, "with"),
+    ):
+        if differing := sorted(set(one) - set(other)):
+            differences.append(f"frequencies {where} the addon alone: {differing}")
     return differences
 
 
@@ -640,7 +652,7 @@ def is_left_out(mode, action, errors, seen):
     plain, addon = seen
     if action[0] == "merge" and mode != "predictive":
         # Of two in the same stage, Odoo keeps the one of the greater probability.
-        return plain["leads"].keys() != addon["leads"].keys()
+        return plain[0].keys() != addon[0].keys()
     # Odoo's scoring does not find the archived stage of an opportunity that is lost.
     return errors == ("KeyError", None)
 
@@ -651,7 +663,7 @@ def find_difference(plain, addon, mode, actions):
     :return: place of the first action that makes a difference, and what differs, in words
     """
     with plain.sequence(mode), addon.sequence(mode):
-        before = addon.look()["leads"]
+        before = {}
         for place, action in enumerate(actions):
             if is_begun_in_archived_stage(addon, action):
                 continue
@@ -664,13 +676,14 @@ def find_difference(plain, addon, mode, actions):
                 problems = ["The addon lets the last stage go"]
             elif not is_undone:
                 problems = get_different_errors(action, errors, (plain.error, addon.error))
-                problems += get_differences(*seen, mode) + get_wrong_stays(addon, seen[1]["leads"])
-                problems += get_wrong_probabilities(addon, before, seen[1]["leads"], action)
+                problems += get_differences(*seen, mode)
+                problems += get_wrong_stays(addon, seen[1][0])
+                problems += get_wrong_probabilities(addon, before, seen[1][0], action)
+                before = seen[1][0]
             if problems:
                 return place, problems
             for side in (plain, addon):
                 side.close(is_undone)
-            before = addon.look()["leads"]
     return None
 
 
@@ -738,7 +751,7 @@ def search(plain, addon, seed, sequences=None, seconds=60):
         find = partial(find_difference, plain, addon, mode)
         actions = Generator(f"{seed} {number}", mode).get_actions()
         if found := find(actions):
-            print(f"Sequence {number} of seed {seed} differs, with {mode} stages:")
+            print(f"Sequence {number} of seed {seed} differs, with {mode} stages:", flush=True)
             actions = shrink(find, actions[: found[0] + 1])
             _place, problems = find(actions)
             print(*(f"    {action!r}," for action in actions), *(f"  {line}" for line in problems), sep="\n")
