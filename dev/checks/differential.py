@@ -512,8 +512,8 @@ class Side:
 
     def look(self):
         """
-        :return: ``({number of the opportunity: {field: value}}, frequencies of the scoring)``, with numbers in
-            place of the ids of records
+        :return: ``({number of the opportunity: {field: value}}, frequencies of the scoring)``, with numbers
+            in place of the ids of records
         """
         numbers = {
             name: {record_id: number for number, record_id in enumerate(getattr(self, ids))}
