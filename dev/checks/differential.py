@@ -119,7 +119,7 @@ class Generator:
             "user_id": lambda: self.pick(None, 0, 1, 2),
             "type": lambda: self.pick("lead", "opportunity"),
             "active": lambda: self.pick(False, True),
-            "probability": lambda: self.pick(lowest, 10, 25, 42.5, 75, 100, "present"),
+            "probability": lambda: self.pick(lowest, 10, 25, 42.5, 75, 100),
             "country_id": lambda: self.pick(None, 0, 1),
             "lost_reason_id": lambda: self.pick(None, 0, 1),
             "expected_revenue": lambda: self.pick(0, 700, 1300),
@@ -135,7 +135,10 @@ class Generator:
         return ([{**base, **self.get_lead_values(self.pick(1, 3))} for _index in range(self.pick(1, 2, 3))],)
 
     def get_write(self):
-        return self.get_numbers(), self.get_lead_values(self.pick(1, 1, 2, 3))
+        values = self.get_lead_values(self.pick(1, 1, 2, 3))
+        if "probability" in values and self.pick(True, False, False):
+            values["probability"] = "present"  # as a form sends it back
+        return self.get_numbers(), values
 
     def get_move(self):
         return self.get_numbers(), {"stage_id": self.get_number()}
@@ -145,7 +148,7 @@ class Generator:
         values = [self.get_lead_values(14) for _index in range(self.pick(1, 2, 3))]
         names = ["stage_id", "stage_id", "team_id", "user_id", "probability"]
         entered = [(name, found[name]) for found in values for name in [self.pick(*names)] if name in found]
-        return self.get_number(), [(name, value) for name, value in entered if value != "present"]
+        return self.get_number(), entered
 
     def get_load(self):
         names = self.chance.sample(["stage_id", "team_id", "user_id", "type", "active", "probability"], 3)
@@ -153,7 +156,7 @@ class Generator:
         for _index in range(self.pick(1, 2)):
             values = dict.fromkeys(names, "") | self.get_lead_values(14)
             # Odoo takes an empty cell for 0%, set by hand. With the addon, the probability stays as it is.
-            if values.get("probability") in ("", "present"):
+            if values.get("probability") == "":
                 values["probability"] = 33
             rows.append({name: values[name] for name in names})
         return self.pick(None, self.get_numbers()), rows
@@ -371,8 +374,7 @@ class Side:
             name: self._get_id(name, value) if name in RECORDS else value for name, value in values.items()
         }
         if values.get("probability") == "present":
-            # As a form sends it back
-            values["probability"] = leads[0].probability if leads else ""
+            values["probability"] = leads[:1].probability
         return values
 
     # Actions on opportunities
