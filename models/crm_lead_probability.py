@@ -86,7 +86,11 @@ class CrmLead(models.Model):
         stages_before = {lead: lead.stage_id for lead in self.sudo()}
         following = self._filter_following(vals, stage)
         taking = following._filter_taking(vals, stage)
-        if by_hand := self - following:
+        by_hand = self - following
+        if stage and by_hand and following:
+            # For Odoo, all of one write have moved when one of them does.
+            vals = {**vals, "date_last_stage_update": self.env.cr.now()}
+        if by_hand:
             super(CrmLead, by_hand.with_context(keep_probability=True)).write(vals)
             entered = by_hand.sudo().filtered(lambda lead: lead.stage_id != stages_before[lead])
             entered._set_automated_probability()
@@ -105,7 +109,8 @@ class CrmLead(models.Model):
     def _filter_following(self, vals, stage):
         """Tell apart whether ``vals`` set a probability by hand.
 
-        They do not when they name none, or the present one, which a form sends back.
+        They do not when they name none, the present one, which a form sends back, or the one that is taken
+        from the stage. What is lost takes none: a probability brings it back, as in Odoo.
 
         :param stage: the fixed stage that ``vals`` name; empty when they name none and Odoo may compute one
         :return: the opportunities whose probability ``vals`` do not set by hand
@@ -117,10 +122,11 @@ class CrmLead(models.Model):
             return self.filtered(
                 lambda lead: lead.stage_id._is_fixed() and is_same(probability, lead.probability)
             )
+        names_own = is_same(probability, stage.probability)
+        taking = self._filter_taking(vals, stage) if names_own else self.browse()
         return self.filtered(
             lambda lead: (
-                lead.stage_id != stage
-                and (is_same(probability, lead.probability) or is_same(probability, stage.probability))
+                lead.stage_id != stage and (lead in taking or is_same(probability, lead.probability))
             )
         )
 

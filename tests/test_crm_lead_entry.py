@@ -191,6 +191,28 @@ class TestEnterStage(SalesStageCase):
 
     # A probability that comes along
 
+    def test_lost_ones_are_brought_back_by_a_probability(self):
+        """Odoo takes an archived opportunity for lost while it is at 0%, whichever probability comes then."""
+        for probability in (self.visit.probability, 61, self.new.probability):
+            lead = self.create_opportunities()
+            lead.action_set_lost()
+            lead.write({"stage_id": self.visit.id, "probability": probability})
+            self.assertEqual((lead.won_status, lead.probability), ("pending", probability))
+            self.assertEqual((lead.automated_probability, lead.active), (50, False))
+        lead = self.create_opportunities()
+        lead.action_set_lost()
+        lead.write({"stage_id": self.visit.id, "probability": 0})
+        self.assertEqual((lead.won_status, lead.probability), ("lost", 0))
+
+    def test_time_in_the_stage_of_all_of_a_write(self):
+        """Odoo restarts it for all as soon as one of them moves, whatever probability they set along."""
+        for values in ({}, {"probability": self.visit.probability}, {"probability": 61}):
+            leads = self.create_in(self.visit) + self.create_in(self.new)
+            leads.flush_recordset()
+            leads.date_last_stage_update = "2020-01-01"
+            leads.write({"stage_id": self.visit.id, **values})
+            self.assertEqual(leads.mapped("date_last_stage_update"), [self.env.cr.now()] * 2, values)
+
     def test_form_that_sends_the_old_probability_back(self):
         for value, expected in (
             (33, 25),
