@@ -220,6 +220,17 @@ class Customer:
             }
         )
 
+    def do_schedule_changes_of_stages(self):
+        """One writes a field of the addon, the other one a field of Odoo's."""
+        values = {
+            "model_id": self.env["ir.model"]._get_id("crm.stage"),
+            "state": "object_write",
+            "interval_type": "days",
+        }
+        jobs = self.env["ir.cron"]
+        jobs.create({**values, "name": "Probability", "update_path": "probability", "value": "5"})
+        jobs.create({**values, "name": "Kept", "update_path": "color", "value": "5"})
+
     def do_add_automation_rule(self):
         lead_model = self.env["ir.model"]._get_id("crm.lead")
         rules = self.env["base.automation"]
