@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # make test-lifecycle: installs, changes, updates, uninstalls and reinstalls, on new databases, a live one and one of a
 # former version. CI runs it beside the tests. Run it yourself (about five minutes) after a change of hooks.py, migrations/,
-# data/ or stored fields: those act on databases that no test of the suite has.
+# data/ or stored fields: those act on databases that no test of the suite has. STATES=<number> uninstalls in more states than
+# six, SEED=<number> in the same ones as before.
 # shellcheck source=../lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/../lib.sh"
 
