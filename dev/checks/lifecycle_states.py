@@ -1,4 +1,4 @@
-"""States that a live database may be in when the addon is uninstalled, for `make test-lifecycle`.
+"""States that a database may be in when the addon is uninstalled, for `make test-lifecycle`.
 
 Its users do at random what they may do: set up, undo, use, change, archive and delete. Whatever comes of it,
 uninstalling works, takes all that is the addon's, and leaves what is theirs.
@@ -232,6 +232,8 @@ class Customer:
         jobs.create({**values, "name": "Kept", "update_path": "color", "value": "5"})
 
     def do_add_automation_rule(self):
+        if "base.automation" not in self.env:
+            raise UserError("Automation Rules are not installed")
         lead_model = self.env["ir.model"]._get_id("crm.lead")
         rules = self.env["base.automation"]
         move = {**self.pick_move(), "usage": "base_automation"}
@@ -287,7 +289,7 @@ def uninstall_in_state(env, state):
     save_expected(env, state, kept_stages=env["crm.stage"].with_context(active_test=False).search([]) - gone)
     rows = get_rows(env, KEPT_TABLES)
     rows["crm_stage"] = [row for row in rows["crm_stage"] if row["id"] not in gone.ids]
-    save(state, rows=rows, kept=get_kept(env), gone=get_lost_external_ids(env, load(state)))
+    save(state, rows=rows, kept=get_kept(env), gone=get_external_ids_that_go(env, load(state), gone))
     env.cr.commit()
     env["ir.module.module"].search([("name", "=", "crm_sales_stage")]).button_immediate_uninstall()
     check_rows(load(state)["rows"], get_rows(env, KEPT_TABLES))
@@ -310,10 +312,11 @@ def get_kept(env):
     return {kind: names for kind, names in found.items() if names}
 
 
-def get_lost_external_ids(env, before):
-    """:return: external ids, of stages that were deleted, that are not there any more"""
-    known = set(before["leftovers"]["external ids"])
-    return sorted(known - set(env["ir.model.data"].search([]).mapped("complete_name")))
+def get_external_ids_that_go(env, before, stages):
+    """:return: external ids from before the installation: of what users have deleted, and of ``stages``"""
+    data = env["ir.model.data"].search([])
+    going = data.filtered(lambda row: row.model == "crm.stage" and row.res_id in stages.ids)
+    return sorted(set(before["leftovers"]["external ids"]) - set((data - going).mapped("complete_name")))
 
 
 def check_rows(before, now):
