@@ -125,9 +125,7 @@ class CrmLead(models.Model):
         names_own = is_same(probability, stage.probability)
         taking = self._filter_taking(vals, stage) if names_own else self.browse()
         return self.filtered(
-            lambda lead: (
-                lead.stage_id != stage and (lead in taking or is_same(probability, lead.probability))
-            )
+            lambda lead: lead.stage_id != stage and (lead in taking or is_same(probability, lead.probability))
         )
 
     def _filter_taking(self, vals, stage):
