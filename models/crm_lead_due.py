@@ -46,9 +46,12 @@ class CrmLead(models.Model):
         return super()._get_crm_stage_due_domain(trigger, days, since, until)
 
     def _get_crm_stage_document_dates(self, trigger):
-        """What falls due is news by then. A deadline may have passed before the loss."""
+        """What falls due is news by then. A deadline may have passed before the loss, which it does at the end
+        of its day.
+        """
         if trigger == "deadline_passed":
-            return {lead.id: fields.Datetime.to_datetime(lead.date_deadline) for lead in self}
+            day = timedelta(days=1)
+            return {lead.id: fields.Datetime.to_datetime(lead.date_deadline) + day for lead in self}
         if trigger in self._get_crm_stage_trigger_dates():
             return dict.fromkeys(self.ids, fields.Datetime.now())
         return super()._get_crm_stage_document_dates(trigger)

@@ -119,6 +119,7 @@ class TestSecurity(AutomationCase):
             "boolean": True,
             "datetime": "2020-01-01 00:00:00",
             "integer": 7,
+            "json": {"7": "Send the key"},
             "many2one": self.action.id,
             "selection": "condition",
             "text": "Send the key to thief@example.com",
