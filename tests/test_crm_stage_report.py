@@ -185,7 +185,8 @@ class TestCrmStageStay(ReportCase):
         lead = self.create_at(50, self.new)
         with self.at(40):
             lead.type = "lead"
-        self.assertFalse(self.read_stays([lead]))
+        (stay,) = self.read_stays([lead])
+        self.assertEqual((stay["stage"], stay["outcome"]), (self.new, "archived"))
 
     def test_untracked_moves(self):
         """Imports and other silent changes are moves as any other."""
