@@ -651,17 +651,19 @@ def is_begun_in_archived_stage(addon, action):
 
 def is_left_out(addon, mode, action, errors, seen):
     """:return: whether an action is undone on both sides, because they part there"""
-    # Odoo's scoring does not find archived stages: whoever is lost there is an error, whoever is won is scored.
     if errors[0] and not errors[1]:
+        # Odoo's scoring does not find archived stages: it fails for what is lost there, and scores what is won.
         stages = addon.env["crm.stage"].browse(addon.stages).exists()
-        return errors[0] in ("KeyError", "ValidationError", "ImportError") and not all(stages.mapped("active"))
+        is_of_archived_stages = errors[0] in ("KeyError", "ValidationError", "ImportError")
+        return is_of_archived_stages and not all(stages.mapped("active"))
     (leads, _rows), (leads_with_addon, _rows_with_addon) = seen
     if mode == "predictive" or any(errors):
         return False
     # Of two in the same stage, Odoo keeps the one of the greater probability.
     if action[0] == "merge" and leads.keys() != leads_with_addon.keys():
         return True
-    # Where a fixed stage gives a probability, Odoo's scoring may know none. It leaves 0%: archived means lost.
+    # Where a fixed stage gives a probability, Odoo's scoring may know none, and leaves 0%, at which whoever is
+    # archived is lost.
     return any(
         lead["probability"] == 0 != leads_with_addon[number]["probability"]
         for number, lead in leads.items()
