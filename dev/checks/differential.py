@@ -652,7 +652,7 @@ def is_begun_in_archived_stage(addon, action):
 def is_left_out(addon, mode, action, errors, seen):
     """:return: whether an action is undone on both sides, because they part there"""
     if errors[0] and not errors[1]:
-        # Odoo's scoring does not find archived stages: it fails for what is lost there, and scores what is won.
+        # Odoo's scoring does not find archived stages: fails for what is lost there, and scores what was won.
         stages = addon.env["crm.stage"].browse(addon.stages).exists()
         is_of_archived_stages = errors[0] in ("KeyError", "ValidationError", "ImportError")
         return is_of_archived_stages and not all(stages.mapped("active"))
@@ -662,8 +662,8 @@ def is_left_out(addon, mode, action, errors, seen):
     # Of two in the same stage, Odoo keeps the one of the greater probability.
     if action[0] == "merge" and leads.keys() != leads_with_addon.keys():
         return True
-    # Where a fixed stage gives a probability, Odoo's scoring may know none, and leaves 0%, at which whoever is
-    # archived is lost.
+    # Where a fixed stage gives a probability, Odoo's scoring may know none, and leaves 0%: what is archived is
+    # lost then.
     return any(
         lead["probability"] == 0 != leads_with_addon[number]["probability"]
         for number, lead in leads.items()
