@@ -155,14 +155,20 @@ class CrmLead(models.Model):
     def _pls_prepare_frequencies(self, lead_values, leads_pls_fields, target_state=None):
         """Let Odoo's scoring find archived stages, too: a lost opportunity may be in one.
 
-        Odoo counts a loss for all stages up to the one where it happened. Archived stages that no opportunity
-        here is in are left out of that: they are not part of the pipeline any more.
+        Odoo counts a loss for all stages up to the one where it happened, and what is won for all stages.
+        Archived stages are left out of both, unless one is lost there: they are not part of the pipeline any
+        more.
         """
         known = super(CrmLead, self.with_context(active_test=False))
         frequencies = known._pls_prepare_frequencies(lead_values, leads_pls_fields, target_state)
-        used = {values.get("stage_id") for values in lead_values}
+        used = {values.get("stage_id") for values in lead_values if self._is_loss(values, target_state)}
         archived = self.env["crm.stage"].with_context(active_test=False).search([("active", "=", False)])
         for stage in archived:
             if stage.id not in used:
                 frequencies.get("stage_id", {}).pop(str(stage.id), None)
         return frequencies
+
+    @api.model
+    def _is_loss(self, values, target_state):
+        """:return: whether Odoo's scoring counts an opportunity of these ``values`` as lost"""
+        return target_state == "lost" or not target_state and values.get("probability") == 0

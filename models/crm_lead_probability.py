@@ -74,6 +74,15 @@ class CrmLead(models.Model):
         file sets none.
         """
         vals = drop_empty(self, vals, {"probability"})
+        if not vals.get("active"):
+            return self._write_and_enter(vals)
+        activated = self.filtered(lambda lead: not lead.active)
+        res = self._write_and_enter(vals)
+        activated._follow_again("probability" in vals)
+        return res
+
+    def _write_and_enter(self, vals):
+        """Write ``vals``, and let the opportunities that enter a fixed stage by them take its probability."""
         stage = self.env["crm.stage"].browse(vals.get("stage_id") or [])
         may_be_moved = "probability" in vals and not {"team_id", "user_id", "type"}.isdisjoint(vals)
         if (
@@ -105,6 +114,19 @@ class CrmLead(models.Model):
                 lambda lead: lead in computing or not lead.is_automated_probability
             )._take_stage_probability()
         return True
+
+    def _follow_again(self, is_set_by_hand):
+        """Let opportunities that were archived know the probability of their fixed stage.
+
+        Odoo's own button computes it. A list, a file or a client that writes the field alone has it left at
+        0% for lost ones, and at a former percentage where the stage was changed meanwhile.
+        """
+        # sudo: the write that this is part of may have taken the opportunities out of the writer's sight
+        leads = self.sudo().filtered(lambda lead: lead.active and lead.stage_id._is_fixed())
+        if is_set_by_hand:
+            leads._set_automated_probability()
+        else:
+            leads._recompute_probabilities()
 
     def _filter_following(self, vals, stage):
         """Tell apart whether ``vals`` set a probability by hand.

@@ -33,7 +33,10 @@ class CrmStage(models.Model):
 
     def _get_followed_values(self):
         """:return: ``{stage: what the probability of its opportunities depends on}``"""
-        return {stage: {name: stage[name] for name in FOLLOWED_FIELDS} for stage in self}
+        values = {stage: {name: stage[name] for name in FOLLOWED_FIELDS} for stage in self}
+        for stage in self.filtered(lambda stage: not stage._gives_probability()):
+            values[stage]["probability"] = None
+        return values
 
     def _recompute_followers(self, values_before):
         """Recompute the opportunities of the stages that are not what they were.
@@ -50,6 +53,7 @@ class CrmStage(models.Model):
         reopened = changed.filtered(lambda stage: not stage.is_won and values_before[stage]["is_won"])
         if reopened:
             leads.search([("stage_id", "in", reopened.ids), ("won_status", "=", "won")])._leave_won()
+            changed -= reopened
         opportunities = leads.search(changed._get_open_opportunities_domain(), order="id desc")
         if len(opportunities) > MAX_RECOMPUTED:
             changed._recompute_later(opportunities)

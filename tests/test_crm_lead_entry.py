@@ -189,6 +189,18 @@ class TestEnterStage(SalesStageCase):
         archived.stage_id = self.stage_own
         self.assertEqual(archived.won_status, "pending", "At 0% it would be lost")
 
+    def test_brought_back_by_a_write(self):
+        """A list or a client may write the field alone, which Odoo's button does not."""
+        lost, lost_by_hand, archived, by_hand = leads = self.create_in(self.estimate, 4)
+        (lost + lost_by_hand).action_set_lost()
+        by_hand.probability = 42
+        (archived + by_hand).action_archive()
+        self.estimate.probability = 30
+        lost_by_hand.write({"active": True, "probability": 61})
+        (leads - lost_by_hand).write({"active": True})
+        self.assertEqual(leads.mapped("automated_probability"), [30] * 4)
+        self.assertEqual(leads.mapped("probability"), [30, 61, 30, 42])
+
     # A probability that comes along
 
     def test_lost_ones_are_brought_back_by_a_probability(self):

@@ -1,10 +1,11 @@
+from contextlib import closing, nullcontext
 from unittest.mock import patch
 
 from odoo.tests import new_test_user, tagged
 
 from odoo.addons.base.tests.test_ir_cron import CronMixinCase
 
-from .common import SalesStageCase
+from .common import SalesStageCase, without_hooks
 
 FOLLOWERS = "odoo.addons.crm_sales_stage.models.crm_stage_followers"
 
@@ -89,6 +90,27 @@ class TestFollowers(SalesStageCase, CronMixinCase):
         self.assertEqual(lead.date_last_stage_update.year, 2020)
         self.assertFalse((elsewhere + archived).filtered("write_date"), "They are not written at all")
         self.assertEqual(self.env["crm.stage.stay"].search_count([("lead_id", "=", lead.id)]), stays)
+
+    def test_percentage_that_nobody_takes(self):
+        self.teach_scoring()
+        self.visit.probability_mode = "predictive"
+        lead = self.create_opportunities(stage_id=self.visit.id)
+        score = lead.probability
+        self.teach_scoring()
+        self.visit.probability = 33
+        self.assertEqual((lead.probability, lead.automated_probability), (score, score))
+
+    def test_won_no_longer_is_scored_once(self):
+        """Odoo scores it, and then counts it as won no longer, which a second score would know of."""
+        self.teach_scoring()
+        self.stages.probability_mode = "predictive"
+        won = self.create_opportunities(2, stage_id=self.closed.id)
+        scores = []
+        for hooks in (nullcontext(), without_hooks(self.env, "crm.stage")):
+            with hooks, closing(self.env.cr.savepoint()):
+                self.closed.write({"is_won": False, "probability": 90})
+                scores.append(won.mapped("probability"))
+        self.assertEqual(*scores)
 
     def test_several_stages_at_once(self):
         leads = self.create_opportunities(stage_id=self.new.id)

@@ -50,6 +50,17 @@ class TestCrmStagePipeline(PipelineCase):
         self.assertIn(str(self.quotation.id), scored)
         self.assertNotIn(str(self.visit.id), scored)
 
+    def test_scoring_counts_nothing_won_for_archived_stages(self):
+        """What is won counts for all stages of the pipeline, what is won no longer against the same ones."""
+        lead = self.create_in(self.new)
+        lead.action_set_won()
+        domain = [("variable", "=", "stage_id"), ("value", "=", str(self.visit.id))]
+        rows = self.env["crm.lead.scoring.frequency"].search(domain)
+        before = rows.mapped("won_count")
+        self.visit.action_archive()
+        lead.stage_id = self.visit
+        self.assertEqual(rows.mapped("won_count"), before)
+
     def test_new_opportunities_skip_archived_stages(self):
         self.new.action_archive()
         opportunity = self.env["crm.lead"].with_context(active_test=False).create({"name": "Roof"})

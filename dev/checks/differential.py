@@ -649,14 +649,26 @@ def is_begun_in_archived_stage(addon, action):
     return not all(stage.active for stage in stages)
 
 
-def is_left_out(mode, action, errors, seen):
+def is_left_out(addon, mode, action, errors, seen):
     """:return: whether an action is undone on both sides, because they part there"""
-    plain, addon = seen
-    if action[0] == "merge" and mode != "predictive":
-        # Of two in the same stage, Odoo keeps the one of the greater probability.
-        return plain[0].keys() != addon[0].keys()
-    # Odoo's scoring does not find the archived stage of an opportunity that is lost.
-    return errors == ("KeyError", None)
+    if errors[0] and not errors[1]:
+        # Odoo's scoring does not find archived stages: fails for what is lost there, and scores what was won.
+        stages = addon.env["crm.stage"].browse(addon.stages).exists()
+        is_of_archived_stages = errors[0] in ("KeyError", "ValidationError", "ImportError")
+        return is_of_archived_stages and not all(stages.mapped("active"))
+    (leads, _rows), (leads_with_addon, _rows_with_addon) = seen
+    if mode == "predictive" or any(errors):
+        return False
+    # Of two in the same stage, Odoo keeps the one of the greater probability.
+    if action[0] == "merge" and leads.keys() != leads_with_addon.keys():
+        return True
+    # Where a fixed stage gives a probability, Odoo's scoring may know none, and leaves 0%: what is archived is
+    # lost then.
+    return any(
+        lead["probability"] == 0 != leads_with_addon[number]["probability"]
+        for number, lead in leads.items()
+        if number in leads_with_addon and (lead["active"] or action[0] == "automate")
+    )
 
 
 def find_difference(plain, addon, mode, actions):
@@ -672,7 +684,7 @@ def find_difference(plain, addon, mode, actions):
             is_refused = is_refused_by_promise(addon, action)
             errors = plain.perform(action), addon.perform(action)
             seen = plain.look(), addon.look()
-            is_undone = is_refused or is_left_out(mode, action, errors, seen)
+            is_undone = is_refused or is_left_out(addon, mode, action, errors, seen)
             problems = []
             if is_refused and not errors[1]:
                 problems = ["The addon lets the last stage go"]
