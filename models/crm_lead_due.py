@@ -46,9 +46,7 @@ class CrmLead(models.Model):
         return super()._get_crm_stage_due_domain(trigger, days, since, until)
 
     def _get_crm_stage_document_dates(self, trigger):
-        """What falls due is news by then. A deadline may have passed before the loss, which it does at the end
-        of its day.
-        """
+        """What falls due is news by then. A deadline may have passed before, at the end of its day."""
         if trigger == "deadline_passed":
             day = timedelta(days=1)
             return {lead.id: fields.Datetime.to_datetime(lead.date_deadline) + day for lead in self}
