@@ -61,17 +61,19 @@ export class MoveDialog extends Component {
     }
 }
 
-registry.category("actions").add("crm_sales_stage_move_opportunities", async ({ bus, services }, { params }) => {
-    let next = { type: "ir.actions.act_window_close" };
-    await new Promise((onClose) => {
-        const onDeleted = (action) => (next = action);
-        services.dialog.add(
-            MoveDialog,
-            { count: params.count, onDeleted, wizardId: params.wizard_id },
-            { onClose }
-        );
+registry
+    .category("actions")
+    .add("crm_sales_stage_move_opportunities", async ({ bus, services }, { params }) => {
+        let next = { type: "ir.actions.act_window_close" };
+        await new Promise((onClose) => {
+            const onDeleted = (action) => (next = action);
+            services.dialog.add(
+                MoveDialog,
+                { count: params.count, onDeleted, wizardId: params.wizard_id },
+                { onClose }
+            );
+        });
+        // Also when it was stopped before all had moved
+        bus.trigger("CRM_STAGE:DONE");
+        return next;
     });
-    // Also when it was stopped before all had moved
-    bus.trigger("CRM_STAGE:DONE");
-    return next;
-});
