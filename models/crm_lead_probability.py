@@ -96,9 +96,8 @@ class CrmLead(models.Model):
         following = self._filter_following(vals, stage)
         taking = following._filter_taking(vals, stage)
         by_hand = self - following
-        if stage and by_hand and following:
-            # For Odoo, all of one write have moved when one of them does.
-            vals = {**vals, "date_last_stage_update": self.env.cr.now()}
+        if by_hand and following:
+            vals = self._complete_dates(vals)
         if by_hand:
             super(CrmLead, by_hand.with_context(keep_probability=True)).write(vals)
             entered = by_hand.sudo().filtered(lambda lead: lead.stage_id != stages_before[lead])
@@ -114,6 +113,17 @@ class CrmLead(models.Model):
                 lambda lead: lead in computing or not lead.is_automated_probability
             )._take_stage_probability()
         return True
+
+    def _complete_dates(self, vals):
+        """:return: ``vals`` with the dates that Odoo sets on all of one write when one of them is moved, or
+        assigned to another salesperson by it; for two writes in place of the one
+        """
+        now = self.env.cr.now()
+        if vals.get("stage_id"):
+            vals = {**vals, "date_last_stage_update": now}
+        if vals.get("user_id") and any(lead.user_id.id != vals["user_id"] for lead in self):
+            vals = {**vals, "date_open": now}
+        return vals
 
     def _follow_again(self, is_set_by_hand):
         """Let opportunities that were archived know the probability of their fixed stage.

@@ -225,6 +225,17 @@ class TestEnterStage(SalesStageCase):
             leads.write({"stage_id": self.visit.id, **values})
             self.assertEqual(leads.mapped("date_last_stage_update"), [self.env.cr.now()] * 2, values)
 
+    def test_assignment_of_all_of_a_write(self):
+        """Odoo dates it anew for all as soon as one of them gets another salesperson."""
+        user = self.salesperson
+        leads = self.create_opportunities(2, user_id=user.id)
+        leads[0].probability = 61
+        leads[1].user_id = self.manager
+        leads.flush_recordset()
+        leads.date_open = "2020-01-01"
+        leads.write({"user_id": user.id, "probability": leads[1].probability})
+        self.assertEqual(leads.mapped("date_open"), [self.env.cr.now()] * 2)
+
     def test_form_that_sends_the_old_probability_back(self):
         for value, expected in (
             (33, 25),
