@@ -662,8 +662,8 @@ def is_left_out(addon, mode, action, errors, seen):
     # Of two in the same stage, Odoo keeps the one of the greater probability.
     if action[0] == "merge" and leads.keys() != leads_with_addon.keys():
         return True
-    # Where a fixed stage gives a probability, Odoo's scoring may know none, and leaves 0%: what is archived is
-    # lost then.
+    # Where a fixed stage gives a probability, Odoo's scoring may know none and leave 0%: archived means lost
+    # then.
     return any(
         lead["probability"] == 0 != leads_with_addon[number]["probability"]
         for number, lead in leads.items()
