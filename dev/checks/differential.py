@@ -639,8 +639,8 @@ def is_begun_in_archived_stage(addon, action):
 def is_left_out(plain, mode, action, errors, seen):
     """:return: whether an action is undone on both sides, because they part there"""
     if errors[0] and not errors[1]:
-        # Odoo's scoring does not find archived stages, and fails for what is lost there. What is won in one, or
-        # in the stage that another team begins with, it gives a score, which Odoo then refuses.
+        # Odoo's scoring does not find archived stages, and fails for what is lost there. What is won in one,
+        # or in another team's first stage, it gives a score, which Odoo then refuses.
         return errors[0] == "KeyError" or "in a Won stage cannot be lost" in str(plain.error)
     (leads, _rows), (leads_with_addon, _rows_with_addon) = seen
     if mode == "predictive" or any(errors):
