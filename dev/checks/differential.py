@@ -131,8 +131,8 @@ class Generator:
     def get_form(self):
         """What is entered in a form before it is saved, one after the other"""
         values = [self.get_lead_values(14) for _index in range(self.pick(1, 2, 3))]
-        names = ["stage_id", "stage_id", "team_id", "user_id", "probability"]
-        entered = [(name, found[name]) for found in values for name in [self.pick(*names)] if name in found]
+        names = [self.pick("stage_id", "stage_id", "team_id", "user_id", "probability") for _values in values]
+        entered = [(name, found[name]) for name, found in zip(names, values, strict=True) if name in found]
         return self.get_number(), entered
 
     def get_load(self):
@@ -162,11 +162,8 @@ class Generator:
         return ()
 
     def get_merge(self):
-        return (
-            [self.get_number() for _index in range(self.pick(2, 3))],
-            self.pick(None, 0, 1),
-            self.pick(None, 0, 1),
-        )
+        numbers = [self.get_number() for _index in range(self.pick(2, 3))]
+        return numbers, self.pick(None, 0, 1), self.pick(None, 0, 1)
 
     def get_convert(self):
         return self.get_numbers(), self.pick(None, 0, 1), self.pick(None, 0, 1)
@@ -213,7 +210,7 @@ class Side:
         """Leave nothing of the delivered pipeline, and make what all sequences begin with."""
         if not self.has_addon:
             self._let_stages_be_archived()
-        with self._cursor() as cr:
+        with self.registry.cursor() as cr:
             cr._now = START
             env = api.Environment(cr, SUPERUSER_ID, {"active_test": False, "tracking_disable": True})
             old_stages = env["crm.stage"].search([])
@@ -226,12 +223,9 @@ class Side:
             self._make_history(env)
             cr.commit()
 
-    def _cursor(self):
-        return self.registry.cursor()
-
     def _let_stages_be_archived(self):
         """Odoo's stages cannot be archived, but its ORM can archive what has a field of this name."""
-        with self._cursor() as cr:
+        with self.registry.cursor() as cr:
             env = api.Environment(cr, SUPERUSER_ID, {})
             model = env["ir.model"]._get("crm.stage")
             values = {"name": "x_active", "field_description": "Active", "ttype": "boolean"}
@@ -280,7 +274,7 @@ class Side:
         """Begin a sequence, and leave nothing of it."""
         kept = list(self.stages)
         self.mode, self.leads = mode, []
-        with self._cursor() as self.cr:
+        with self.registry.cursor() as self.cr:
             self.env = api.Environment(self.cr, SUPERUSER_ID, {})
             self.now = START
             if self.has_addon:
@@ -483,7 +477,10 @@ class Side:
         if "probability" in values:
             # The addon refuses any but 100% of a won stage, which Odoo alone does not have.
             stages = stages.filtered(lambda stage: not stage.is_won)
-        stages.write(self._get_stage_values(values))
+        # One by one: Odoo scores all opportunities that are won no longer before it counts the first as such.
+        # The addon gives each stage its own percentage, and writes one after the other.
+        for stage in stages:
+            stage.write(self._get_stage_values(values))
 
     def do_archive_stage(self, env, numbers, active):
         self.do_change_stage(env, numbers, {"active": active})
@@ -711,15 +708,15 @@ def shrink(fails, actions):
             else:
                 start += size
         size //= 2
-    for place in reversed(range(len(actions))):
+    place = len(actions) - 1
+    while place >= 0:
         simpler = [
             actions[:place] + [action] + actions[place + 1 :] for action in get_simpler(actions[place])
         ]
-        while found := next(filter(fails, simpler), None):
+        if found := next(filter(fails, simpler), None):
             actions = found
-            simpler = [
-                actions[:place] + [action] + actions[place + 1 :] for action in get_simpler(actions[place])
-            ]
+        else:
+            place -= 1
     return actions
 
 
