@@ -47,8 +47,9 @@ class AutomationError(UserError):
 class Moved(NamedTuple):
     """What became of opportunities that an automation was to move."""
 
-    ids: set  # of those that are moved, or will be by the scheduled job
-    errors: dict  # why the others could not be, by id
+    ids: set  # of those that are moved
+    waiting_ids: set  # of those that are left to the scheduled job
+    errors: dict  # why the others could not be moved, by id
 
     @property
     def is_none(self):
@@ -283,7 +284,7 @@ class CrmStageAutomation(models.Model):
                 pairs = pairs_by_documents[documents]
                 leads = automation._get_movable_leads(listener, pairs, done_ids)
             if leads and (moved := automation._move(listener, pairs, leads, is_tried_again)):
-                done_ids |= moved.ids
+                done_ids |= moved.ids | moved.waiting_ids
 
     def _with_moving_env(self):
         """
@@ -318,7 +319,7 @@ class CrmStageAutomation(models.Model):
             listener.is_lost_included,
         )
 
-    def _move(self, listener, pairs, leads, is_tried_again=True):
+    def _move(self, listener, pairs, leads, is_tried_again=True, waiting=None):
         """Move those of ``leads`` with a document that meets the condition, all of them if that is possible.
 
         One that cannot be moved, because another addon refuses it, say, keeps no others. Where none can be
@@ -326,25 +327,29 @@ class CrmStageAutomation(models.Model):
 
         :param bool is_tried_again: whether somebody tries the transaction again after a conflict with another
             one; otherwise the scheduled job makes up for the move
+        :param waiting: rows of the journal that are waiting for these moves, if any
         :return: ``Moved``; None where the automation itself does not work
         :raise CONFLICTS: to be tried again
         """
         if not self.exists():
-            return Moved(set(), {})  # deleted a moment ago, which the cache of this process does not know yet
-        documents_by_lead = {}
+            return Moved(set(), set(), {})  # deleted a moment ago, which this process does not know yet
+        journal = self.env["crm.stage.automation.move"]
+        documents_by_lead, before = {}, {}
         with attempt(self.env, raised=CONFLICTS if is_tried_again else ()) as made:
             documents_by_lead = self._get_matching_documents(pairs, leads)
             if documents_by_lead:
+                before = journal._read_values(leads.browse(documents_by_lead))
                 self._run_action(listener, documents_by_lead)
         is_working = bool(documents_by_lead) and not isinstance(made.error, AutomationError)
         if made.error and not is_working and not isinstance(made.error, CONFLICTS):
             self._tell_fault(made.error, "condition")
             return None
         moved = self._get_moved(listener, documents_by_lead, made.error, is_tried_again)
+        journal._record(self, documents_by_lead, moved, before, waiting)
         if moved.is_none:
             self._tell_fault(next(iter(moved.errors.values())), "move")
-        elif moved.ids:
-            self._show_moved(moved)
+        elif moved.ids and self.fault:
+            self._set_fault(None)
         return moved
 
     def _get_moved(self, listener, documents_by_lead, error, is_tried_again):
@@ -355,20 +360,19 @@ class CrmStageAutomation(models.Model):
         :param bool is_tried_again: see ``_move``
         :return: ``Moved``
         """
+        if not error:
+            return Moved(set(documents_by_lead), set(), {})
         if isinstance(error, CONFLICTS):
-            self._postpone(documents_by_lead)
-        elif error and len(documents_by_lead) == 1:
-            return Moved(set(), dict.fromkeys(documents_by_lead, error))
-        elif error:
-            moved = Moved(set(), {})
-            for half in split_every((len(documents_by_lead) + 1) // 2, documents_by_lead.items(), dict):
-                with attempt(self.env, raised=CONFLICTS if is_tried_again else ()) as made:
-                    self._run_action(listener, half)
-                ids, errors = self._get_moved(listener, half, made.error, is_tried_again)
-                moved.ids.update(ids)
-                moved.errors.update(errors)
-            return moved
-        return Moved(set(documents_by_lead), {})
+            return Moved(set(), set(documents_by_lead), {})
+        if len(documents_by_lead) == 1:
+            return Moved(set(), set(), dict.fromkeys(documents_by_lead, error))
+        moved = Moved(set(), set(), {})
+        for half in split_every((len(documents_by_lead) + 1) // 2, documents_by_lead.items(), dict):
+            with attempt(self.env, raised=CONFLICTS if is_tried_again else ()) as made:
+                self._run_action(listener, half)
+            for all_of_it, of_the_half in zip(moved, self._get_moved(listener, half, made.error, is_tried_again), strict=True):
+                all_of_it.update(of_the_half)
+        return moved
 
     def _get_matching_documents(self, pairs, leads):
         """:return: a document that meets the condition by id of its opportunity, for those of ``leads``"""
