@@ -90,32 +90,35 @@ class CrmLead(models.Model):
     # ------------------------------------------------------------------
 
     @api.model
-    def _get_movable_domain(
+    def _get_movable_domains(
         self, stage, origin_ids=None, team_ids=None, is_back=False, is_lost_included=False
     ):
-        """
+        """What an opportunity has to be to be moved, each with the reason why it stays where it is not.
+
+        Other won, lost and archived ones, and those of teams that do not have the stage, are left alone.
+
+        :param stage: that opportunities are moved to
         :param origin_ids: ids of the stages that opportunities may come from, False for none; default: all
         :param team_ids: of the stage, when the caller knows them
         :param is_back: whether somebody named these stages: won opportunities are moved out of them, too
         :param is_lost_included: whether lost opportunities are brought back; those that are in no stage to be
             moved from, unless it was named, where they are
-        :return: ``Domain`` of the opportunities that may be moved to ``stage``: other won, lost and archived
-            ones, and those of teams that do not have this stage, are left alone
+        :return: ``{reason: Domain}``; the reasons are those of ``crm.stage.automation.move``
         """
-        domain = (
-            Domain("active", "=", True)
-            & Domain("won_status", "in", ["pending", "won"] if is_back else ["pending"])
-            & Domain("stage_id", "!=", stage.id)
-        )
-        if origin_ids is not None:
-            domain &= Domain("stage_id", "in", origin_ids)
+        is_taken = Domain("active", "=", True)
+        is_taken &= Domain("won_status", "in", ["pending", "won"] if is_back else ["pending"])
+        is_there = Domain.TRUE if origin_ids is None else Domain("stage_id", "in", origin_ids)
+        is_elsewhere = Domain("stage_id", "!=", stage.id) & is_there
         if is_lost_included:
             is_lost = Domain("won_status", "=", "lost")
-            domain |= is_lost & Domain("stage_id", "in", origin_ids) if is_back else is_lost
-        domain &= Domain("type", "=", "opportunity")
-        if team_ids := stage.team_ids.ids if team_ids is None else team_ids:
-            domain &= Domain("team_id", "in", team_ids)
-        return domain
+            is_taken |= is_lost
+            is_elsewhere |= is_lost & is_there if is_back else is_lost
+        team_ids = stage.team_ids.ids if team_ids is None else team_ids
+        return {
+            "team": Domain("team_id", "in", team_ids) if team_ids else Domain.TRUE,
+            "closed": Domain("type", "=", "opportunity") & is_taken,
+            "stage": is_elsewhere,
+        }
 
     def _moved_by(self, bodies):
         """Let the messages that track moves of these opportunities in here say what moved them.

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import ConcurrencyError, UserError, ValidationError
+from odoo.fields import Domain
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools import clean_context, split_every
 from odoo.tools.translate import LazyTranslate
@@ -311,13 +312,32 @@ class CrmStageAutomation(models.Model):
     @api.model
     def _get_movable_domain(self, listener):
         """:return: ``Domain`` of the opportunities that the automation takes"""
-        return self.env["crm.lead"]._get_movable_domain(
+        return Domain.AND(self._get_movable_domains(listener).values())
+
+    @api.model
+    def _get_movable_domains(self, listener):
+        """:return: see ``crm.lead``"""
+        return self.env["crm.lead"]._get_movable_domains(
             self.env["crm.stage"].browse(listener.stage_id),
             listener.origin_ids,
             listener.team_ids,
             listener.is_back,
             listener.is_lost_included,
         )
+
+    @api.model
+    def _get_reasons_to_stay(self, listener, leads, done_ids):
+        """
+        :param done_ids: of opportunities that other automations have just moved
+        :return: the first reason why the automation does not take an opportunity, for those it does not take
+        """
+        reasons = {lead: "further" for lead in leads if lead.id in done_ids}
+        for reason, domain in self._get_movable_domains(listener).items():
+            for lead in leads - leads.filtered_domain(domain):
+                reasons.setdefault(lead, reason)
+        for lead in leads - self._filter_unprotected(listener, leads):
+            reasons.setdefault(lead, "order")
+        return reasons
 
     def _move(self, listener, pairs, leads, is_tried_again=True, waiting=None):
         """Move those of ``leads`` with a document that meets the condition, all of them if that is possible.
@@ -345,11 +365,11 @@ class CrmStageAutomation(models.Model):
             self._tell_fault(made.error, "condition")
             return None
         moved = self._get_moved(listener, documents_by_lead, made.error, is_tried_again)
-        journal._record(self, documents_by_lead, moved, before, waiting)
+        journal._record(self, documents_by_lead, moved, before, waiting or journal)
         if moved.is_none:
             self._tell_fault(next(iter(moved.errors.values())), "move")
-        elif moved.ids and self.fault:
-            self._set_fault(None)
+        elif moved.ids:
+            self._show_moved(moved)
         return moved
 
     def _get_moved(self, listener, documents_by_lead, error, is_tried_again):
@@ -370,7 +390,9 @@ class CrmStageAutomation(models.Model):
         for half in split_every((len(documents_by_lead) + 1) // 2, documents_by_lead.items(), dict):
             with attempt(self.env, raised=CONFLICTS if is_tried_again else ()) as made:
                 self._run_action(listener, half)
-            for all_of_it, of_the_half in zip(moved, self._get_moved(listener, half, made.error, is_tried_again), strict=True):
+            for all_of_it, of_the_half in zip(
+                moved, self._get_moved(listener, half, made.error, is_tried_again), strict=True
+            ):
                 all_of_it.update(of_the_half)
         return moved
 
@@ -473,4 +495,3 @@ class CrmStageAutomation(models.Model):
             error = next(iter(moved.errors.values()))
             ids = list(moved.errors)
             _logger.warning("Stage automation %s cannot move opportunities %s", self.id, ids, exc_info=error)
-        self._note_unmoved(moved)

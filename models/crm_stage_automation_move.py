@@ -241,10 +241,56 @@ class CrmStageAutomationMove(models.Model):
             if not values[lead_id] or (its_waiting and lead_id in staying_ids):
                 continue
             ended |= its_waiting
-            kept = {"is_applied": its_waiting[:1].is_applied, "document_date": its_waiting[:1].document_date or None}
+            kept = {
+                "is_applied": its_waiting[:1].is_applied,
+                "document_date": its_waiting[:1].document_date or None,
+            }
             rows.append(self._get_row(automation, lead_id, document.id, **kept, **values[lead_id]))
         ended.unlink()
         self._insert(rows)
+
+    @api.model
+    def _get_document_dates(self, automation, documents):
+        """:return: up to which of their dates the journal has ``documents``, by id, since the automation began"""
+        domain = Domain("automation_id", "=", automation.id) & Domain("document_id", "in", documents.ids)
+        domain &= Domain("date", ">=", automation.date_begun) & Domain("document_date", "!=", False)
+        return dict(self._read_group(domain, ["document_id"], ["document_date:max"]))
+
+    def _get_pairs(self):
+        """:return: documents that these moves wait for and their opportunities, as [(document, crm.lead), ...]"""
+        pairs = []
+        for model_name, moves in self.grouped("model_name").items():
+            lead_ids = {
+                document_id: set(its_moves.lead_id.ids)
+                for document_id, its_moves in moves.grouped("document_id").items()
+            }
+            documents = self.env[model_name].browse(lead_ids).exists()
+            pairs += [
+                (document, leads.filtered(lambda lead, document=document: lead.id in lead_ids[document.id]))
+                for document, leads in documents._get_crm_stage_leads()
+            ]
+        return pairs
+
+    def _pass_over(self, listener, moved, done_ids):
+        """Write down why these moves of one automation, which were due, were not made.
+
+        Those of documents that are gone, or that are another opportunity's by now, go as well.
+
+        :param Moved moved: what the automation has just moved
+        :param done_ids: of opportunities that other automations have just moved
+        """
+        pairs = {(document.id, lead_id) for document, leads in self._get_pairs() for lead_id in leads.ids}
+        gone = self.filtered(lambda move: (move.document_id, move.lead_id.id) not in pairs)
+        left = (self - gone).filtered(lambda move: move.lead_id.id not in moved.waiting_ids)
+        gone.unlink()
+        automation = self.automation_id
+        reasons = automation._get_reasons_to_stay(listener, left.lead_id, done_ids)
+        due = automation._filter_due(self.env[automation.model_name].browse(left.mapped("document_id")))
+        for move in left:
+            not_met = "condition" if move.document_id in due._ids else "not_yet"
+            move.write(
+                {"state": "skipped", "reason": reasons.get(move.lead_id, not_met), "date": self.env.cr.now()}
+            )
 
     @api.model
     def _get_moved_values(self, lead, before, after):
