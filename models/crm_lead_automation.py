@@ -72,6 +72,9 @@ class CrmLead(models.Model):
         domain &= Domain("model", "=", self._name) & Domain("res_id", "in", self.ids)
         return dict(messages._read_group(domain, ["res_id"], ["date:max"]))
 
+    def _get_crm_stage_tie(self):
+        return self.type  # A lead comes with its dates when it is made an opportunity.
+
     @api.model
     def _get_crm_stage_lead_domain(self, leads=None):
         return Domain.TRUE if leads is None else Domain("id", "in", leads.ids)

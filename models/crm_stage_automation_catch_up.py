@@ -52,8 +52,8 @@ class CrmStageAutomation(models.Model):
     catch_up_progress = fields.Integer(
         "Progress (%)",
         compute="_compute_move_counts",
-        help="Of the opportunities that there were to move when it was applied to existing documents the last "
-        "time, the share that the scheduled job is done with.",
+        help="Of the opportunities that there were to move when it was applied to existing documents, the "
+        "share that the scheduled job is done with.",
     )
 
     @api.depends("move_ids.state", "move_ids.is_applied")
@@ -247,6 +247,8 @@ class CrmStageAutomation(models.Model):
         :return: these moves
         """
         journal = self.env["crm.stage.automation.move"]
+        if not documents_by_lead:
+            return journal
         applied = [("automation_id", "=", self.id), ("is_applied", "=", True)]
         journal.search(applied).is_applied = False
         values = {"state": "waiting", "is_applied": True}

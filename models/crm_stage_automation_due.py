@@ -14,8 +14,8 @@ USUAL_DAYS = {"stage_waiting": 10, "no_news": 10}
 class CrmStageAutomation(models.Model):
     """Time is a question: what is due, and not in the journal since the date that counts?
 
-    Nothing else is remembered. Whether the job is killed, late, or run twice, and whether the clock is put back,
-    each document is handled once, until its date is changed to a later one.
+    Nothing else is remembered. Whether the job is killed, late, or run twice, and whether the clock is put
+    back, each document is handled once, until its date is changed to a later one.
     """
 
     _inherit = "crm.stage.automation"
@@ -192,7 +192,7 @@ class CrmStageAutomation(models.Model):
 
     @api.model
     def _search_in_time(self, documents, name=None):
-        """:return: automations that wait for a date of such documents; for the date ``name`` only, if given"""
+        """:return: automations that wait for a date of such documents, or for the one called ``name``"""
         names = documents._get_crm_stage_trigger_dates()
         triggers = [trigger for trigger, date in names.items() if date and name in (None, date)]
         # sudo: whoever sets a date need not see automations, nor opportunities

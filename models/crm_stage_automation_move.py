@@ -25,7 +25,7 @@ class CrmStageAutomationMove(models.Model):
     """The journal: what automations wait to move, moved, passed over and took back.
 
     There is one row per opportunity that an automation moves, written by the transaction that moves it. It is
-    the queue of the scheduled jobs, the history and what undoing needs at once; nothing else keeps any of them.
+    the queue of the scheduled jobs, the history and what undoing needs at once.
     """
 
     _name = "crm.stage.automation.move"
@@ -53,7 +53,7 @@ class CrmStageAutomationMove(models.Model):
     document_id = fields.Many2oneReference(
         model_field="model_name",
         readonly=True,
-        help="Document because of which it is moved: the opportunity itself where the automation is about it.",
+        help="Document because of which it is moved, which may be the opportunity itself.",
     )
     model_name = fields.Char("Model", readonly=True, help="Model of the document.")
     document_date = fields.Datetime(
@@ -129,8 +129,8 @@ class CrmStageAutomationMove(models.Model):
         "Taken Back",
         compute="_compute_is_taken_back",
         search="_search_is_taken_back",
-        help="Whether the next move was one by hand to an earlier stage, within seven days; or, of one that lost "
-        "the opportunity, whether it was restored by hand.",
+        help="Whether it was moved to an earlier stage by hand within seven days, or restored where the move "
+        "lost it.",
     )
 
     # Which documents the journal has, by automation
@@ -159,7 +159,7 @@ class CrmStageAutomationMove(models.Model):
 
     @api.model
     def _get_taken_back_sql(self, model, alias, query):
-        """:return: ``SQL`` of the moves after which the next stay began by hand, within days, and no further on"""
+        """:return: ``SQL`` of the moves after which the next stay began by hand, soon, and no further on"""
         return SQL(
             """
             EXISTS (
@@ -172,8 +172,11 @@ class CrmStageAutomationMove(models.Model):
                 ) next_stay
                  WHERE moved_by = 'hand'
                    AND date_entered <= %(move)s.date + %(days)s * INTERVAL '1 day'
-                   AND (%(move)s.outcome = 'lost'
-                        OR array_position(%(stages)s, stage_id) < array_position(%(stages)s, %(move)s.to_stage_id))
+                   AND (
+                        %(move)s.outcome = 'lost'
+                        OR array_position(%(stages)s, stage_id)
+                           < array_position(%(stages)s, %(move)s.to_stage_id)
+                       )
             )
             """,
             move=SQL.identifier(alias),
@@ -199,7 +202,7 @@ class CrmStageAutomationMove(models.Model):
             SELECT %s FROM jsonb_populate_recordset(NULL::crm_stage_automation_move, %s)
         """
         self.env.cr.execute(SQL(insert, columns, columns, json.dumps(rows, default=str)))
-        self.invalidate_model(flush=False)
+        self.invalidate_model()
 
     @api.model
     def _get_row(self, automation, lead_id, document_id, **values):
@@ -251,13 +254,13 @@ class CrmStageAutomationMove(models.Model):
 
     @api.model
     def _get_document_dates(self, automation, documents):
-        """:return: up to which of their dates the journal has ``documents``, by id, since the automation began"""
+        """:return: the last of its dates that the journal has since the automation began, by id of document"""
         domain = Domain("automation_id", "=", automation.id) & Domain("document_id", "in", documents.ids)
         domain &= Domain("date", ">=", automation.date_begun) & Domain("document_date", "!=", False)
         return dict(self._read_group(domain, ["document_id"], ["document_date:max"]))
 
     def _get_pairs(self):
-        """:return: documents that these moves wait for and their opportunities, as [(document, crm.lead), ...]"""
+        """:return: documents of these moves and their opportunities, as [(document, crm.lead), ...]"""
         pairs = []
         for model_name, moves in self.grouped("model_name").items():
             lead_ids = {
@@ -265,10 +268,9 @@ class CrmStageAutomationMove(models.Model):
                 for document_id, its_moves in moves.grouped("document_id").items()
             }
             documents = self.env[model_name].browse(lead_ids).exists()
-            pairs += [
-                (document, leads.filtered(lambda lead, document=document: lead.id in lead_ids[document.id]))
-                for document, leads in documents._get_crm_stage_leads()
-            ]
+            for document, leads in documents._get_crm_stage_leads():
+                ids = lead_ids[document.id].intersection(leads.ids)
+                pairs.append((document, leads.browse(sorted(ids))))
         return pairs
 
     def _pass_over(self, listener, moved, done_ids):
@@ -283,7 +285,9 @@ class CrmStageAutomationMove(models.Model):
         gone = self.filtered(lambda move: (move.document_id, move.lead_id.id) not in pairs)
         left = (self - gone).filtered(lambda move: move.lead_id.id not in moved.waiting_ids)
         gone.unlink()
-        automation = self.automation_id
+        if not left:
+            return
+        automation = left.automation_id
         reasons = automation._get_reasons_to_stay(listener, left.lead_id, done_ids)
         due = automation._filter_due(self.env[automation.model_name].browse(left.mapped("document_id")))
         for move in left:
@@ -320,7 +324,7 @@ class CrmStageAutomationMove(models.Model):
     def _undo(self):
         """Restore what the opportunities were before; only the chatter shows that they were moved.
 
-        Those that somebody has moved, won or lost since stay where they are, and so does what else was changed.
+        Those that somebody has moved, won or lost since stay where they are; so does what else was changed.
 
         :return: the opportunities that were moved back
         """
@@ -344,8 +348,8 @@ class CrmStageAutomationMove(models.Model):
         return untouched.lead_id
 
     def _get_restored_values(self):
-        """:return: values to write on the opportunity, and dates to write then; what was changed after the move
-        is not among them
+        """:return: values to write on the opportunity, and dates to write then, as they were before the move;
+        what was changed afterwards is as it is now
         """
         values = self._read_values(self.lead_id)[self.lead_id.id]
         for name, (before, after) in self.changes.items():

@@ -106,6 +106,11 @@ class AutomationCase(SalesStageCase):
             self.create_order(self.create_lead())
         self.env.flush_all()
 
+    def search_moves(self, state, automation=None):
+        """:return: the rows of the journal in ``state``, of all automations or of one"""
+        domain = [("state", "=", state), *([("automation_id", "=", automation.id)] if automation else ())]
+        return self.env["crm.stage.automation.move"].search(domain, order="id")
+
     def get_preview(self, automation):
         """:return: the dialog that tells what ``automation`` would move now"""
         action = automation.action_preview()

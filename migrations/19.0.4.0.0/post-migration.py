@@ -1,4 +1,4 @@
-"""What waits, waits in the journal; automations count since the job looked last, so that nothing fires twice."""
+"""What waits, waits in the journal; automations count since the job looked last: nothing fires twice."""
 
 from odoo import SUPERUSER_ID, api
 from odoo.tools import SQL
@@ -13,8 +13,9 @@ def migrate(cr, version):
             SQL(
                 """
                 INSERT INTO crm_stage_automation_move
-                       (automation_id, lead_id, document_id, model_name, document_date, state, date, is_applied)
-                SELECT pending.automation_id, pending.lead_id, pending.document_id, %s,
+                       (automation_id, lead_id, document_id, model_name,
+                        document_date, state, date, is_applied)
+                SELECT automation.id, pending.lead_id, pending.document_id, %s,
                        CASE WHEN pending.is_due THEN automation.last_run END, 'waiting', pending.create_date,
                        automation.is_catching_up AND pending.is_due IS NOT TRUE
                   FROM crm_stage_automation_pending pending

@@ -1,4 +1,4 @@
-"""The journal takes over what can be undone; what waits, and since when automations count, follow afterwards."""
+"""The journal takes over what can be undone. What waits follows after the update."""
 
 from odoo.tools import SQL
 
