@@ -97,10 +97,10 @@ class CrmStageAutomation(models.Model):
                     )
                 )
 
-    @api.constrains("trigger", "from_stage_ids", "outcome", "is_lost_included")
+    @api.constrains("active", "trigger", "from_stage_ids", "outcome", "is_lost_included")
     def _check_somebody_moves(self):
         """Refuse what would promise to move opportunities that are never moved."""
-        for automation in self:
+        for automation in self.filtered("active"):
             if error := automation._get_nobody_moves_error():
                 raise ValidationError(error)
 
@@ -116,7 +116,7 @@ class CrmStageAutomation(models.Model):
             return self.env._(
                 "Automations do not lose won opportunities: take %s out of the stages they come from.", names
             )
-        if self.trigger == "order_confirmed" and won_stages:
+        if self.trigger == "order_confirmed" and won_stages and not self.outcome:
             return self.env._(
                 "Won opportunities with a confirmed order stay won: "
                 "take %s out of the stages they come from.",

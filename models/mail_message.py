@@ -122,8 +122,11 @@ class MailMessage(models.Model):
         """
         get_id = self.env["ir.model.data"]._xmlid_to_res_id
         comment, note, activity = (get_id(f"mail.mt_{name}") for name in ("comment", "note", "activities"))
+        is_from_outside = Domain("author_id", "=", False) | Domain("author_id.partner_share", "=", True)
         is_news = (
             Domain("message_type", "in", SENT_TYPES)
+            # Odoo keeps what a customer answers to a note as one.
+            | (Domain("message_type", "=", "email") & is_from_outside)
             | (Domain("message_type", "in", POSTED_TYPES) & Domain("subtype_id", "not in", [False, note]))
             | Domain("subtype_id", "in", [comment, activity])
         )

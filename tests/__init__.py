@@ -3,6 +3,7 @@ from . import test_automation_author
 from . import test_automation_back
 from . import test_automation_catch_up
 from . import test_automation_chatter
+from . import test_automation_combinations
 from . import test_automation_condition
 from . import test_automation_due
 from . import test_automation_email

@@ -414,6 +414,55 @@ class TestArrivalEmail(ArrivalCase, MockEmail):
         self.assertTrue(self.arrive(lead))
         self.assertEqual(lead.stage_id, self.quotation)
 
+    def receive(self, number, headers="", **values):
+        """:return: the opportunity that the mail gateway makes of an e-mail"""
+        mail = f"""From: customer{number}@example.com
+To: sales@example.com
+Subject: House
+Message-Id: <{number}@example.com>
+{headers}Content-Type: text/plain
+
+Hello"""
+        values = {"type": "opportunity", **values}
+        lead_id = self.env["mail.thread"].message_process("crm.lead", mail, custom_values=values)
+        self.pass_commit()
+        return self.env["crm.lead"].browse(lead_id)
+
+    def test_machines_get_none(self):
+        """Whatever a machine's e-mail opened is planned for, and the chatter says why no e-mail is sent."""
+        self.new.write({"mail_template_id": self.template.id, "activity_plan_id": self.plan.id})
+        with self.mock_mail_gateway():
+            person = self.receive(1)
+            machine = self.receive(2, "Auto-Submitted: auto-generated\n")
+            assigned = self.receive(3, "Precedence: bulk\n", user_id=self.salesperson.id)
+        leads = person + machine + assigned
+        self.assertEqual([len(lead.activity_ids) for lead in leads], [2, 2, 2])
+        self.assertEqual(self.get_written(), person)
+        self.assertNotIn("automatic", self.get_bodies(person))
+        for lead in machine + assigned:
+            self.assertIn("an automatic e-mail opened the opportunity", self.get_bodies(lead))
+
+    def test_machines_get_none_later(self):
+        """Nor when it is moved, by whomever, or converted; people who got an automatic answer do."""
+        self.quotation.mail_template_id = self.template
+        with self.mock_mail_gateway():
+            machine = self.receive(1, "X-Autoreply: yes\n")
+            converted = self.receive(2, "X-Autoreply: yes\n", type="lead")
+            person = self.create_silently(self.new, email_from="customer3@example.com")
+            answered = self.receive(4)
+            for lead in person + answered:
+                lead.message_post(
+                    body="Away", message_type="email", crm_stage_is_automatic=True, email_from=lead.email_from
+                )
+            converted.convert_opportunity(self.env["res.partner"])
+            self.move(machine + converted + person + answered, self.quotation)
+        self.assertEqual(self.get_written(), person + answered)
+
+    def get_written(self):
+        """:return: the opportunities that the stage's e-mail was sent for"""
+        mails = self._new_mails.filtered(lambda mail: (mail.subject or "").startswith("Quotation for"))
+        return self.env["crm.lead"].browse(sorted(mails.mapped("res_id")))
+
     def test_a_failing_template_does_not_stop_the_move(self):
         self.template.subject = "{{ object.partner_id.ensure_one().name }}"
         partner = self.env["res.partner"].create({"name": "Customer", "email": "customer@example.com"})

@@ -4,7 +4,7 @@ from unittest.mock import patch
 
 from freezegun import freeze_time
 
-from odoo import fields
+from odoo import Command, fields
 from odoo.exceptions import ValidationError
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
@@ -119,8 +119,30 @@ class TestDueTriggers(DueCase):
             mail = {"model": "crm.lead", "res_id": lead.id, "email_to": "customer@example.com"}
             self.env["mail.mail"].create({**mail, "message_type": "email_outgoing"})
 
+        def receive(lead):
+            order = self.env["sale.order"].search([("opportunity_id", "=", lead.id)])
+            message = order.message_post(body="Hello", subtype_xmlid="mail.mt_comment")
+            self.receive(message, date="Fri, 01 Jan 2010 00:00:00 +0000")
+
+        def meet(lead):
+            meeting = {"name": "Visit", "opportunity_id": lead.id}
+            self.env["calendar.event"].create(
+                {**meeting, "start": NOON + timedelta(days=1), "stop": NOON + timedelta(days=4)}
+            )
+
+        def of_quotation(happen):
+            return lambda lead: happen(self.env["sale.order"].search([("opportunity_id", "=", lead.id)]))
+
         self.create_at(NOON, "no_news", days=10)
         news = {
+            "SMS": post(message_type="sms", subtype_xmlid="mail.mt_note"),
+            "meeting": meet,
+            "message on the quotation": of_quotation(
+                post(message_type="comment", subtype_xmlid="mail.mt_comment")
+            ),
+            "SMS on the quotation": of_quotation(post(message_type="sms", subtype_xmlid="mail.mt_note")),
+            "activity of the quotation": of_quotation(get_done),
+            "answer to the quotation, by a wrong clock": receive,
             "message": post(message_type="comment", subtype_xmlid="mail.mt_comment"),
             "sent by code": post(subtype_xmlid="mail.mt_comment"),
             "e-mail received": post(
@@ -131,6 +153,9 @@ class TestDueTriggers(DueCase):
             "move": lambda lead: lead.write({"stage_id": self.estimate.id}),
         }
         leads = {what: self.create_lead_at(NOON) for what in news}
+        with self.at(NOON):
+            for lead in leads.values():
+                self.create_order(lead)
         with self.at(NOON + timedelta(days=4)):
             for what, happen in news.items():
                 happen(leads[what])
@@ -144,6 +169,119 @@ class TestDueTriggers(DueCase):
             with self.subTest(what):
                 self.assertEqual(lead.stage_id, self.visit)
 
+    def receive(self, message, date):
+        """:param str date: what the sender's clock says"""
+        with mute_logger("odoo.addons.mail.models.mail_thread"):
+            self.env["mail.thread"].message_process(
+                "crm.lead",
+                f"""From: customer@example.com
+To: sales@example.com
+Subject: Re: House
+Date: {date}
+Message-Id: <{message.id}.{message.model}@example.com>
+In-Reply-To: {message.message_id}
+Content-Type: text/plain
+
+Thank you.""",
+            )
+
+    def test_clocks(self):
+        """E-mails count by when they came in, whatever their sender's clock says."""
+        self.create_at(NOON, "no_news", days=10)
+        dates = ("Fri, 01 Jan 2010 00:00:00 +0000", "Tue, 13 Jan 2032 00:00:00 +0000", "yesterday")
+        leads = {date: self.create_lead_at(NOON) for date in dates}
+        with self.at(NOON + timedelta(days=4)):
+            for date, lead in leads.items():
+                self.receive(lead.message_post(body="Hello", subtype_xmlid="mail.mt_note"), date)
+        self.run_at(NOON + timedelta(days=14) - MINUTE)
+        self.assertEqual({lead.stage_id for lead in leads.values()}, {self.new})
+        self.run_at(NOON + timedelta(days=14))
+        self.assertEqual({lead.stage_id for lead in leads.values()}, {self.visit})
+
+    def test_planned(self):
+        """What is planned keeps an opportunity from being silent, until its day has passed in Brussels."""
+        self.create_at(NOON, "no_news", days=2)
+        by_lead, by_order = self.create_lead_at(NOON), self.create_lead_at(NOON)
+        done, meeting = self.create_lead_at(NOON), self.create_lead_at(NOON)
+        call = ("mail.mail_activity_data_call",)
+        with self.at(NOON):
+            order = self.create_order(by_order)
+            for record in (by_lead, order, done):
+                record.activity_schedule(*call, date_deadline="2031-01-20", user_id=self.manager.id)
+            self.create_meeting(meeting, start="2031-01-20 09:00:00", stop="2031-01-20 10:00:00")
+            cancelled = self.create_meeting(done, start="2031-01-20 09:00:00", stop="2031-01-20 10:00:00")
+            cancelled.active = False
+            done.activity_ids.action_done()
+        leads = by_lead + by_order + meeting
+        self.run_at(NOON + timedelta(days=2) - MINUTE)
+        self.assertEqual(done.stage_id, self.new)
+        self.run_at(NOON + timedelta(days=2))
+        self.assertEqual(done.stage_id, self.visit)
+        self.run_at(datetime(2031, 1, 20, 23) - MINUTE)
+        self.assertEqual(leads.stage_id, self.new)
+        self.run_at(datetime(2031, 1, 20, 23))
+        self.assertEqual(leads.mapped("stage_id"), self.visit + self.new)
+        self.assertEqual(meeting.stage_id, self.new, "two days after its end")
+        self.assert_falls_due(datetime(2031, 1, 22, 10), meeting)
+
+    def test_planned_where_the_company_is(self):
+        """Days end there."""
+        automation = self.create_at(NOON, "no_news", days=2)
+        leads = {}
+        for zone, end in (("Asia/Tokyo", 15), ("Europe/Brussels", 23), ("America/New_York", 29)):
+            company = self.env["res.company"].create({"name": zone})
+            company.partner_id.tz = zone
+            values = {"company_id": company.id, "partner_id": False, "user_id": False, "team_id": False}
+            lead = self.create_lead_at(NOON, **values)
+            leads[lead] = datetime(2031, 1, 20) + timedelta(hours=end)
+            with self.at(NOON):
+                lead.activity_schedule("mail.mail_activity_data_call", date_deadline="2031-01-20")
+        for lead, end in leads.items():
+            with self.at(end - MINUTE):
+                self.assertFalse(automation._search_leads_to_move() & lead)
+            with self.at(end):
+                self.assertEqual(automation._search_leads_to_move() & lead, lead)
+            self.assert_falls_due(end, lead)
+
+    def test_taken_back_with_something_planned(self):
+        """What keeps it from being silent when it is taken back does not move it twice."""
+        self.create_at(NOON, "no_news", days=2)
+        lead = self.create_lead_at(NOON)
+        with self.at(NOON):
+            lead.activity_schedule("mail.mail_activity_data_call", date_deadline="2031-01-20")
+        self.assert_falls_due(datetime(2031, 1, 20, 23), lead)
+        with self.at(datetime(2031, 1, 20, 23, 30)):
+            lead.stage_id = self.new
+        self.assert_falls_due(datetime(2031, 1, 22, 23, 30), lead)
+
+    def test_won_and_lost(self):
+        """A won one waits since it was won, a lost one since it was lost; news of it counts."""
+        signed = self.env["crm.stage"].create({"name": "Signed", "sequence": 60, "is_won": True})
+        origins = [Command.set((self.estimate + signed).ids)]
+        self.create_at(NOON, "stage_waiting", days=5, from_stage_ids=origins, is_lost_included=True)
+        self.create_at(NOON, "no_news", self.quotation, days=9, from_stage_ids=origins, is_lost_included=True)
+        won, lost = (self.create_lead_at(NOON, stage_id=self.estimate.id) for _number in range(2))
+        with self.at(NOON + timedelta(days=2)):
+            won.stage_id = signed
+            lost.action_set_lost()
+        self.run_at(NOON + timedelta(days=7) - MINUTE)
+        self.assertEqual((won.stage_id, lost.stage_id), (signed, self.estimate))
+        self.run_at(NOON + timedelta(days=7))
+        self.assertEqual((won + lost).stage_id, self.visit)
+        self.assertEqual((won + lost).mapped("won_status"), ["pending", "pending"])
+        with self.at(NOON + timedelta(days=7)):
+            self.automations.search([("trigger", "=", "stage_waiting")]).active = False
+            won.stage_id = signed
+            lost.stage_id = self.estimate
+            lost.action_set_lost()
+        with self.at(NOON + timedelta(days=8)):
+            for lead in won + lost:
+                lead.message_post(body="Hi", message_type="comment", subtype_xmlid="mail.mt_comment")
+        self.run_at(NOON + timedelta(days=17) - MINUTE)
+        self.assertEqual((won.stage_id, lost.stage_id), (signed, self.estimate))
+        self.run_at(NOON + timedelta(days=17))
+        self.assertEqual((won + lost).stage_id, self.quotation)
+
     def test_no_news_at_all(self):
         """Notes are for colleagues, changes are nobody's message, and a machine that answers has no news."""
         self.create_at(NOON, "no_news", days=10)
@@ -156,8 +294,13 @@ class TestDueTriggers(DueCase):
                 subtype_xmlid="mail.mt_comment",
                 crm_stage_is_automatic=True,
             )
+            lead.message_post(body="Away", message_type="out_of_office", subtype_xmlid="mail.mt_comment")
             lead.write({"expected_revenue": 7, "user_id": self.manager.id})
             lead.activity_schedule("mail.mail_activity_data_call", user_id=self.manager.id)
+            self.create_meeting(lead, start="2031-01-19 14:00:00", stop="2031-01-19 15:00:00").active = False
+            order = self.create_order(lead)
+            order.message_post(body="Note", message_type="comment", subtype_xmlid="mail.mt_note")
+            order.write({"state": "sent"})
             self.partner.message_post(body="Hello", message_type="comment", subtype_xmlid="mail.mt_comment")
         self.assert_falls_due(NOON + timedelta(days=10), lead)
 

@@ -111,16 +111,32 @@ class TestLosing(OutcomeCase):
         self.assertFalse(lost.lost_reason_id)
         self.assertFalse(automation.fault)
 
-    def test_won_ones_of_a_named_stage(self):
-        """Odoo has no lost opportunities in won stages."""
+    def test_nobody_would_move(self):
+        """Whatever names opportunities that it never takes is refused, with what to do."""
         signed = self.env["crm.stage"].create({"name": "Signed", "sequence": 60, "is_won": True})
-        automation = self.automate_loss(from_stage_ids=[Command.set(signed.ids)], is_lost_included=True)
-        lead = self.create_lead()
-        order = self.create_order(lead)
-        lead.stage_id = signed
-        order._action_cancel()
-        self.assertEqual((lead.stage_id, lead.won_status), (signed, "won"))
-        self.assertFalse(automation.fault)
+        for trigger, values, reason in (
+            ("no_news", {"outcome": "lost", "is_lost_included": True}, "Lost Ones Too"),
+            ("order_confirmed", {"outcome": "lost"}, "choose to win it"),
+            ("no_news", {"outcome": "lost", "from_stage_ids": signed.ids}, "take Signed out"),
+            ("no_news", {"outcome": "lost", "from_stage_ids": (signed + self.visit).ids}, "take Signed out"),
+            ("no_news", {"from_stage_ids": signed.ids, "is_lost_included": True}, "beside Signed"),
+        ):
+            with self.subTest(values), self.assertRaisesRegex(ValidationError, reason), self.cr.savepoint():
+                self.automate(self.closed, trigger, **values)
+            values = {"outcome": "won", **values}
+            automation = self.automate(self.closed, trigger, **values, active=False)
+            with self.subTest(values), self.assertRaisesRegex(ValidationError, reason), self.cr.savepoint():
+                automation.active = True
+        with self.assertRaisesRegex(ValidationError, "take Signed out"), self.cr.savepoint():
+            self.automate(self.visit, "order_confirmed", from_stage_ids=signed.ids)
+
+    def test_losing_brings_nobody_back(self):
+        automation = self.automate(self.closed, "email_sent", is_lost_included=True)
+        automation.outcome = "lost"
+        self.assertFalse(automation.is_lost_included)
+        with Form(self.automate(self.closed, "email_sent", is_lost_included=True)) as form:
+            form.outcome = "lost"
+        self.assertFalse(form.record.is_lost_included)
 
     def test_furthest_stage_wins(self):
         """A lost one is not moved on by those that come later; one that is left alone is."""
@@ -237,6 +253,7 @@ class TestOutcome(OutcomeCase):
         automation = self.automate_loss()
         automation.trigger = "order_confirmed"
         self.assertEqual((automation.outcome, automation.lost_reason_id.id), ("won", False))
+        automation.trigger = "email_sent"
         automation.write({"outcome": "lost", "lost_reason_id": self.reason.id})
         automation.trigger = "email_received"
         self.assertEqual((automation.outcome, automation.lost_reason_id), ("lost", self.reason))

@@ -404,8 +404,7 @@ class TestEmailReceived(EmailCase):
             "auto-submitted: Auto-Generated (rejected); owner-email=x@example.com",
             "X-Autoreply: yes",
             "X-Autorespond: Out of office",
-            "X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply",
-            "X-Auto-Response-Suppress: All",
+            "Auto-Submitted: auto-generated\nX-Auto-Response-Suppress: All",
             "Precedence: bulk",
             "Precedence: auto_reply",
             "X-Precedence: JUNK",
@@ -428,6 +427,8 @@ class TestEmailReceived(EmailCase):
             "Precedence: normal",
             "Return-Path: <customer@example.com>",
             "X-Auto-Response-Suppress: OOF",
+            "X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply",
+            "X-Auto-Response-Suppress: All",
             "X-Mailer: a program",
         ):
             with self.subTest(headers):
@@ -496,3 +497,91 @@ class TestEmailReceived(EmailCase):
             with self.subTest(headers):
                 lead = self.receive(headers, sender="new@example.org", is_reply=False)
                 self.assertEqual((lead.type, lead.stage_id), ("opportunity", stage))
+
+
+@tagged("post_install", "-at_install")
+class TestQuotationEmails(EmailCase):
+    """The messages of an opportunity's quotations and orders are its own."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.automations.search([("trigger", "like", "quotation")]).active = False
+        cls.lead = cls.create_lead()
+        cls.order = cls.create_order(cls.lead)
+
+    def post(self, order=None, **values):
+        values = {"message_type": "comment", "subtype_xmlid": "mail.mt_comment", **values}
+        return (order or self.order).message_post(body="Hello", **values)
+
+    def test_sent(self):
+        """By "Send by e-mail", by the chatter, and by a template: at once, and for what exists already."""
+        values = {"model": "sale.order", "res_id": self.order.id, "email_to": "neighbour@example.org"}
+        for send in (
+            lambda: self.post(self.order.with_context(mark_so_as_sent=True), partner_ids=self.partner.ids),
+            lambda: self.post(outgoing_email_to="neighbour@example.org"),
+            lambda: self.env["mail.mail"].create(values),
+        ):
+            with self.env.cr.savepoint() as savepoint:
+                send()
+                self.assert_sent(self.lead)
+                self.lead.stage_id = self.new
+                automation = self.automations.search([("trigger", "=", "email_sent")])
+                self.assertEqual(self.get_preview(automation).line_ids.lead_id & self.lead, self.lead)
+                savepoint.rollback()
+            self.env.invalidate_all()
+
+    def test_not_sent(self):
+        """A note, to a colleague, of another opportunity's quotation, and of a duplicate."""
+        self.post(subtype_xmlid="mail.mt_note")
+        self.post(partner_ids=self.manager.partner_id.ids)
+        other = self.create_lead()
+        self.post(self.create_order(other), partner_ids=self.partner.ids)
+        self.post(self.create_order(), partner_ids=self.partner.ids)
+        neighbour = self.env["res.partner"].create({"name": "N", "email": "neighbour@example.org"})
+        duplicate = self.order.copy({"partner_id": neighbour.id})
+        duplicate.crm_stage_copied_partner_id = self.partner
+        self.post(duplicate, partner_ids=neighbour.ids)
+        self.assert_not_sent(self.lead)
+
+    def test_scheduled(self):
+        tomorrow = fields.Datetime.add(fields.Datetime.now(), days=1)
+        message = self.post(partner_ids=self.partner.ids, scheduled_date=tomorrow)
+        self.assertEqual(self.lead.stage_id, self.new)
+        self.env["mail.message.schedule"].search([("mail_message_id", "=", message.id)]).force_send()
+        self.assertEqual(self.lead.stage_id, self.estimate)
+
+    def test_received(self):
+        """Also by a portal user's e-mail, who sees no opportunity."""
+        user = new_test_user(self.env, "customer", groups="base.group_portal", email="portal@example.org")
+        for author, email_from in ((user.partner_id, False), (self.env["res.partner"], "x@example.org")):
+            values = {"message_type": "email", "author_id": author.id, "email_from": email_from}
+            message = self.post(self.order.with_user(user).sudo(False).sudo(), **values)
+            self.assert_trigger(self.lead, "email_received")
+            message.unlink()
+            self.lead.stage_id = self.new
+        self.post(message_type="email", author_id=user.partner_id.id, crm_stage_is_automatic=True)
+        self.assert_trigger(self.lead, None)
+
+    def test_costs(self):
+        """Nothing while no automation listens to e-mails."""
+        self.automations.search([("trigger", "in", ("email_sent", "email_received"))]).active = False
+        self.assertCostsNothing(lambda: self.post(partner_ids=self.partner.ids))
+
+    def test_costs_of_many(self):
+        """One look for the quotations, whether they exist, and one for the opportunities."""
+        leads = self.create_leads(10)
+        orders = self.env["sale.order"].create([self.get_order_values(lead) for lead in leads])
+        values = [
+            {"model": "sale.order", "res_id": order.id, "email_to": "n@example.org"} for order in orders
+        ]
+        mails = self.env["mail.mail"].create([{**each, "state": "cancel"} for each in values])
+        queries = {}
+        for count in (1, 10):
+            self.env.flush_all()
+            self.env.invalidate_all()
+            mails[:count].mapped("email_to")
+            before = self.env.cr.sql_log_count
+            self.assertEqual(mails[:count]._get_emailed_opportunities(), leads[:count])
+            queries[count] = self.env.cr.sql_log_count - before
+        self.assertEqual(queries[10], queries[1])
