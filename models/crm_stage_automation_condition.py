@@ -1,6 +1,7 @@
 """The condition of an automation: who set it and what they may see, checking it, telling it in words."""
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Collection
 
@@ -77,12 +78,15 @@ class CrmStageAutomation(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
+        for vals in vals_list:
+            self._check_storable(vals.get("filter_domain"))
         automations = super().create([self._drop_author(vals) for vals in vals_list])
         automations._set_author()
         return automations
 
     def write(self, vals):
         """Nobody makes somebody else the author, whose rights the condition would be evaluated with."""
+        self._check_storable(vals.get("filter_domain"))
         res = super().write(self._drop_author(vals))
         if "filter_domain" in vals:
             self._set_author()
@@ -125,13 +129,23 @@ class CrmStageAutomation(models.Model):
         try:
             return self._parse_domain()
         except ValueError as error:
-            raise ValidationError(
-                self.env._(
-                    "The condition is not valid: build it with the condition editor, "
-                    "out of fields, operators and plain values.\n%s",
-                    self.filter_domain,
-                )
-            ) from error
+            raise self._get_invalid_error(self.filter_domain) from error
+
+    @api.model
+    def _get_invalid_error(self, text):
+        return ValidationError(
+            self.env._(
+                "The condition is not valid: build it with the condition editor, "
+                "out of fields, operators and plain values.\n%s",
+                text,
+            )
+        )
+
+    @api.model
+    def _check_storable(self, text):
+        """:raise ValidationError: the database cannot store it, so that no constraint would check it"""
+        if isinstance(text, str) and (stored := re.sub("[\x00\ud800-\udfff]", "", text)) != text:
+            raise self._get_invalid_error(stored)
 
     def _filter_documents(self, documents):
         """:return: those of ``documents`` that meet the condition

@@ -1,4 +1,8 @@
+from contextlib import contextmanager
+from unittest.mock import patch
+
 from odoo import Command
+from odoo.exceptions import ValidationError
 from odoo.orm.model_classes import add_to_registry
 from odoo.tools import mute_logger
 
@@ -110,6 +114,31 @@ class AutomationCase(SalesStageCase):
         """:return: the rows of the journal in ``state``, of all automations or of one"""
         domain = [("state", "=", state), *([("automation_id", "=", automation.id)] if automation else ())]
         return self.env["crm.stage.automation.move"].search(domain, order="id")
+
+    @contextmanager
+    def refusing(self, refused, fail=None):
+        """Another addon lets nobody move the opportunities ``refused`` to Technical Visit.
+
+        :param fail: function that fails, given these opportunities
+        """
+
+        def fail_by_rule(leads):
+            raise ValidationError("An e-mail address first")
+
+        Lead = type(self.env["crm.lead"])
+        write = Lead.write
+
+        def write_unless_refused(leads, vals):
+            res = write(leads, vals)
+            if vals.get("stage_id") == self.visit.id and leads & refused:
+                (fail or fail_by_rule)(leads & refused)
+            return res
+
+        with (
+            patch.object(Lead, "write", write_unless_refused),
+            mute_logger("odoo.addons.crm_sales_stage.models.crm_stage_automation", "odoo.sql_db"),
+        ):
+            yield
 
     def get_preview(self, automation):
         """:return: the dialog that tells what ``automation`` would move now"""

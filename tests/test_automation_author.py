@@ -159,11 +159,16 @@ class TestAuthor(AutomationCase):
         self.assertEqual(seeded.author_id, self.env.ref("base.user_root"))
 
     def test_author_is_gone(self):
-        for login, leave in (("archived", "action_archive"), ("deleted", "unlink")):
+        portal = [Command.set(self.env.ref("base.group_portal").ids)]
+        for login, leave in (
+            ("archived", lambda author: author.action_archive()),
+            ("deleted", lambda author: author.unlink()),
+            ("visitor", lambda author: author.write({"group_ids": portal})),
+        ):
             author = self.create_manager(login, self.company_a)
             automation = self.create_by(author, "quotation_sent", [("amount_total", ">=", 0)])
             automation = automation.with_env(self.env)
-            getattr(author, leave)()
+            leave(author)
             with mute_logger(LOGGER):
                 self.order.action_quotation_sent()
             self.assertEqual(self.order.state, "sent")

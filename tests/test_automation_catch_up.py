@@ -130,3 +130,52 @@ class TestExistingDocuments(AutomationCase):
             with self.enter_registry_test_mode():
                 self.env.ref("crm_sales_stage.ir_cron_crm_stage_catch_up").method_direct_trigger()
         self.assertEqual(self.leads.stage_id, self.visit)
+
+    def test_some_cannot_be_moved(self):
+        """Those that can be moved are, and undoing covers these."""
+        self.automation.filter_domain = False
+        automation = self.automation.with_user(self.manager)
+        for refused in self.leads:
+            with self.refusing(refused):
+                message = automation.action_catch_up()["params"]["message"]
+            self.assertIn("2 opportunities moved.", message)
+            self.assertIn(f"1 could not be moved: {refused.name}: An e-mail address first", message)
+            self.assertEqual((self.leads - refused).stage_id, self.visit)
+            self.assertEqual(refused.stage_id, self.new)
+            self.assertFalse(automation.fault)
+            self.assertIn(refused.name, automation.unmoved_text)
+            self.assertEqual(automation.undoable_count, 2)
+            undone = automation.action_undo_catch_up()["params"]["message"]
+            self.assertEqual(undone, "2 opportunities moved back.")
+            self.assertEqual(self.leads.stage_id, self.new)
+        with self.refusing(self.leads), self.assertRaisesRegex(UserError, "An e-mail address first"):
+            automation.action_catch_up()
+
+    def test_job_goes_on_with_those_that_can_be_moved(self):
+        self.automation.filter_domain = False
+        extra = self.create_leads(4)
+        self.env["sale.order"].create([self.get_order_values(lead) for lead in extra])
+        extra.stage_id = self.new
+        leads = self.leads + extra
+        # One of a batch, all of the first batch, and the last one alone
+        for refused in (leads[3], leads[:2], leads[6], leads[:2] + leads[3] + leads[6]):
+            with (
+                self.subTest(refused),
+                patch("odoo.addons.crm_sales_stage.models.crm_stage_automation_catch_up.CATCH_UP_BATCH", 2),
+                patch.object(type(self.env["ir.cron"]), "_commit_progress", return_value=60),
+            ):
+                self.automation.action_catch_up()
+                with self.refusing(refused):
+                    self.automations._cron_catch_up()
+                self.assertEqual((leads - refused).stage_id, self.visit)
+                self.assertEqual(refused.stage_id, self.new)
+                self.assertFalse(self.automation.pending_ids)
+                self.assertFalse(self.automation.is_catching_up)
+                shown = self.automation.fault or self.automation.unmoved_text
+                self.assertIn("An e-mail address first", shown)
+                if refused[-1] != leads[6]:  # which was the last batch: the automation is faulty
+                    self.assertFalse(self.automation.fault)
+                    self.assertIn(f"{len(refused)} could not be moved", self.automation.unmoved_text)
+                self.automation.action_undo_catch_up()
+                self.automations._cron_catch_up()
+                self.assertEqual(leads.stage_id, self.new)

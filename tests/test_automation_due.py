@@ -872,6 +872,47 @@ class TestDueJob(DueCase):
         self.assertEqual(late.stage_id, self.visit, "it is due no longer")
         self.assert_falls_due(datetime(2031, 1, 30, 23), late, self.quotation)
 
+    def test_some_cannot_be_moved(self):
+        """The others fall due, and those that cannot be moved are not tried for ever."""
+        automation = self.create_at(NOON, "deadline_passed")
+        day = datetime(2031, 1, 20)
+        for positions in ((0,), (3,), (5,), (1, 4), (0, 1, 2, 3, 4)):
+            day += timedelta(days=1)
+            with self.at(NOON):
+                leads = self.create_leads(6, date_deadline=(day - timedelta(days=1)).date())
+            refused = leads.browse([leads[position].id for position in positions])
+            with self.subTest(positions):
+                with self.refusing(refused):
+                    self.run_at(day)
+                self.assertEqual((leads - refused).stage_id, self.visit)
+                self.assertEqual(refused.stage_id, self.new)
+                self.assertFalse(automation.fault)
+                self.assertFalse(automation.pending_ids)
+                self.assertIn(refused[0].name, automation.unmoved_text)
+                self.run_at(day + timedelta(hours=1))
+                self.assertEqual(refused.stage_id, self.new)
+                refused.action_set_lost()
+
+    def test_none_of_a_batch_can_be_moved(self):
+        """The automation is faulty and goes on with them later; the next batches have their turn."""
+        automation = self.create_at(NOON, "deadline_passed")
+        with self.at(NOON):
+            leads = self.create_leads(6, date_deadline="2031-01-20")
+        self.env.flush_all()
+        with patch.object(crm_stage_automation_due, "DUE_BATCH", 2), self.refusing(leads[4:]):
+            self.run_at(datetime(2031, 1, 21))
+        self.assertEqual(leads[:4].stage_id, self.visit)
+        self.assertIn("An e-mail address first", automation.fault)
+        leads[:4].stage_id = self.new
+        with self.at(datetime(2031, 1, 22)):
+            leads[:4].date_deadline = "2031-01-21"
+        with patch.object(crm_stage_automation_due, "DUE_BATCH", 2), self.refusing(leads[4:]):
+            self.run_at(datetime(2031, 1, 22, 1))
+        self.assertEqual(leads[:4].stage_id, self.visit, "they do not wait for those that came first")
+        self.run_at(datetime(2031, 1, 22, 2))
+        self.assertEqual(leads.stage_id, self.visit)
+        self.assertFalse(automation.fault)
+
     @mute_logger(LOGGER)
     def test_faulty_documents(self):
         """Another addon cannot tell what falls due: the others can, and nothing is forgotten."""

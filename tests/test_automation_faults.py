@@ -1,8 +1,9 @@
 from unittest.mock import patch
 
-from psycopg2.errors import SerializationFailure
+from psycopg2.errors import LockNotAvailable, SerializationFailure
 
-from odoo.tests import tagged
+from odoo.exceptions import LockError, ValidationError
+from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
 from .common_automation import AutomationCase
@@ -126,3 +127,266 @@ class TestFaults(AutomationCase):
         self.assertFalse(self.automation.fault)
         self.assertTrue(self.automation.action_server_id)
         self.assertNotEqual(self.automation.action_server_id, action)
+
+
+@tagged("post_install", "-at_install")
+class TestSomeCannotBeMoved(AutomationCase):
+    """One opportunity that cannot be moved keeps no others, and is named with the reason."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.automations.search([]).active = False
+        cls.automation = cls.create_automation(cls.visit, "quotation_created")
+
+    def quote(self, leads):
+        """One request creates a quotation for each of ``leads``."""
+        self.env["sale.order"].create([self.get_order_values(lead) for lead in leads])
+
+    def quote_with(self, positions, fail=None, number=10):
+        """:return: ``number`` opportunities with a quotation each, and those at ``positions``, refused"""
+        leads = self.create_leads(number)
+        refused = leads.browse([leads[position].id for position in positions])
+        with self.refusing(refused, fail):
+            self.quote(leads)
+        return leads, refused
+
+    def test_wherever_it_is(self):
+        for positions in ((0,), (5,), (9,), (2, 7), (4, 5), (0, 1, 2, 3, 4), tuple(range(9))):
+            with self.subTest(positions):
+                leads, refused = self.quote_with(positions)
+                self.assertEqual((leads - refused).stage_id, self.visit)
+                self.assertEqual(refused.stage_id, self.new)
+                self.assertFalse(self.automation.fault)
+                names = ", ".join(refused.mapped("name"))
+                text = f"{len(refused)} could not be moved: {names}: An e-mail address first"
+                self.assertEqual(self.automation.unmoved_text, text)
+                for lead in leads - refused:
+                    self.assertEqual(self.get_tracking_message(lead).body.count("By an automation"), 1)
+                self.assertFalse(self.get_tracking_message(refused))
+                self.quote(refused)
+                self.assertEqual(refused.stage_id, self.visit)
+                self.assertFalse(self.automation.unmoved_text, "they have been moved")
+
+    def test_whatever_refuses_it(self):
+        def violate_database(leads):
+            leads.env.cr.execute("UPDATE crm_lead SET type = NULL WHERE id IN %s", [tuple(leads.ids)])
+
+        def fail_on_flush(leads):
+            leads.probability = 1
+            leads.env.cr.execute("SELECT 1/0")
+
+        def lock(leads):
+            raise LockError("Somebody is at work on it")
+
+        def crash(leads):
+            raise KeyError("email")
+
+        for fail, reason in (
+            (violate_database, "not-null"),
+            (fail_on_flush, "division by zero"),
+            (lock, "at work"),
+            (crash, "email"),
+        ):
+            with self.subTest(fail):
+                leads, refused = self.quote_with((3, 8), fail)
+                self.assertEqual((leads - refused).stage_id, self.visit)
+                self.assertEqual(refused.stage_id, self.new)
+                self.assertFalse(self.automation.fault)
+                self.assertIn(reason, self.automation.unmoved_text)
+                self.assertNotIn("Failing row", self.automation.unmoved_text)
+                refused.unlink()
+
+    def test_none_can_be_moved(self):
+        leads, _refused = self.quote_with(range(10))
+        self.assertEqual(leads.stage_id, self.new)
+        self.assertIn("An e-mail address first", self.automation.fault)
+        self.assertFalse(self.automation.unmoved_text)
+        self.quote_with((2,))
+        self.assertFalse(self.automation.fault, "it works again")
+
+    def test_conflict_of_one(self):
+        """Somebody tries the whole request again."""
+        for error in (SerializationFailure, LockNotAvailable):
+
+            def fail(leads, error=error):
+                raise error
+
+            with self.assertRaises(error), self.env.cr.savepoint():
+                self.quote_with((3,), fail)
+            self.env.invalidate_all()
+            self.assertFalse(self.automation.fault or self.automation.unmoved_text)
+
+    def test_conflict_of_one_that_is_not_tried_again(self):
+        """The scheduled job makes up for those that met it."""
+
+        def fail(leads):
+            if leads[0].name == "House 1":
+                raise ValidationError("Not this one")
+            raise SerializationFailure
+
+        leads = self.create_leads(4)
+        # The first time, one is refused; its half is tried again without it, and then another one conflicts.
+        with self.refusing(leads[1:3], fail):
+            self.env["sale.order"].with_context(cron_id=1).create(
+                [self.get_order_values(lead) for lead in leads]
+            )
+        self.assertEqual((leads[0] + leads[3]).mapped("stage_id"), self.visit + self.new)
+        self.assertEqual(self.automation.pending_ids.lead_id, leads[2:])
+        self.assertIn("House 1", self.automation.unmoved_text)
+        self.automation._make_moves(self.automation.pending_ids)
+        self.assertEqual(leads[2:].stage_id, self.visit)
+        self.assertEqual(leads[1].stage_id, self.new)
+
+    def test_others_may_move_it(self):
+        self.create_automation(self.estimate, "quotation_created")
+        leads, refused = self.quote_with((1, 2))
+        self.assertEqual((leads - refused).stage_id, self.visit)
+        self.assertEqual(refused.stage_id, self.estimate)
+
+    def test_shown_while_it_is_of_interest(self):
+        def deal(lead):
+            lead.stage_id = self.visit
+
+        for act in (
+            deal,
+            lambda lead: lead.action_set_won(),
+            lambda lead: lead.action_set_lost(),
+            lambda lead: lead.unlink(),
+            lambda lead: self.automation.write({"filter_domain": "[('amount_total', '>', 1)]"}),
+            lambda lead: self.automation.write({"active": False}),
+        ):
+            _leads, refused = self.quote_with((1,), number=3)
+            self.assertIn("House 1", self.automation.unmoved_text)
+            self.automation.sequence += 1
+            self.quote_with((), number=2)
+            self.assertTrue(self.automation.unmoved_text, "others move, this one still does not")
+            act(refused)
+            self.env.invalidate_all()
+            self.assertFalse(self.automation.unmoved_text)
+            self.automation.write({"active": True, "filter_domain": False})
+
+    def test_several_reasons(self):
+        def fail(leads):
+            raise ValidationError("No address" if leads[0].name < "House 5" else "No salesperson")
+
+        self.quote_with((1, 2, 7), fail)
+        self.assertEqual(
+            self.automation.unmoved_text.splitlines(),
+            [
+                "2 could not be moved: House 1, House 2: No address",
+                "1 could not be moved: House 7: No salesperson",
+            ],
+        )
+
+    def test_many_names(self):
+        self.quote_with(range(3, 18), number=20)
+        self.assertIn("15 could not be moved: House 3, House 4,", self.automation.unmoved_text)
+        self.assertIn("House 12, …: An e-mail", self.automation.unmoved_text)
+
+    def test_names_that_the_reader_may_not_see(self):
+        company = self.env["res.company"].create({"name": "Elsewhere"})
+        leader = new_test_user(self.env, "elsewhere", "sales_team.group_sale_manager", company_id=company.id)
+        self.create_leads(1)
+        leads, refused = self.quote_with((1,))
+        leads.company_id = self.env.company
+        self.env.flush_all()
+        self.assertEqual(refused.name, "House 1")
+        text = self.automation.with_user(leader).unmoved_text
+        self.assertNotIn("House", text)
+        self.assertIn("1 that you may not see", text)
+        self.assertIn("House 1", self.automation.with_user(self.manager).unmoved_text)
+
+    def test_arrival(self):
+        """The stage plans for those that have moved, once."""
+        self.visit.activity_plan_id = self.env["mail.activity.plan"].create(
+            {
+                "name": "Prepare",
+                "res_model": "crm.lead",
+                "template_ids": [
+                    (0, 0, {"activity_type_id": self.visit_type.id, "summary": "Prepare the visit"})
+                ],
+            }
+        )
+        leads, refused = self.quote_with((0, 6))
+        self.pass_commit()
+        for lead in leads:
+            planned = lead.activity_ids.filtered(lambda activity: activity.summary == "Prepare the visit")
+            self.assertEqual(len(planned), 0 if lead in refused else 1)
+
+    def test_costs_nothing_where_all_can_be_moved(self):
+        """One try: the action runs once."""
+        Action = type(self.env["ir.actions.server"])
+        with patch.object(Action, "run", autospec=True, side_effect=Action.run) as run:
+            leads, _refused = self.quote_with(())
+        self.assertEqual(run.call_count, 1)
+        self.assertEqual(leads.stage_id, self.visit)
+
+    def test_few_tries(self):
+        """One of a thousand is found by halves."""
+        Action = type(self.env["ir.actions.server"])
+        with patch.object(Action, "run", autospec=True, side_effect=Action.run) as run:
+            self.quote_with((17,), number=64)
+        self.assertLessEqual(run.call_count, 13)
+
+
+@tagged("post_install", "-at_install")
+class TestPending(AutomationCase):
+    """What is pending when an automation begins is none of its faults."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.automations.search([]).active = False
+        cls.automation = cls.create_automation(
+            cls.visit, "opportunity_matches", filter_domain="[('expected_revenue', '>', 100)]"
+        )
+
+    def test_stage_that_cannot_be_computed(self):
+        """Odoo refuses a lost opportunity in a team whose only stage is a won one, and says so itself."""
+        self.automation.is_lost_included = True
+        team, other = self.env["crm.team"].create([{"name": "Only won"}, {"name": "Others"}])
+        self.env["crm.stage"].search([]).team_ids = other
+        self.env["crm.stage"].create({"name": "Signed", "is_won": True, "team_ids": team.ids})
+        lead = self.create_lead(team_id=other.id)
+        lead.action_set_lost()
+        self.env.flush_all()
+        for values in ({"user_id": False}, {"expected_revenue": 500}, {"name": "Won?", "priority": "2"}):
+            with (
+                self.subTest(values),
+                self.assertNoLogs(LOGGER, "WARNING"),
+                self.assertRaisesRegex(ValidationError, "cannot be lost"),
+                self.env.cr.savepoint(),
+            ):
+                lead.write({"team_id": team.id, **values})
+            self.env.invalidate_all()
+            self.assertFalse(self.automation.fault)
+
+    def test_wherever_it_is_tried(self):
+        def fail(orders):
+            raise ZeroDivisionError("business")
+
+        sent = self.create_automation(self.visit, "quotation_sent")
+        expired = self.create_automation(self.visit, "quotation_expired")
+        lead = self.create_lead()
+        order = self.create_order(lead)
+        order.action_quotation_sent()
+        lead.stage_id = self.new
+        plan = self.env["mail.activity.plan"].create({"name": "Prepare", "res_model": "crm.lead"})
+        pending = self.env["crm.stage.automation.pending"]
+        for act in (
+            lambda: sent.action_preview(),
+            lambda: sent.action_catch_up(),
+            lambda: sent._make_moves(pending),
+            lambda: expired._queue_due(),
+            lambda: self.automations._filter_unmatched(self.automation._get_listener(), lead),
+            lambda: lead._do_on_arrival(plan, lead._plan_on_arrival, True),
+        ):
+            self.env.flush_all()
+            order.order_line.product_uom_qty += 1  # leaves the amounts to be computed
+            with (
+                patch.object(type(order), "_compute_amounts", fail),
+                self.assertRaisesRegex(ZeroDivisionError, "business"),
+            ):
+                act()
+            self.assertFalse((sent + expired + self.automation).filtered("fault"))

@@ -90,6 +90,71 @@ class TestBadInput(SalesStageCase):
                     {"stage_id": self.visit.id, "trigger": "quotation_sent", "filter_domain": domain}
                 )
 
+    def test_garbage_as_condition(self):
+        """Refused in words, whatever is written there and whatever the automation listens to."""
+        automations = self.env["crm.stage.automation"]
+        for trigger in dict(automations._selection_trigger()):
+            automation = automations.create({"stage_id": self.visit.id, "trigger": "quotation_sent"})
+            for garbage in (
+                "garbage",
+                "5",
+                "True",
+                "null",
+                "{}",
+                "()",
+                "'[]'",
+                "[[",
+                "[('name', '=', 'a'",
+                "[5]",
+                "[[]]",
+                "[[[]]]",
+                "['&']",
+                "['|', ('name', '=', 'a')]",
+                "[('name',)]",
+                "[('name', '=')]",
+                "[('name', '=', 'a', 'b')]",
+                "[('name', [], 'a')]",
+                "[('name', {}, {})]",
+                "[(None, '=', 1)]",
+                "[({}, '=', 1)]",
+                "[('name', 'is', 1)]",
+                "[('', '=', 1)]",
+                '[["active", "=", true]]',
+                '{"domain": []}',
+                "[('name', '=', user.name)]",
+                "[('name', '=', 1 + 'a')]",
+                "[" * 500,
+                "[" * 90 + "]" * 90,
+                "9" * 5000,
+                "[(1, 2, 3)]",
+                "[b'a']",
+                "['a', 'b', 'c']",
+                "\ud800",
+                "[('name', '=', '\x00')]",
+                5,
+                1.5,
+                True,
+                {"a": 1},
+                {"domain": []},
+                [5],
+                ["&"],
+            ):
+                for act in (
+                    lambda garbage=garbage, trigger=trigger: automations.create(
+                        {"stage_id": self.visit.id, "trigger": trigger, "filter_domain": garbage}
+                    ),
+                    lambda garbage=garbage, trigger=trigger, automation=automation: automation.write(
+                        {"trigger": trigger, "filter_domain": garbage}
+                    ),
+                ):
+                    with (
+                        self.subTest(trigger=trigger, garbage=str(garbage)[:40]),
+                        self.assertRaisesRegex(ValidationError, "condition"),
+                        self.env.cr.savepoint(),
+                    ):
+                        act()
+            automation.unlink()
+
     def test_condition_over_links_is_called_valid(self):
         automation = self.env["crm.stage.automation"].create(
             {
