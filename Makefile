@@ -2,18 +2,19 @@
 # cope with any folder name; make only names the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench test-odoo test-lifecycle test-wheel soak lint i18n screenshots shell psql stop clean
+.PHONY: help run test bench test-odoo test-lifecycle test-differential test-wheel soak lint i18n screenshots shell psql stop clean
 
-export ODOO STATE PORT ARGS BENCH
+export ODOO STATE PORT ARGS BENCH SEED SEQUENCES
 
 help: ## List the targets and variables
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo "Variables (make run PORT=8080):"
 	@echo "  ODOO   folder of your own Odoo 19 (with odoo-bin, or the odoo package), instead of fetching one"
 	@echo "  STATE  folder for all that is fetched and made (default: .dev in this folder)"
 	@echo "  PORT   port of the web client (default: 8069, or the next free one)"
 	@echo "  BENCH  what to measure: automation or report (default: both)"
+	@echo "  SEED   what a differential test has printed, to do the same again (SEQUENCES: how many)"
 	@echo "  ARGS   more arguments for pytest (make test ARGS='-k probability')"
 
 run: ## Serve Odoo 19 with demo data and this addon, in English and French
@@ -31,10 +32,13 @@ test-odoo: ## Run Odoo's own tests without and with the addon, and tell the diff
 test-lifecycle: ## Install, update, uninstall and reinstall on new databases and a live one, and check what is left
 	@bash ./dev/checks/lifecycle.sh
 
+test-differential: ## Do the same random actions with the addon and without, and tell what differs
+	@bash ./dev/checks/differential.sh
+
 test-wheel: ## Build the wheel, look at its files, and use it in an Odoo without this clone
 	@bash ./dev/checks/wheel.sh
 
-soak: ## Let eight clients and a manager loose on a multi-worker server, and check what is left
+soak: ## Try hundreds of random sequences; then let eight clients and a manager loose on a multi-worker server
 	@bash ./dev/checks/soak.sh
 
 lint: ## Check all files as pre-commit does on each commit, and format them

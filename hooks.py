@@ -59,9 +59,9 @@ def uninstall_hook(env):
     """Leave every opportunity its stage, and give Odoo's menu and scoring back."""
     # As in what Odoo deletes after this: what guards records from users does not hold any more.
     env = env(context={**env.context, MODULE_UNINSTALL_FLAG: True})
-    # First of all, as these hold stages: automations, and whatever else moves opportunities to a stage.
+    # First of all, as these hold stages and fields: automations, and whatever else moves opportunities.
     env["crm.stage.automation"].with_context(active_test=False).search([]).unlink()
-    env["ir.actions.server"].search([("state", "=", "crm_stage")])._remove_with_scheduled()
+    _get_actions_that_end(env)._remove_with_scheduled()
     stages = env["crm.stage"].with_context(active_test=False)
     stages.search([("probability_mode", "=", "fixed")]).probability_mode = "predictive"
     # The scheduled job goes with the addon: what waits for it is done now.
@@ -89,6 +89,16 @@ def uninstall_hook(env):
     # of what depends on what still names the former fields: records that these belong to would stay.
     env.flush_all()
     env.registry._setup_models__(env.cr, [])
+
+
+def _get_actions_that_end(env):
+    """:return: server actions that mean nothing without the addon: moves to a stage, changes of our fields"""
+    data = env["ir.model.data"].search([("model", "=", "ir.model.fields")])
+    ours = data.filtered(lambda row: row.module == "crm_sales_stage")
+    field_ids = set(ours.mapped("res_id")) - set((data - ours).mapped("res_id"))
+    return env["ir.actions.server"].search(
+        ["|", ("state", "=", "crm_stage"), ("update_field_id", "in", list(field_ids))]
+    )
 
 
 def _is_untouched(env):

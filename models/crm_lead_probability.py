@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import float_compare
 
-from ..tools import drop_empty, is_empty, kept_by_transaction
+from ..tools import drop_empty, kept_by_transaction
 
 # Key of the cursor's cache: ids of the opportunities that are entering a stage whose probability they take
 ENTERED = "crm_sales_stage.entered_ids"
@@ -70,8 +70,10 @@ class CrmLead(models.Model):
         ``_compute_stage_id``). A probability that is written along is set by hand, unless it is the present
         one, which a form sends back.
 
-        With ``keep_probability`` in the context, one set by hand before stays.
+        With ``keep_probability`` in the context, one set by hand before stays. An empty cell of an imported
+        file sets none.
         """
+        vals = drop_empty(self, vals, {"probability"})
         stage = self.env["crm.stage"].browse(vals.get("stage_id") or [])
         may_be_moved = "probability" in vals and not {"team_id", "user_id", "type"}.isdisjoint(vals)
         if (
@@ -84,7 +86,11 @@ class CrmLead(models.Model):
         stages_before = {lead: lead.stage_id for lead in self.sudo()}
         following = self._filter_following(vals, stage)
         taking = following._filter_taking(vals, stage)
-        if by_hand := self - following:
+        by_hand = self - following
+        if stage and by_hand and following:
+            # For Odoo, all of one write have moved when one of them does.
+            vals = {**vals, "date_last_stage_update": self.env.cr.now()}
+        if by_hand:
             super(CrmLead, by_hand.with_context(keep_probability=True)).write(vals)
             entered = by_hand.sudo().filtered(lambda lead: lead.stage_id != stages_before[lead])
             entered._set_automated_probability()
@@ -103,7 +109,8 @@ class CrmLead(models.Model):
     def _filter_following(self, vals, stage):
         """Tell apart whether ``vals`` set a probability by hand.
 
-        They do not when they name none, or the present one, which a form sends back.
+        They do not when they name none, the present one, which a form sends back, or the one that is taken
+        from the stage. What is lost takes none: a probability brings it back, as in Odoo.
 
         :param stage: the fixed stage that ``vals`` name; empty when they name none and Odoo may compute one
         :return: the opportunities whose probability ``vals`` do not set by hand
@@ -112,12 +119,13 @@ class CrmLead(models.Model):
             return self
         probability = vals["probability"]
         if not stage:
-            return self.filtered(lambda lead: lead.stage_id._is_fixed() and lead._is_sent_back(probability))
-        return self.filtered(
-            lambda lead: (
-                lead.stage_id != stage
-                and (lead._is_sent_back(probability) or is_same(probability, stage.probability))
+            return self.filtered(
+                lambda lead: lead.stage_id._is_fixed() and is_same(probability, lead.probability)
             )
+        names_own = is_same(probability, stage.probability)
+        taking = self._filter_taking(vals, stage) if names_own else self.browse()
+        return self.filtered(
+            lambda lead: lead.stage_id != stage and (lead in taking or is_same(probability, lead.probability))
         )
 
     def _filter_taking(self, vals, stage):
@@ -129,10 +137,6 @@ class CrmLead(models.Model):
                 and lead._can_take_probability(stage, vals.get("active", lead.active))
             )
         )
-
-    def _is_sent_back(self, probability):
-        """:return: whether ``probability`` is what it is already, or an empty cell"""
-        return is_empty(self, "probability", probability) or is_same(probability, self.probability)
 
     def _can_take_probability(self, stage, active):
         """:return: whether the probability of ``stage`` leaves an opportunity as it is, open or lost: an
@@ -151,14 +155,20 @@ class CrmLead(models.Model):
 
     @api.onchange("stage_id")
     def _onchange_stage_id_probability(self):
-        """Show what saving will give: the probability of the stage, or the present one back in its own."""
-        if not self._origin:
+        """Show what saving will give where a fixed stage takes part; Odoo's scoring does by itself.
+
+        Back in its own stage an opportunity has what it had there: a fixed stage is not entered anew, and one
+        that was only looked at has taken the place of what was set by hand.
+        """
+        before = self._origin
+        if not before:
             return
-        if self.stage_id != self._origin.stage_id:
+        # Not the field, which would be read within the computation of the probability that it asks for
+        is_automated = is_same(self.probability, self.automated_probability)
+        if self.stage_id != before.stage_id:
             self._take_stage_probability()
-        else:
-            self.automated_probability = self._origin.automated_probability
-            self.probability = self._origin.probability
+        elif self.stage_id._is_fixed() or (is_automated and not before.is_automated_probability):
+            self.probability = before.probability
 
     def _take_stage_probability(self):
         """Give opportunities in a fixed stage its probability now, in place of one set by hand.

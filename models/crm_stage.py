@@ -300,6 +300,8 @@ class CrmStage(models.Model):
 
         To other addons "crm.stage_lead2" is Odoo's Qualified, while Estimate bears this external id, too: the
         default stages keep their probability. Elsewhere "on_change" means that a stage gives its own.
+
+        ``install_module`` is Odoo's key. Whoever may load stages may write all that it changes here.
         """
         if self.env.context.get("install_module") not in (None, "crm_sales_stage"):
             default_ids = self._get_default_stages().ids

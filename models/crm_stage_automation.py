@@ -21,7 +21,8 @@ KEPT_CONTEXT = ("lang", "tz", "uid", "allowed_company_ids")
 # Failures that go away when the whole transaction is tried again, as Odoo does for requests
 CONFLICTS = (*PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, ConcurrencyError)
 
-# Context keys of what nobody tries again: scheduled jobs, e-mails fetched from a mailbox, imports
+# Odoo's context keys of what nobody tries again: scheduled jobs, e-mails fetched from a mailbox, imports. A
+# client that sends them loses nothing: what meets a conflict is moved by the scheduled job.
 NOT_TRIED_AGAIN = ("cron_id", "default_fetchmail_server_id", "_import_current_module")
 
 

@@ -22,7 +22,7 @@ class CrmLead(models.Model):
     def write(self, vals):
         """Note who moves the opportunities: where the change is stored, nobody can tell any more."""
         if not MOVING_FIELDS.isdisjoint(vals):
-            self.env["crm.stage.stay"]._note_mover(self, is_placing=not PLACE_FIELDS.isdisjoint(vals))
+            self.env["crm.stage.stay"]._note_written(self, vals)
         return super().write(vals)
 
     def _write_multi(self, vals_list):

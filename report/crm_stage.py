@@ -69,7 +69,9 @@ class CrmStage(models.Model):
             stage.win_rate_basis = basis
             stage.median_days, stage.median_basis = stays.get(known, (0, 0))
             stage.lost_here_count = losses.get(known, 0)
-            stage.suggested_probability = round(rate) if basis >= MIN_SUGGESTION_BASIS else 0
+            # As in Odoo's scoring, an open opportunity is neither lost (0%) nor won (100%) yet.
+            suggested = min(max(round(rate), 1), 99)
+            stage.suggested_probability = suggested if basis >= MIN_SUGGESTION_BASIS else 0
             stage.can_suggest_probability = basis >= MIN_SUGGESTION_BASIS and stage._is_fixed()
 
     def _get_figures(self):

@@ -39,7 +39,8 @@ class CrmStage(models.Model):
         days = {stage: days for stage, days, count in groups if count >= MIN_ROTTING_BASIS}
         for stage in self:
             stage.can_suggest_rotting_days = stage in days and not stage.is_won
-            stage.suggested_rotting_days = ceil(days.get(stage, 0))
+            # No days switch rotting off: where most move on within the hour, a day is long.
+            stage.suggested_rotting_days = max(1, ceil(days[stage])) if stage in days else 0
 
     def action_apply_suggested_rotting_days(self):
         """Let opportunities rot that stay longer here than three out of four did.

@@ -17,11 +17,12 @@ STAY_FIELDS = ["id", "lead_id", "stage_id", "date_entered", "moved_by", "is_firs
 STAY_FIELDS += ["date_left", "outcome", "next_stage_id", "is_moved_on"]
 NEW_STAY = {**dict.fromkeys(STAY_FIELDS), "outcome": "open", "is_first_visit": True, "is_moved_on": False}
 
-# The outcome that the last stay of an opportunity has
-OUTCOME = """
+# Whether an opportunity is in the pipeline, and the outcome that its last stay has
+IS_THERE = "(lead.active AND lead.type = 'opportunity') IS TRUE"
+OUTCOME = f"""
     CASE
         WHEN lead.won_status IN ('won', 'lost') THEN lead.won_status
-        WHEN lead.active THEN 'open'
+        WHEN {IS_THERE} THEN 'open'
         ELSE 'archived'
     END
 """
@@ -33,8 +34,8 @@ MENDING_BATCH = 1000
 class CrmStageStay(models.Model):
     """One row per stay of an opportunity in a stage, written as it happens.
 
-    A stay ends when the opportunity moves, is lost or is archived; one that is restored begins another stay
-    in the same stage. Leads count from their conversion.
+    A stay ends when the opportunity moves, is lost, is archived or is made a lead; one that comes back begins
+    another stay. Leads count from their conversion.
 
     Only facts are kept, as they were when they happened. What the opportunity is like now is joined when it
     is read: see ``crm.stage.report``.
@@ -75,7 +76,7 @@ class CrmStageStay(models.Model):
     date_left = fields.Datetime(
         "Left On",
         readonly=True,
-        help="When it left the stage, or the pipeline from it (lost or archived).",
+        help="When it left the stage, or the pipeline from it (lost, archived or made a lead).",
     )
     next_stage_id = fields.Many2one(
         "crm.stage",
@@ -95,7 +96,7 @@ class CrmStageStay(models.Model):
         required=True,
         readonly=True,
         help="How the stay ended: the opportunity moved to another stage, was won or lost in this one, was "
-        "lost and restored later, or was archived without being lost.",
+        "lost and restored later, or was archived or made a lead without being lost.",
     )
     moved_by = fields.Selection(
         [("created", "Creation"), ("hand", "By Hand"), ("automation", "By an Automation")],
@@ -151,7 +152,8 @@ class CrmStageStay(models.Model):
         """
         precommit = self.env.cr.precommit
         if NOTES not in precommit.data:
-            precommit.data[NOTES] = {"touched_ids": set(), "first_stage_ids": {}, "movers": {}}
+            sets = {"touched_ids": set(), "restored_ids": set()}
+            precommit.data[NOTES] = {**sets, "first_stage_ids": {}, "movers": {}}
             precommit.add(self._record)
         return precommit.data[NOTES]
 
@@ -160,6 +162,18 @@ class CrmStageStay(models.Model):
         """Let the stays of these opportunities be brought in step."""
         if lead_ids:
             self._get_notes()["touched_ids"].update(lead_ids)
+
+    @api.model
+    def _note_written(self, leads, vals):
+        """Note what only a write can say: who moves opportunities, and that they come back in between.
+
+        Who takes them out of the pipeline moves none, even if somebody else has moved them.
+        """
+        is_placing = "stage_id" in vals or vals.get("active") or vals.get("type") == "opportunity"
+        if is_placing or "team_id" in vals or "user_id" in vals:
+            self._note_mover(leads, is_placing)
+        if vals.get("active"):
+            self._get_notes()["restored_ids"].update(leads.ids)
 
     @api.model
     def _note_mover(self, leads, is_placing=True):
@@ -225,16 +239,17 @@ class CrmStageStay(models.Model):
         """:return: ``[({name: value}, [{field of a stay: value}])]`` by opportunity, its stays in order"""
         # Those that were made by SQL may not tell since when they are opportunities.
         query = """
-            SELECT id, type = 'opportunity' AS is_opportunity, active, stage_id, %s AS outcome,
+            SELECT id, type = 'opportunity' AS is_opportunity, %s AS is_there, stage_id, %s AS outcome,
                    COALESCE(GREATEST(create_date, date_conversion), date_last_stage_update, %s) AS date_begun,
-                   COALESCE(CASE WHEN active IS NOT TRUE THEN date_closed END, date_last_stage_update)
-                       AS date_changed
+                   date_last_stage_update AS date_moved,
+                   COALESCE(date_closed, date_last_stage_update) AS date_gone
               FROM crm_lead lead
              WHERE id = ANY(%s)
              ORDER BY id
         """
         lead_ids = list(lead_ids)
-        leads = self.env.execute_query_dict(SQL(query, SQL(OUTCOME), self.env.cr.now(), lead_ids))
+        params = SQL(IS_THERE), SQL(OUTCOME), self.env.cr.now(), lead_ids
+        leads = self.env.execute_query_dict(SQL(query, *params))
         columns = SQL(", ").join(SQL.identifier(name) for name in STAY_FIELDS)
         query = "SELECT %s FROM crm_stage_stay WHERE lead_id = ANY(%s) ORDER BY lead_id, date_entered, id"
         stays = self.env.execute_query_dict(SQL(query, columns, lead_ids))
@@ -250,28 +265,39 @@ class CrmStageStay(models.Model):
         :param notes: see ``_bring_in_step``
         :return: the same, in order; new ones have no id
         """
-        if not lead["is_opportunity"]:
+        if not stays and not lead["is_opportunity"]:
             return []
-        stays = self._undo(lead, stays) or [self._get_first_stay(lead, notes)]
+        stays, undone = self._undo(lead, stays)
+        stays = stays or [self._get_first_stay(lead, notes)]
+        moved_by = self._get_moved_by(lead, undone, notes)
         last = stays[-1]
-        if self._goes_on(lead, last) or last["date_left"] and not lead["active"]:
-            last["outcome"] = lead["outcome"]
-            return stays
-        date = self._get_date_of_change(lead, last, notes)
-        if last["date_left"]:
+        is_elsewhere = last["stage_id"] != lead["stage_id"]
+        if not last["date_left"]:
+            if is_elsewhere:
+                date = self._get_date_of_change(lead["date_moved"], last, notes)
+                last.update(date_left=date, outcome="moved", next_stage_id=lead["stage_id"])
+                self._enter(lead, stays, date, moved_by)
+        elif lead["is_there"] or (is_elsewhere and self._was_back(lead, undone, notes)):
             last["outcome"] = "restored" if last["outcome"] in ("lost", "restored") else "archived"
-        elif lead["active"]:
-            last.update(date_left=date, outcome="moved", next_stage_id=lead["stage_id"])
-        else:
-            last.update(date_left=date, outcome=lead["outcome"])
-        if lead["active"]:
-            new = {**NEW_STAY, "lead_id": lead["id"], "stage_id": lead["stage_id"], "date_entered": date}
-            new.update(outcome=lead["outcome"], moved_by=self._get_moved_by(lead, notes))
-            new["is_first_visit"] = lead["stage_id"] not in {stay["stage_id"] for stay in stays}
-            for stay in stays:
-                stay["is_moved_on"] = stay["is_moved_on"] or self._is_before(stay, [new])
-            stays.append(new)
+            date = self._get_date_of_change(lead["date_moved"], last, notes)
+            self._enter(lead, stays, date, moved_by)
+        elif not lead["is_opportunity"]:
+            return stays  # what becomes of a lead did not happen in a stage
+        last = stays[-1]
+        last["outcome"] = lead["outcome"]
+        if not lead["is_there"] and not last["date_left"]:
+            last["date_left"] = self._get_date_of_change(lead["date_gone"], last, notes)
         return stays
+
+    @api.model
+    def _enter(self, lead, stays, date, moved_by):
+        """Add a stay in the stage where an opportunity is now to its ``stays`` so far."""
+        new = {**NEW_STAY, "lead_id": lead["id"], "stage_id": lead["stage_id"], "date_entered": date}
+        new["moved_by"] = moved_by
+        new["is_first_visit"] = lead["stage_id"] not in {stay["stage_id"] for stay in stays}
+        for stay in stays:
+            stay["is_moved_on"] = stay["is_moved_on"] or self._is_before(stay, [new])
+        stays.append(new)
 
     @api.model
     def _get_first_stay(self, lead, notes):
@@ -282,11 +308,21 @@ class CrmStageStay(models.Model):
         return {**NEW_STAY, **stay, "moved_by": "created"}
 
     @api.model
-    def _get_moved_by(self, lead, notes):
-        """:return: what moved an opportunity, as ``moved_by`` has it"""
+    def _was_back(self, lead, undone, notes):
+        """:return: whether an opportunity that is out of the pipeline was in it again in this transaction"""
+        return bool(undone or notes and lead["id"] in notes["restored_ids"])
+
+    @api.model
+    def _get_moved_by(self, lead, undone, notes):
+        """
+        :param undone: see ``_undo``
+        :return: what moved an opportunity, as ``moved_by`` has it
+        """
         if not notes:
             return None
         mover = notes["movers"].get(lead["id"])
+        if not mover and undone:
+            return undone[-1]["moved_by"]
         return "automation" if mover and self._is_automatic(mover) else "hand"
 
     @api.model
@@ -295,12 +331,13 @@ class CrmStageStay(models.Model):
 
         One that creates an opportunity and takes it through stages tells the whole way.
 
-        :return: a copy of ``stays``, without those that this very transaction opened and that are left by now
+        :return: a copy of ``stays``, without those that this very transaction opened and that are left by
+            now, and the latter
         """
         stays = [dict(stay) for stay in stays]
         now = self.env.cr.now()
         if not stays or stays[0]["date_entered"] == now or self._goes_on(lead, stays[-1]):
-            return stays
+            return stays, []
         undone = [stay for stay in stays if stay["date_entered"] == now]
         stays = [stay for stay in stays if stay["date_entered"] != now]
         if stays[-1]["date_left"] == now:
@@ -308,12 +345,12 @@ class CrmStageStay(models.Model):
         for number, stay in enumerate(stays, 1):
             if self._is_before(stay, undone):
                 stay["is_moved_on"] = self._is_before(stay, stays[number:])
-        return stays
+        return stays, undone
 
     @api.model
     def _goes_on(self, lead, last):
         """:return: whether an opportunity is still where it was in its last stay"""
-        return not last["date_left"] and lead["active"] and last["stage_id"] == lead["stage_id"]
+        return not last["date_left"] and lead["is_there"] and last["stage_id"] == lead["stage_id"]
 
     @api.model
     def _is_before(self, stay, others):
@@ -324,12 +361,15 @@ class CrmStageStay(models.Model):
         )
 
     @api.model
-    def _get_date_of_change(self, lead, last, notes):
-        """:return: when an opportunity left its last stay, or came back after it: never before that"""
+    def _get_date_of_change(self, date, last, notes):
+        """
+        :param date: when it changed, as the opportunity has it
+        :return: when an opportunity left its last stay, or came back after it: never before that
+        """
         since = last["date_left"] or last["date_entered"]
         is_late = not notes or not last["id"]
-        if is_late and lead["date_changed"] and lead["date_changed"] > since:
-            return lead["date_changed"]
+        if is_late and date and date > since:
+            return date
         return max(self.env.cr.now(), since)
 
     @api.model
@@ -421,7 +461,7 @@ class CrmStageStay(models.Model):
                             last.outcome IS DISTINCT FROM %s
                             OR last.is_there != (lead.active IS TRUE)
                             OR lead.active AND last.stage_id IS DISTINCT FROM lead.stage_id
-                        ELSE last.outcome IS NOT NULL
+                        ELSE last.is_there
                        END
                  ORDER BY lead.id
                  LIMIT %s

@@ -99,7 +99,15 @@ change AS (
       FROM state
     WINDOW past AS (PARTITION BY lead_id ORDER BY message_id)
 ),
--- Only what began or ended a stay
+-- Only what began or ended a stay. What moved and left the pipeline at once has been in the stage it moved to.
+passage AS (
+    SELECT lead_id, message_id, moved_by, is_lost, date, stage_id, passage.active, passage.number
+      FROM change
+      CROSS JOIN LATERAL unnest(
+               CASE WHEN change.active OR stage_id = previous_stage_id THEN ARRAY[change.active] ELSE ARRAY[TRUE, FALSE] END
+           ) WITH ORDINALITY passage (active, number)
+     WHERE CASE WHEN change.active THEN NOT was_active OR stage_id != previous_stage_id ELSE was_active END
+),
 step AS (
     SELECT *,
            LEAD(date) OVER past AS date_left,
@@ -109,11 +117,11 @@ step AS (
            LEAD(is_lost, 2) OVER past AS came_back_lost,
            COUNT(*) FILTER (WHERE active) OVER past AS stay_number,
            array_agg(stage_id) FILTER (WHERE active) OVER whole AS stage_ids
-      FROM change
-     WHERE CASE WHEN active THEN NOT was_active OR stage_id != previous_stage_id ELSE was_active END
-    WINDOW past AS (PARTITION BY lead_id ORDER BY message_id),
+      FROM passage
+    WINDOW past AS (PARTITION BY lead_id ORDER BY message_id, number),
            whole AS (
-               PARTITION BY lead_id ORDER BY message_id ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+               PARTITION BY lead_id ORDER BY message_id, number
+                   ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
            )
 ),
 -- Stages that are gone, by the last name that was tracked of them
@@ -154,6 +162,6 @@ SELECT step.lead_id,
   LEFT JOIN deleted ON deleted.id = step.stage_id
  WHERE step.active
  -- In the order of time, which a period then finds close together
- ORDER BY step.date, step.lead_id, step.message_id;
+ ORDER BY step.date, step.lead_id, step.message_id, step.number;
 
 RESET work_mem

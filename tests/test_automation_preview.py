@@ -356,7 +356,7 @@ class TestUndo(PreviewCase):
         for error, remaining in ((SerializationFailure(), 3), (ValueError("broken"), 0)):
             self.apply()
             self.automation.sudo().move_ids.is_being_undone = True
-            with patch.object(Lead, "_with_moved_by", side_effect=error), mute_logger(MOVE_LOGGER):
+            with patch.object(Lead, "_moved_by", side_effect=error), mute_logger(MOVE_LOGGER):
                 self.run_job()
             self.assertEqual(len(self.automation.sudo().move_ids), remaining)
             self.assertEqual(self.leads.stage_id, self.relance)

@@ -85,15 +85,16 @@ class TestClientContext(ArrivalCase, AutomationCase):
             return res
 
         call(self.dragged, "write", {"stage_id": self.visit.id})
-        call(self.by_hand, "write", {"email_from": "other@example.com", "expected_revenue": 2000})
+        call(self.by_hand, "web_save", {"email_from": "no address"}, {"probability": {}})
         call(self.by_hand, "web_save", {"stage_id": self.estimate.id}, {"probability": {}})
         call(self.by_hand, "write", {"probability": 44})
         leads, orders = self.env["crm.lead"], self.env["sale.order"]
         new_id = call(leads, "create", [{"name": "New", "type": "opportunity", "probability": 12}])
         order = orders.browse(call(orders, "create", [self.get_order_values(self.quoted)]))
+        call(self.quoted, "write", {"stage_id": self.new.id})
         duplicate = orders.browse(call(order, "copy"))
-        call(order, "action_quotation_sent")
         call(duplicate, "write", {"note": "Saved"})
+        call(order, "action_quotation_sent")
         call(order, "action_confirm")
         action = self.env.ref("crm_sales_stage.action_move_to_stage_technical_visit")
         run = {"active_model": "crm.lead", "active_ids": self.waiting.ids, "active_id": self.waiting.id}

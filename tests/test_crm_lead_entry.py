@@ -1,9 +1,12 @@
+import random
+from contextlib import contextmanager
 from unittest.mock import patch
 
 from odoo import Command
+from odoo.exceptions import ValidationError
 from odoo.tests import Form, new_test_user, tagged
 
-from .common import SalesStageCase
+from .common import OUR_MODULES, SalesStageCase, without_hooks
 from .common_pipeline import PipelineCase
 
 
@@ -188,6 +191,28 @@ class TestEnterStage(SalesStageCase):
 
     # A probability that comes along
 
+    def test_lost_ones_are_brought_back_by_a_probability(self):
+        """Odoo takes an archived opportunity for lost while it is at 0%, whichever probability comes then."""
+        for probability in (self.visit.probability, 61, self.new.probability):
+            lead = self.create_opportunities()
+            lead.action_set_lost()
+            lead.write({"stage_id": self.visit.id, "probability": probability})
+            self.assertEqual((lead.won_status, lead.probability), ("pending", probability))
+            self.assertEqual((lead.automated_probability, lead.active), (50, False))
+        lead = self.create_opportunities()
+        lead.action_set_lost()
+        lead.write({"stage_id": self.visit.id, "probability": 0})
+        self.assertEqual((lead.won_status, lead.probability), ("lost", 0))
+
+    def test_time_in_the_stage_of_all_of_a_write(self):
+        """Odoo restarts it for all as soon as one of them moves, whatever probability they set along."""
+        for values in ({}, {"probability": self.visit.probability}, {"probability": 61}):
+            leads = self.create_in(self.visit) + self.create_in(self.new)
+            leads.flush_recordset()
+            leads.date_last_stage_update = "2020-01-01"
+            leads.write({"stage_id": self.visit.id, **values})
+            self.assertEqual(leads.mapped("date_last_stage_update"), [self.env.cr.now()] * 2, values)
+
     def test_form_that_sends_the_old_probability_back(self):
         for value, expected in (
             (33, 25),
@@ -305,6 +330,44 @@ class TestEnterStage(SalesStageCase):
         )
         self.assertFalse(result["messages"])
         self.assertFollows(stove, self.quotation)
+
+    def test_empty_probability_leaves_opportunities_as_they_are(self):
+        """An empty cell sets nothing, whatever else the file changes; 0 is a value."""
+        scored = self.env["crm.stage"].create({"name": "Scored", "probability_mode": "predictive"})
+        by_stage, by_hand, won, lost, in_scored = leads = self.create_opportunities(5)
+        file = self.env["crm.lead"].with_context(active_test=False)
+        by_hand.probability = 33
+        won.stage_id = self.closed
+        lost.action_set_lost()
+        in_scored.stage_id = scored
+        in_scored.probability = 44
+        names = ["stage_id", "probability", "won_status", "active", "date_closed"]
+
+        def read():
+            self.env.flush_all()
+            self.env.invalidate_all()
+            return [[lead[name] for name in names] for lead in leads]
+
+        before = read()
+        for columns, get_cells in (
+            ([], lambda lead: []),
+            (["stage_id"], lambda lead: [lead.stage_id.name]),
+            (["team_id"], lambda lead: [self.own_team.name]),
+            (["expected_revenue"], lambda lead: ["500"]),
+        ):
+            with self.subTest(columns=columns):
+                rows = [[str(lead.id), "", *get_cells(lead)] for lead in leads]
+                result = file.load([".id", "probability", *columns], rows)
+                self.assertFalse(result["messages"])
+                self.assertEqual(read(), before)
+        leads.with_context(keep_probability=True).write({"probability": None})
+        self.assertEqual(read(), before)
+        rows = [[str(lead.id), scored.name, ""] for lead in by_stage + by_hand]
+        file.load([".id", "stage_id", "probability"], rows)
+        self.assertTrue(by_stage.is_automated_probability)
+        self.assertEqual(by_hand.probability, 33, "Odoo's scoring leaves what was set by hand")
+        file.load([".id", "probability"], [[str(by_hand.id), "0"]])
+        self.assertEqual((by_hand.probability, by_hand.probability_source), (0, "manual"))
 
     # Forms
 
@@ -522,6 +585,168 @@ class TestEnterStage(SalesStageCase):
             with_hook = count(values)
             with patch.object(ours, "create", plain):
                 self.assertEqual(count(values), with_hook)
+
+
+@tagged("post_install", "-at_install")
+class TestPredictiveForm(PipelineCase):
+    """A form with predictive stages saves what Odoo's own saves."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.open_stages = cls.stages - cls.closed
+        cls.open_stages.probability_mode = "predictive"
+        cls.users = cls.manager + cls.salesperson
+        cls.teams = cls.env["crm.team"].create(
+            [{"name": user.name, "member_ids": [Command.set(user.ids)]} for user in cls.users]
+        )
+        cls.quotation.team_ids = cls.teams[0]
+        # What Odoo's scoring has seen, different for each stage and team
+        cls.env["crm.lead.scoring.frequency"].search([]).unlink()
+        cls.env["crm.lead.scoring.frequency"].create(
+            [
+                {
+                    "variable": "stage_id",
+                    "value": str(stage.id),
+                    "team_id": team.id,
+                    "won_count": 20 + 7 * number,
+                    "lost_count": 90 - 11 * index - 17 * number,
+                }
+                for number, team in enumerate(cls.teams)
+                for index, stage in enumerate(cls.stages)
+            ]
+        )
+
+    def create_lead(self, **values):
+        values = {"team_id": self.teams[0].id, "user_id": self.users[0].id, **values}
+        lead = self.create_in(values.pop("stage", self.new), **values)
+        self.env.flush_all()
+        return lead
+
+    @contextmanager
+    def without_addon(self):
+        lead_class = self.env.registry["crm.lead"]
+        methods = {
+            name: [method for method in methods if not method.__module__.startswith(OUR_MODULES)]
+            for name, methods in self.env["crm.lead"]._onchange_methods.items()
+        }
+        with without_hooks(self.env), patch.object(lead_class, "_onchange_methods", methods):
+            yield
+
+    def save(self, lead, actions):
+        """:return: what the form shows after each of ``actions``, and what is saved; nothing is kept"""
+        self.env.invalidate_all()
+        shown = []
+        try:
+            with self.env.cr.savepoint() as savepoint:
+                with Form(lead) as form:
+                    for name, value in actions:
+                        if name == "probability" and form.won_status == "won":
+                            continue  # it is readonly
+                        form[name] = value
+                        shown.append((form.stage_id, form.probability, form.is_automated_probability))
+                self.env.flush_all()
+                self.env.invalidate_all()
+                names = [
+                    "stage_id",
+                    "team_id",
+                    "user_id",
+                    "won_status",
+                    "probability",
+                    "automated_probability",
+                ]
+                saved = [lead[name] for name in names]
+                savepoint.rollback()
+        except ValidationError as error:
+            saved = str(error)  # Odoo refuses a won one with another percentage
+        return shown, saved
+
+    def assertAsOdoo(self, lead, actions):
+        ours = self.save(lead, actions)
+        with self.without_addon():
+            odoos = self.save(lead, actions)
+        self.assertEqual(ours, odoos, actions)
+        return ours
+
+    def test_another_team_and_the_stage_again(self):
+        lead = self.create_lead()
+        score = lead.probability
+        for actions in (
+            [("team_id", self.teams[1]), ("stage_id", self.estimate), ("stage_id", self.new)],
+            [("stage_id", self.estimate), ("team_id", self.teams[1]), ("stage_id", self.new)],
+            [("user_id", self.users[1]), ("stage_id", self.closed), ("stage_id", self.new)],
+        ):
+            _shown, saved = self.assertAsOdoo(lead, actions)
+            self.assertEqual((saved[0], saved[-1]), (self.new, saved[-2]))
+            self.assertNotIn(saved[-1], (0, score))
+
+    def test_another_stage_and_back(self):
+        for by_hand in (None, 33):
+            lead = self.create_lead()
+            lead.probability = by_hand or lead.automated_probability
+            typed, there, back = ("probability", 40), ("stage_id", self.estimate), ("stage_id", self.new)
+            for actions, expected in (
+                ([typed, there, back], 40),
+                ([there, typed, back], 40),
+                ([there, back], lead.probability),
+                ([there, back, typed], 40),
+            ):
+                with self.subTest(by_hand=by_hand, actions=actions):
+                    _shown, saved = self.assertAsOdoo(lead, actions)
+                    self.assertEqual((saved[0], saved[-2]), (self.new, expected))
+
+    def test_a_fixed_stage_and_back(self):
+        """Entering a fixed stage sets its probability; looking at one leaves what was set by hand."""
+        self.estimate.write({"probability_mode": "fixed", "probability": 60})
+        for by_hand in (None, 33):
+            lead = self.create_lead()
+            lead.probability = by_hand or lead.automated_probability
+            typed, there, back = ("probability", 40), ("stage_id", self.estimate), ("stage_id", self.new)
+            for actions, expected in (
+                ([there], 60),
+                ([typed, there], 60),
+                ([there, typed], 40),
+                ([there, back], lead.probability),
+                ([typed, there, back], lead.probability),
+                ([there, ("stage_id", self.visit), typed, back], 40),
+            ):
+                with self.subTest(by_hand=by_hand, actions=actions):
+                    _shown, saved = self.save(lead, actions)
+                    self.assertEqual(saved[-2], expected)
+        # And from the fixed one
+        lead = self.create_lead(stage=self.estimate)
+        for by_hand, actions, expected in (
+            (60, [("stage_id", self.new), ("stage_id", self.estimate)], 60),
+            (60, [("probability", 40), ("stage_id", self.new)], 40),
+            (60, [("probability", 40), ("stage_id", self.new), ("stage_id", self.estimate)], 60),
+            (33, [("stage_id", self.new), ("stage_id", self.estimate)], 33),
+        ):
+            with self.subTest(by_hand=by_hand, actions=actions):
+                lead.probability = by_hand
+                self.assertEqual(self.save(lead, actions)[1][-2], expected)
+
+    def test_any_actions(self):
+        seed = random.randrange(10**9)
+        dice = random.Random(seed)
+        for number in range(6):
+            with self.subTest(seed=seed, number=number):
+                stage = dice.choice(self.stages)
+                lead = self.create_lead(stage=stage)
+                if dice.random() < 0.5 and stage != self.closed:
+                    lead.probability = dice.randrange(1, 99) + 0.5
+                choices = {
+                    "stage_id": self.stages,
+                    "team_id": self.teams,
+                    "user_id": self.users,
+                    "probability": [dice.randrange(1, 99) + 0.25 for _number in range(3)],
+                }
+                actions = []
+                for _number in range(dice.randrange(2, 7)):
+                    name = dice.choice(["stage_id", "stage_id", *choices])
+                    actions.append((name, dice.choice(choices[name])))
+                if dice.random() < 0.5:
+                    actions.append(("stage_id", stage))
+                self.assertAsOdoo(lead, actions)
 
 
 @tagged("post_install", "-at_install")

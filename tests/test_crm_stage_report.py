@@ -653,6 +653,16 @@ class TestCrmStageFigures(ReportCase):
         visit.action_apply_suggested_probability()
         self.assertEqual((self.visit.probability, opportunity.probability), (71, 71))
 
+    def test_suggestion_is_neither_lost_nor_won(self):
+        """As in Odoo's scoring: an archived opportunity at 0% would be lost."""
+        for stage, won, lost, expected in ((self.visit, 0, 20, 1), (self.quotation, 20, 0, 99)):
+            self.fill(stage, won, lost)
+            stage.action_apply_suggested_probability()
+            self.assertEqual(stage.probability, expected)
+            opportunity = self.create_in(stage)
+            opportunity.action_archive()
+            self.assertEqual(opportunity.won_status, "pending")
+
     def test_salesperson_takes_nothing_over(self):
         self.fill(self.visit, 15, 6)
         self.env["crm.lead"].with_context(active_test=False).search([]).user_id = False

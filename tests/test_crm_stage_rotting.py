@@ -28,6 +28,25 @@ class TestRottingSuggestion(ReportCase):
         with self.assertRaises(AccessError):
             stage.with_user(self.salesperson).action_apply_suggested_rotting_days()
 
+    def test_never_below_a_day(self):
+        """No days would switch rotting off."""
+        for days, expected in ((0, 1), (0.4, 1), (1, 1), (1.2, 2)):
+            with self.subTest(days=days):
+                stage = self.env["crm.stage"].create({"name": f"{days} days", "sequence": 1})
+                for _number in range(20):
+                    lead = self.create_at(100, stage)
+                    self.move_at(100 - days, lead, self.stages[2])
+                self.pass_commit()
+                stage.invalidate_recordset()
+                stage.action_apply_suggested_rotting_days()
+                self.assertEqual(stage.rotting_threshold_days, expected)
+
+    def test_passed_within_one_transaction(self):
+        leads = self.create_in(self.stages[0], 20)
+        leads.stage_id = self.stages[1]
+        self.pass_commit()
+        self.assertEqual(self.stages[0].suggested_rotting_days, 1)
+
     def test_only_those_that_moved_on(self):
         stage = self.stages[1]
         self.move_on([10] * 20)

@@ -92,16 +92,83 @@ class TestCrmStageStayRecording(StayCase):
         lead.stage_id = self.visit
         self.assertEqual(self.get_stays(lead), [(self.visit, "open", "created")])
 
-    def test_turned_back_and_converted_again(self):
+    # ---- made a lead, and an opportunity again ----
+
+    def test_made_a_lead_and_back(self):
+        """As one that is archived and restored: it has been where it was, and while a lead it is nowhere."""
+        by_hand, automatic, moved, lost = (self.create_at(50, self.new) for _number in range(4))
+        self.move_at(45, by_hand + automatic + moved + lost, self.estimate)
+        self.lose_at(42, lost)
+        with self.at(40) as made_lead:
+            (by_hand + automatic + moved + lost).type = "lead"
+        for lead in (by_hand, automatic, moved):
+            self.notebook[lead].append((made_lead, "archived", None, None))
+        self.assertStays()
+        with self.at(35):
+            # What becomes of a lead
+            moved.stage_id = self.visit
+            (by_hand + automatic).action_set_lost()
+        self.assertStays([moved])
+        self.assertEqual(self.get_stays(by_hand)[-1], (self.estimate, "archived", "hand"))
+        with self.at(34):
+            (by_hand + automatic + lost).action_unarchive()
+        self.notebook[lost][-1] = (self.notebook[lost][-1][0], "lost", None, None)
+        self.assertStays([by_hand, automatic])
+        with self.at(30) as converted:
+            customer = self.env.user.partner_id
+            (by_hand + moved + lost).with_user(self.manager).convert_opportunity(customer)
+            automatic.convert_opportunity(customer)
+        for lead, stage, by in (
+            (by_hand, self.estimate, "hand"),
+            (automatic, self.estimate, "automation"),
+            (moved, self.visit, "hand"),
+            (lost, self.estimate, "hand"),
+        ):
+            self.notebook[lead].append((converted, "enter", stage, by))
+        self.assertStays()
+        self.assertFalse(self.env["crm.stage.stay"]._find_out_of_step(0))
+
+    def test_made_a_lead_and_back_at_once(self):
+        lead, moved = self.create_at(50, self.new), self.create_at(50, self.new)
+        with self.at(40) as moment:
+            (lead + moved).type = "lead"
+            self.pass_commit()
+            (lead + moved).with_user(self.manager).convert_opportunity(self.env.user.partner_id)
+            moved.with_user(self.manager).stage_id = self.visit
+        self.notebook[moved].append((moment, "enter", self.visit, "hand"))
+        self.assertStays()
+
+    def test_won_one_made_a_lead(self):
         lead = self.create_at(50, self.new)
-        self.move_at(45, lead, self.estimate)
-        with self.at(40):
-            lead.type = "lead"
-        self.assertFalse(self.get_stays(lead))
+        self.move_at(40, lead, self.closed)
         with self.at(30):
-            lead.convert_opportunity(self.env.user.partner_id)
-        self.assertEqual(self.get_stays(lead), [(self.estimate, "open", "created")])
-        self.assertEqual(self.read_stays(lead)[0]["days"], 30)
+            lead.type = "lead"
+        self.assertEqual(self.get_stays(lead), [(self.new, "moved", "created"), (self.closed, "won", "hand")])
+        self.assertTrue(self.read_stays(lead)[-1]["left"])
+
+    def test_leads_have_no_stays(self):
+        with self.at(50):
+            lead = self.create_in(self.new, type="lead")
+        with self.at(40):
+            lead.stage_id = self.visit
+        with self.at(30):
+            lead.action_set_lost()
+        self.assertFalse(self.get_stays(lead))
+
+    def test_overview_of_those_that_are_leads_by_now(self):
+        """They entered their stages and left them; they wait nowhere, and are lost nowhere."""
+        lead, other = self.create_at(50, self.new), self.create_at(50, self.new)
+        self.move_at(40, lead + other, self.estimate)
+        with self.at(30):
+            lead.type = "lead"
+        with self.at(20):
+            lead.action_set_lost()
+        overview = {row["id"]: row for row in self.env["crm.stage.report"].get_overview([])["stages"]}
+        told = [
+            [overview[stage.id][name] for name in ("entered", "left", "waiting", "lost")]
+            for stage in (self.new, self.estimate)
+        ]
+        self.assertEqual(told, [[2, 2, 0, 0], [2, 1, 1, 0]])
 
     def test_names_of_deleted_stages_are_translated(self):
         self.env["res.lang"]._activate_lang("fr_FR")
@@ -266,6 +333,101 @@ class TestCrmStageStayRecording(StayCase):
             self.assertEqual(self.get_stays(lead), [(self.estimate, "lost", "created")])
             lead.action_unarchive()
         self.assertStays()
+
+    def test_moved_and_lost_in_one_transaction(self):
+        """Lost, or archived, in the stage that it was moved to, in whatever order a transaction stores it."""
+
+        def move_and_lose(lead):
+            lead.stage_id = self.visit
+            lead.action_set_lost()
+
+        def move_look_and_lose(lead):
+            lead.stage_id = self.visit
+            self.get_stays(lead)
+            lead.action_set_lost()
+
+        def write_at_once(lead):
+            lead.write({"stage_id": self.visit.id, "active": False, "probability": 0})
+
+        def move_twice_and_lose(lead):
+            lead.stage_id = self.quotation
+            with self.env.cr.savepoint():
+                lead.stage_id = self.visit
+            lead.action_set_lost()
+
+        def lose_and_move(lead):
+            lead.action_set_lost()
+            self.pass_commit()
+            lead.stage_id = self.visit
+
+        def move_and_archive(lead):
+            lead.stage_id = self.visit
+            lead.action_archive()
+
+        for way, outcome in (
+            (move_and_lose, "lost"),
+            (move_look_and_lose, "lost"),
+            (write_at_once, "lost"),
+            (move_twice_and_lose, "lost"),
+            (lose_and_move, "lost"),
+            (move_and_archive, "archived"),
+        ):
+            with self.subTest(way.__name__):
+                lead = self.create_at(50, self.new)
+                self.move_at(45, lead, self.estimate)
+                with self.at(40) as moment:
+                    way(lead.with_user(self.manager))
+                self.notebook[lead] += [
+                    (moment, "enter", self.visit, "hand"),
+                    (moment, outcome, None, None),
+                ]
+                self.assertStays([lead])
+                self.restore_at(30, lead)
+                self.assertStays([lead])
+
+    def test_restored_moved_and_lost_again(self):
+        """In one transaction. One that is moved while it is lost was lost where it was lost."""
+        for is_stored in (False, True):
+            with self.subTest(is_stored=is_stored):
+                lead, still_lost, nothing_new = (self.create_at(50, self.estimate) for _number in range(3))
+                for one in (lead, still_lost, nothing_new):
+                    self.lose_at(45, one)
+                with self.at(40) as moment:
+                    (lead + nothing_new).with_user(self.manager).action_unarchive()
+                    (lead + still_lost).with_user(self.manager).stage_id = self.visit
+                    if is_stored:
+                        self.pass_commit()
+                    (lead + nothing_new).with_user(self.manager).action_set_lost()
+                self.notebook[lead] += [(moment, "enter", self.visit, "hand"), (moment, "lost", None, None)]
+                self.assertStays([lead, still_lost, nothing_new])
+
+    def test_moved_by_one_and_lost_by_another(self):
+        """Who loses an opportunity did not move it."""
+        for is_stored in (False, True):
+            with self.subTest(is_stored=is_stored):
+                by_hand, automatic = self.create_at(50, self.new), self.create_at(50, self.new)
+                with self.at(40) as moment:
+                    by_hand.with_user(self.manager).stage_id = self.estimate
+                    automatic.stage_id = self.estimate
+                    if is_stored:
+                        self.pass_commit()
+                    by_hand.action_set_lost()
+                    automatic.with_user(self.manager).action_set_lost()
+                for lead, by in ((by_hand, "hand"), (automatic, "automation")):
+                    self.notebook[lead] += [
+                        (moment, "enter", self.estimate, by),
+                        (moment, "lost", None, None),
+                    ]
+                self.assertStays([by_hand, automatic])
+
+    def test_created_moved_and_lost_in_one_transaction(self):
+        with self.at(50):
+            lead = self.create_in(self.new)
+            lead.stage_id = self.visit
+            lead.with_user(self.manager).action_set_lost()
+        self.assertEqual(
+            self.get_stays(lead), [(self.new, "moved", "created"), (self.visit, "lost", "automation")]
+        )
 
     def test_rollback_to_a_savepoint(self):
         """What is rolled back never was, what came before it and after it did."""
@@ -485,6 +647,22 @@ class TestCrmStageStayMending(StayCase):
             self.get_days(restored), [(self.new, "restored", 10, "created"), (self.new, "open", 20, None)]
         )
 
+    def test_moved_and_lost(self):
+        lead = self.create_at(50, self.new)
+        self.change(
+            lead,
+            stage_id=self.visit.id,
+            date_last_stage_update=self.now - timedelta(days=30),
+            active=False,
+            won_status="lost",
+            probability=0,
+            date_closed=self.now - timedelta(days=20),
+        )
+        self.mend()
+        self.assertEqual(
+            self.get_days(lead), [(self.new, "moved", 20, "created"), (self.visit, "lost", 10, None)]
+        )
+
     def test_unknown_opportunities(self):
         """Imported, restored from a backup without their stays, or leads by now"""
         imported, other = self.create_at(50, self.new), self.create_at(50, self.new)
@@ -492,10 +670,12 @@ class TestCrmStageStayMending(StayCase):
         self.move_at(40, other, self.visit)
         self.env.cr.execute("DELETE FROM crm_stage_stay WHERE lead_id = %s", imported.ids)
         self.change(imported, create_date=None)
-        self.change(other, type="lead")
+        self.change(other, type="lead", date_last_stage_update=self.now - timedelta(days=30))
         self.mend()
         self.assertEqual(self.get_days(imported), [(self.visit, "open", 40, "created")])
-        self.assertFalse(self.get_days(other))
+        self.assertEqual(
+            self.get_days(other), [(self.new, "moved", 10, "created"), (self.visit, "archived", 10, "hand")]
+        )
 
     def test_many(self):
         leads = self.create_in(self.new, 25)
@@ -515,6 +695,9 @@ class TestCrmStageStayMending(StayCase):
         self.restore_at(30, restored)
         with self.at(40):
             back.type = "lead"
+        with self.at(35):
+            back.action_set_lost()
+            lost.stage_id = self.visit
         with self.at(40):
             self.create_in(self.new, active=False)
             won.copy().stage_id = False
@@ -573,6 +756,31 @@ class TestCrmStageStayPast(StayCase):
             [(stay["stage"], stay["days"]) for stay in self.read_stays()],
             [(self.new, 10), (self.visit, 10), (self.quotation, 30)],
         )
+
+    def test_moved_and_lost_in_one_message(self):
+        leads = [self.create_at(50, self.new) for _number in range(4)]
+        self.move_at(45, leads[0] + leads[1], self.estimate)
+        for lead, outcome in zip(leads, ("lost", "archived") * 2, strict=True):
+            with self.at(40) as moment:
+                lead.with_user(self.manager).stage_id = self.visit
+                if outcome == "lost":
+                    lead.with_user(self.manager).action_set_lost()
+                else:
+                    lead.with_user(self.manager).action_archive()
+            self.notebook[lead] += [(moment, "enter", self.visit, "hand"), (moment, outcome, None, None)]
+        self.restore_at(30, leads[0])
+        self.move_at(25, leads[0], self.quotation)
+        self.fill_anew()
+        self.assertStays()
+
+    def test_moved_while_lost(self):
+        """It was lost where it was lost."""
+        lead = self.create_at(50, self.new)
+        self.lose_at(40, lead)
+        with self.at(30):
+            lead.stage_id = self.visit
+        self.fill_anew()
+        self.assertStays()
 
     def test_emailed_trackings(self):
         """A change that a follower gets by e-mail has a subject, as messages of merged opportunities have."""

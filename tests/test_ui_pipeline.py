@@ -1,3 +1,4 @@
+from functools import wraps
 from unittest.mock import patch
 
 from odoo.tests import HttpCase, tagged
@@ -22,6 +23,36 @@ class TestUiPipeline(TourCase):
         self.assertFalse(self.visit.exists())
         self.assertEqual((self.kitchen | self.bathroom).stage_id, self.estimate)
         self.assertEqual((self.kitchen.probability, self.bathroom.won_status), (25, "lost"))
+
+    def test_show_the_opportunities(self):
+        """The pipeline that the dialog was opened from is not read again once it is left.
+
+        Odoo shows an error for each thing that a view asks of the server when it is gone: where the pipeline
+        takes longer to read than the list.
+        """
+        lead_class = type(self.env["crm.lead"])
+        read = lead_class.web_read_group
+        calls = []
+
+        @wraps(read)
+        def count(leads, *args, **kwargs):
+            calls.append(leads)
+            return read(leads, *args, **kwargs)
+
+        with patch.object(lead_class, "web_read_group", count):
+            self.run_tour("show_opportunities")
+        self.assertEqual(len(calls), 1)
+
+    def test_gear(self):
+        self.bathroom.action_set_lost()
+        self.env["crm.stage.automation"].search([]).active = False
+        self.run_tour("gear")
+        self.assertFalse((self.visit | self.quotation).exists())
+        self.assertEqual((self.kitchen | self.bathroom).stage_id, self.estimate)
+
+    def test_settings_after_leaving_the_pipeline(self):
+        self.run_tour("settings_after_leaving")
+        self.assertTrue(self.env["crm.stage"].search([("name", "=", "Last Call")]))
 
     def test_delete_from_the_list(self):
         self.run_tour("delete_stages_in_list", path="/odoo/action-crm.crm_stage_action")

@@ -46,7 +46,7 @@ class CrmStageSetupWizard(models.TransientModel):
     @api.model
     def default_get(self, fields):
         values = super().default_get(fields)
-        if "line_ids" in fields:
+        if "line_ids" in fields and "line_ids" not in values:
             values["line_ids"] = [Command.create(line) for line in self._get_default_lines()]
         return values
 
@@ -128,10 +128,10 @@ class CrmStageSetupWizard(models.TransientModel):
     @api.model
     def action_open_undo(self, stage_ids):
         """:return: action that opens this dialog anew, to bring back the stages that were merged"""
-        lines = self._get_default_lines(restored_ids=stage_ids)
-        wizard = self.create({"line_ids": [Command.create(line) for line in lines]})
+        self.check_access("create")
+        lines = [Command.create(line) for line in self._get_default_lines(restored_ids=stage_ids)]
         action = self.env["ir.actions.act_window"]._for_xml_id("crm_sales_stage.crm_stage_setup_action")
-        return {**action, "res_id": wizard.id}
+        return {**action, "context": {"dialog_size": "extra-large", "default_line_ids": lines}}
 
     def _get_done_message(self, merged, restored):
         """:return: what the lines ``merged`` and ``restored`` are about to do, as it is told afterwards"""

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # make test-lifecycle: installs, changes, updates, uninstalls and reinstalls, on new databases, a live one and one of a
 # former version. CI runs it beside the tests. Run it yourself (about five minutes) after a change of hooks.py, migrations/,
-# data/ or stored fields: those act on databases that no test of the suite has.
+# data/ or stored fields: those act on databases that no test of the suite has. STATES=<number> uninstalls in more states than
+# six, SEED=<number> in the same ones as before.
 # shellcheck source=../lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/../lib.sh"
 
@@ -61,6 +62,7 @@ new_database() {
     begin "$1" "$2"
     step "$1" look_before
     install "$1" -i "$ADDON"
+    keep_for_states "$1"
     step "$1" look_at_stays check_five change
     install "$1" -u "$ADDON"
     step "$1" check_kept uninstall check_uninstalled
@@ -73,8 +75,7 @@ live_database() {
     install life_live -i base_automation
     step life_live make_live look_before
     install life_live -i "$ADDON"
-    copy_database life_live life_states
-    cp -- "$STATE/life_live.json" "$STATE/life_states.json"
+    keep_for_states life_live
     step life_live check_untouched set_up change
     install life_live -u "$ADDON"
     step life_live check_kept uninstall check_uninstalled
@@ -83,15 +84,22 @@ live_database() {
     step life_live check_again
 }
 
+# Usage: keep_for_states <database>; as it is now, with the addon just installed
+keep_for_states() {
+    copy_database "$1" "$1_states"
+    cp -- "$STATE/$1.json" "$STATE/$1_states.json"
+}
+
 # Usage: uninstall_in_state <number>
 uninstall_in_state() {
-    local database=life_state_$1
-    copy_database life_states "$database"
-    cp -- "$STATE/life_states.json" "$STATE/$database.json"
+    local database=life_state_$1 source=life_live_states
+    (($1 < 3 || $1 % 2)) || source=life_demo_states
+    copy_database "$source" "$database"
+    cp -- "$STATE/$source.json" "$STATE/$database.json"
     NUMBER=$1 STEPS=lifecycle_states step "$database" uninstall_in_state
 }
 
-# A live database with the addon, in states that are generated, two at a time; the same ones again with the same SEED
+# A live database and a new one, with the addon, in states that are generated; the same ones again with the same SEED
 generated_states() {
     local number other
     export SEED=${SEED:-$RANDOM}

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# make soak: a server of several workers, whose clients work on the same opportunities while a manager edits stages and
-# automations. CI does not run it. Run it yourself (about five minutes) after a change of locks, savepoints, retries or
-# scheduled jobs: what goes wrong only between two transactions shows here.
+# make soak: some hundred sequences of the differential test; then a server of several workers, whose clients work on the
+# same opportunities while a manager edits stages and automations. CI does not run it. Run it yourself (about ten minutes)
+# after a change of locks, savepoints, retries or scheduled jobs: what goes wrong only between two transactions shows here.
 # shellcheck source=../lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/../lib.sh"
 
 prepare
 start_cluster
 provide_template
+SEQUENCES=300 "$BASH" "$ROOT/dev/checks/differential.sh"
 say "Installing the addon"
 copy_database template soak
 # With the delivered automations alone

@@ -5,6 +5,7 @@ import {
     contains,
     defineModels,
     fields,
+    getMockEnv,
     makeServerError,
     MockServer,
     mockService,
@@ -278,13 +279,7 @@ test("the gear archives, and brings back", async () => {
 });
 
 test("deleting opens the dialog of the server, and reloads when it did something", async () => {
-    let onClose;
-    mockService("action", {
-        doAction(action, options) {
-            expect.step(action.res_model);
-            onClose = options.onClose;
-        },
-    });
+    mockService("action", { doAction: (action) => expect.step(action.res_model) });
     onRpc("crm.stage", "action_open_delete_wizard", () => ({ res_model: "crm.stage.delete.wizard" }));
     onRpc("crm.lead", "web_read_group", () => expect.step("reload"));
     await mountPipeline();
@@ -293,9 +288,8 @@ test("deleting opens the dialog of the server, and reloads when it did something
     await clickAction("Delete");
     expect(".modal").toHaveCount(0);
     expect.verifySteps(["crm.stage.delete.wizard"]);
-    await onClose({ dismiss: true });
-    expect.verifySteps([]);
-    await onClose();
+    getMockEnv().bus.trigger("CRM_STAGE:DONE");
+    await animationFrame();
     expect.verifySteps(["reload"]);
 });
 

@@ -40,6 +40,91 @@ tours.add("crm_sales_stage_delete_stage", {
     ],
 });
 
+/** Goes back to the pipeline from where a dialog led, which has to show these rows without an error. */
+const seeListAndReturn = (...names) => [
+    { trigger: `.o_list_view${names.map((name) => `:has(.o_data_row:contains('${name}'))`).join("")}` },
+    { trigger: "body:not(:has(.modal)):not(:has(.o_loading_indicator)) .o_breadcrumb .o_back_button", run: "click" },
+    { trigger: cardIn("Technical Visit", "Kitchen") },
+    noDialog,
+];
+
+tours.add("crm_sales_stage_show_opportunities", {
+    steps: () => [
+        { trigger: cardIn("Technical Visit", "Kitchen") },
+        ...gear("Technical Visit", ".o_group_delete"),
+        { trigger: ".modal button[name=action_show_opportunities]", run: "click" },
+        { trigger: ".o_list_view:has(.o_data_row:contains('Kitchen')):has(.o_data_row:contains('Bathroom'))" },
+        { trigger: "body:not(:has(.modal)):not(:has(.o_loading_indicator))" },
+    ],
+});
+
+tours.add("crm_sales_stage_gear", {
+    steps: () => [
+        { trigger: cardIn("Technical Visit", "Kitchen") },
+        ...gear("Technical Visit", ".o_group_delete"),
+        { content: "Where a dialog leads", trigger: ".modal button[name=action_show_opportunities]", run: "click" },
+        ...seeListAndReturn("Kitchen", "Bathroom"),
+        ...gear("Technical Visit", ".o_group_edit"),
+        { trigger: ".modal .o_form_view [name=lost_here_count]:contains('1')" },
+        { trigger: ".modal button:contains('Show')", run: "click" },
+        ...seeListAndReturn("Bathroom"),
+        ...gear("Technical Visit", ".o_group_edit"),
+        { trigger: ".modal button:contains('Analyze')", run: "click" },
+        { trigger: ".o_graph_view" },
+        { trigger: "body:not(:has(.modal)) .o_breadcrumb .o_back_button", run: "click" },
+        { trigger: cardIn("Technical Visit", "Kitchen") },
+        ...gear("Technical Visit", ".o_group_edit"),
+        { content: "Closed without a change", trigger: ".modal .btn-close", run: "click" },
+        noDialog,
+        ...gear("Technical Visit", ".o_group_delete"),
+        { trigger: ".modal .o_form_button_cancel, .modal button[special=cancel]", run: "click" },
+        noDialog,
+        { trigger: cardIn("Technical Visit", "Kitchen") },
+        ...gear("Technical Visit", ".o_group_delete"),
+        { trigger: ".modal button[name=action_archive]", run: "click" },
+        {
+            content: "Archived instead, and marked at once",
+            trigger: `${column("Technical Visit")}:has(.o_crm_stage_archived) ${card("Kitchen")}`,
+        },
+        noDialog,
+        ...gear("Technical Visit", ".o_group_unarchive"),
+        { trigger: `${column("Technical Visit")}:not(:has(.o_crm_stage_archived)) ${card("Kitchen")}` },
+        ...gear("Technical Visit", ".o_group_delete"),
+        ...chooseTarget("Estimate"),
+        { trigger: ".modal button[name=action_move_and_delete]", run: "click" },
+        { trigger: cardIn("Estimate", "Kitchen") },
+        expectColumns("New", "Estimate", "Quotation", "Won / Lost"),
+        { trigger: ".o_crm_stage_notification button:contains('Show Them')", run: "click" },
+        { trigger: ".o_list_view:has(.o_data_row:contains('Kitchen')):has(.o_data_row:contains('Bathroom'))" },
+        noDialog,
+        { trigger: ".o_breadcrumb .o_back_button", run: "click" },
+        { trigger: cardIn("Estimate", "Kitchen") },
+        ...gear("Quotation", ".o_group_delete"),
+        { content: "An empty one", trigger: ".modal button[name=action_delete]", run: "click" },
+        { trigger: "body:not(:has(.o_column_title:contains('Quotation')))" },
+        noDialog,
+    ],
+});
+
+tours.add("crm_sales_stage_settings_after_leaving", {
+    steps: () => [
+        { trigger: cardIn("Technical Visit", "Kitchen") },
+        { trigger: ".o_column_quick_create.o_quick_create_folded > div", run: "click" },
+        { trigger: ".o_column_quick_create input", run: "edit Negotiation" },
+        { trigger: ".o_column_quick_create .o_kanban_add", run: "click" },
+        { trigger: ".o_notification button:contains('Settings')" },
+        { trigger: cardIn("Technical Visit", "Kitchen"), run: "click" },
+        { trigger: ".o_form_view [name=name]:contains('Kitchen'), .o_form_view [name=name] textarea" },
+        { trigger: ".o_notification button:contains('Settings')", run: "click" },
+        { trigger: ".modal [name=name] input", run: "edit Last Call" },
+        { trigger: ".modal .o_form_button_save", run: "click" },
+        noDialog,
+        { trigger: ".o_breadcrumb a, .o_back_button", run: "click" },
+        expectColumns("New", "Estimate", "Technical Visit", "Quotation", "Last Call", "Won / Lost"),
+        noDialog,
+    ],
+});
+
 tours.add("crm_sales_stage_delete_stages_in_list", {
     steps: () => [
         { trigger: ".o_data_row:contains('Technical Visit') .o_list_record_selector input", run: "click" },

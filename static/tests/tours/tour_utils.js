@@ -48,9 +48,12 @@ export const search = (text) => [
 
 /** The columns have these names, in this order, and there are no others. */
 export function expectColumns(...expected) {
+    const shown = expected.map(
+        (name, index) => `:has(.o_kanban_group:nth-of-type(${index + 1}) .o_column_title:contains('${name}'))`
+    );
     return {
         content: `The columns are ${expected.join(", ")}`,
-        trigger: `.o_kanban_group:nth-of-type(${expected.length}) .o_column_title:contains('${expected.at(-1)}')`,
+        trigger: `.o_kanban_renderer${shown.join("")}`,
         run() {
             const titles = [...document.querySelectorAll(".o_kanban_group .o_column_title span:first-child")].map(
                 (title) => title.textContent.trim()

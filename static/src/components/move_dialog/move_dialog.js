@@ -61,7 +61,7 @@ export class MoveDialog extends Component {
     }
 }
 
-registry.category("actions").add("crm_sales_stage_move_opportunities", async ({ services }, { params }) => {
+registry.category("actions").add("crm_sales_stage_move_opportunities", async ({ bus, services }, { params }) => {
     let next = { type: "ir.actions.act_window_close" };
     await new Promise((onClose) => {
         const onDeleted = (action) => (next = action);
@@ -71,5 +71,7 @@ registry.category("actions").add("crm_sales_stage_move_opportunities", async ({ 
             { onClose }
         );
     });
+    // Also when it was stopped before all had moved
+    bus.trigger("CRM_STAGE:DONE");
     return next;
 });

@@ -20,10 +20,7 @@ export class CrmStageGroupConfigMenu extends GroupConfigMenu {
         if (!this.props.list.isGroupedByStage) {
             return super.deleteGroup();
         }
-        const action = await this.callStage("action_open_delete_wizard");
-        await this.action.doAction(action, {
-            onClose: (params) => !params?.dismiss && !params?.special && this.reloadColumns(),
-        });
+        await this.action.doAction(await this.callStage("action_open_delete_wizard"));
     }
 
     /** Nothing is confirmed that is refused afterwards. */
@@ -74,6 +71,6 @@ export class CrmStageGroupConfigMenu extends GroupConfigMenu {
     }
 
     reloadColumns() {
-        return this.props.list.model.root.reloadColumns();
+        return this.props.list.model.reloadColumns();
     }
 }

@@ -5,8 +5,8 @@ import { withStageSettings } from "./ask_outcome";
 export class CrmStageKanbanController extends withStageSettings(crmKanbanView.Controller) {
     setup() {
         super.setup();
-        // In the dialog of a stage, automations are applied in front of the pipeline.
-        useBus(this.env.bus, "CRM_STAGE:DONE", () => this.model.load());
+        // What dialogs in front of the pipeline did. They may also have led away from it, where nothing listens.
+        useBus(this.env.bus, "CRM_STAGE:DONE", () => this.model.reloadColumns());
     }
 
     /**

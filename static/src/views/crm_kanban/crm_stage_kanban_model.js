@@ -24,6 +24,14 @@ export class CrmStageKanbanModel extends CrmKanbanModel {
     }
 
     /**
+     * Shows the columns as the server has them now. Odoo keeps a column that it showed before.
+     */
+    async reloadColumns() {
+        delete this.config.currentGroups;
+        await this.load();
+    }
+
+    /**
      * @override
      */
     async _loadData(config) {
@@ -57,14 +65,6 @@ export class CrmStageKanbanModel extends CrmKanbanModel {
 
 export class CrmStageKanbanDynamicGroupList extends askingOutcome(CrmKanbanModel.DynamicGroupList) {
     /**
-     * Shows the columns as the server has them now. Odoo keeps a column that it showed before.
-     */
-    async reloadColumns() {
-        delete this.model.config.currentGroups;
-        await this.model.load();
-    }
-
-    /**
      * The server places a new stage, before the final one, and gives it a probability.
      *
      * @override
@@ -77,7 +77,7 @@ export class CrmStageKanbanDynamicGroupList extends askingOutcome(CrmKanbanModel
         const [id] = await this.model.orm.call(relation, "name_create", [groupName], {
             context: this.context,
         });
-        await this.reloadColumns();
+        await this.model.reloadColumns();
         this._notifyNewStage(id);
     }
 
@@ -115,7 +115,8 @@ export class CrmStageKanbanDynamicGroupList extends askingOutcome(CrmKanbanModel
             resModel: this.groupByField.relation,
             resId: id,
             title: _t("Stage Settings"),
-            onRecordSaved: () => this.model.root.reloadColumns(),
+            // The pipeline may have been left while the notification stayed.
+            onRecordSaved: () => this.model.env.bus.trigger("CRM_STAGE:DONE"),
         });
     }
 }
