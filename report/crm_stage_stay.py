@@ -153,7 +153,7 @@ class CrmStageStay(models.Model):
         precommit = self.env.cr.precommit
         if NOTES not in precommit.data:
             sets = {"touched_ids": set(), "restored_ids": set()}
-            precommit.data[NOTES] = {**sets, "first_stage_ids": {}, "movers": {}}
+            precommit.data[NOTES] = {**sets, "first_stage_ids": {}, "movers": {}, "undone": {}}
             precommit.add(self._record)
         return precommit.data[NOTES]
 
@@ -186,6 +186,15 @@ class CrmStageStay(models.Model):
         movers = self._get_notes()["movers"]
         kept = {} if is_placing or self._is_automatic(mover) else movers
         movers.update({lead_id: kept.get(lead_id, mover) for lead_id in leads.ids})
+
+    @api.model
+    def _note_undone(self, dates):
+        """Let moves leave no stays behind: what these opportunities are next is what they were before.
+
+        :param dates: when the moves were made, by id of the opportunity
+        """
+        self._record()  # what happened before
+        self._get_notes()["undone"].update(dates)
 
     @api.model
     def _get_mover(self, env):
@@ -267,7 +276,8 @@ class CrmStageStay(models.Model):
         """
         if not stays and not lead["is_opportunity"]:
             return []
-        stays, undone = self._undo(lead, stays)
+        date = notes and notes["undone"].get(lead["id"]) or self.env.cr.now()
+        stays, undone = self._undo(lead, stays, date)
         stays = stays or [self._get_first_stay(lead, notes)]
         moved_by = self._get_moved_by(lead, undone, notes)
         last = stays[-1]
@@ -326,21 +336,20 @@ class CrmStageStay(models.Model):
         return "automation" if mover and self._is_automatic(mover) else "hand"
 
     @api.model
-    def _undo(self, lead, stays):
+    def _undo(self, lead, stays, date):
         """What a transaction does several times is one move: forget what this one recorded before.
 
         One that creates an opportunity and takes it through stages tells the whole way.
 
-        :return: a copy of ``stays``, without those that this very transaction opened and that are left by
-            now, and the latter
+        :param date: of this transaction, or of the one that is undone
+        :return: a copy of ``stays``, without those that it opened and that are left by now, and the latter
         """
         stays = [dict(stay) for stay in stays]
-        now = self.env.cr.now()
-        if not stays or stays[0]["date_entered"] == now or self._goes_on(lead, stays[-1]):
+        if not stays or stays[0]["date_entered"] == date or self._goes_on(lead, stays[-1]):
             return stays, []
-        undone = [stay for stay in stays if stay["date_entered"] == now]
-        stays = [stay for stay in stays if stay["date_entered"] != now]
-        if stays[-1]["date_left"] == now:
+        undone = [stay for stay in stays if stay["date_entered"] == date]
+        stays = [stay for stay in stays if stay["date_entered"] != date]
+        if stays[-1]["date_left"] == date:
             stays[-1].update(date_left=None, outcome="open", next_stage_id=None)
         for number, stay in enumerate(stays, 1):
             if self._is_before(stay, undone):
