@@ -899,14 +899,14 @@ class TestDueJob(DueCase):
         with self.at(NOON):
             leads = self.create_leads(6, date_deadline="2031-01-20")
         self.env.flush_all()
-        with patch.object(crm_stage_automation_due, "DUE_BATCH", 2), self.refusing(leads[4:]):
+        with patch.object(crm_stage_automation_catch_up, "BATCH", 2), self.refusing(leads[4:]):
             self.run_at(datetime(2031, 1, 21))
         self.assertEqual(leads[:4].stage_id, self.visit)
         self.assertIn("An e-mail address first", automation.fault)
         leads[:4].stage_id = self.new
         with self.at(datetime(2031, 1, 22)):
             leads[:4].date_deadline = "2031-01-21"
-        with patch.object(crm_stage_automation_due, "DUE_BATCH", 2), self.refusing(leads[4:]):
+        with patch.object(crm_stage_automation_catch_up, "BATCH", 2), self.refusing(leads[4:]):
             self.run_at(datetime(2031, 1, 22, 1))
         self.assertEqual(leads[:4].stage_id, self.visit, "they do not wait for those that came first")
         self.run_at(datetime(2031, 1, 22, 2))
