@@ -58,7 +58,7 @@ class CrmLead(models.Model):
         stays = (
             self.env["crm.stage.stay"]
             .sudo()
-            .search(Domain("lead_id", "in", self.ids) & self._get_there_domain())
+            .search(Domain("lead_id", "in", self.ids) & self._get_there_domain(), order="date_entered, id")
         )
         return {stay.lead_id.id: stay.date_left or stay.date_entered for stay in stays}
 
@@ -85,8 +85,14 @@ class CrmLead(models.Model):
         for documents, ids in ((self, {lead_id: lead_id for lead_id in self.ids}), (orders, lead_ids)):
             domain = env["mail.message"]._get_news_domain()
             domain &= Domain("model", "=", documents._name) & Domain("res_id", "in", documents.ids)
-            groups = env["mail.message"]._read_group(domain, ["res_id"], ["create_date:max"])
-            news += [(ids[document_id], date) for document_id, date in groups]
+            groups = env["mail.message"]._read_group(
+                domain, ["res_id", "message_type"], ["create_date:max", "date:max"]
+            )
+            # Of e-mails that came in, the date is what their sender's clock said.
+            news += [
+                (ids[document_id], received if message_type == "email" else date)
+                for document_id, message_type, received, date in groups
+            ]
         for lead_id, date in news:
             dates[lead_id] = max(date, dates.get(lead_id, date))
         return dates

@@ -367,6 +367,8 @@ class CrmStageAutomation(models.Model):
             return None
         moved = self._get_moved(listener, documents_by_lead, made.error, is_tried_again)
         journal._record(self, documents_by_lead, moved, before, waiting or journal)
+        if moved.waiting_ids:
+            self._get_catch_up_job()._trigger()
         if moved.is_none:
             self._tell_fault(next(iter(moved.errors.values())), "move")
         elif moved.ids:

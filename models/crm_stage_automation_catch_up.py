@@ -56,7 +56,7 @@ class CrmStageAutomation(models.Model):
         "share that the scheduled job is done with.",
     )
 
-    @api.depends("move_ids.state", "move_ids.is_applied")
+    @api.depends("move_ids.state", "move_ids.date", "move_ids.is_applied", "move_ids.is_being_undone")
     @api.depends_context("uid", "allowed_company_ids")
     def _compute_move_counts(self):
         last_year = Domain("date", ">=", "-1y")
@@ -81,13 +81,21 @@ class CrmStageAutomation(models.Model):
         return dict(self.env["crm.stage.automation.move"]._read_group(domain, ["automation_id"], ["__count"]))
 
     def write(self, vals):
-        """What applying it had still to move was what it moved before it was changed.
+        """What applying it had still to move, and what it could not move, was so before it was changed.
 
         What has fallen due is not: it is moved as the automation says now.
         """
         if (self._get_configuration_fields() - {"sequence"}) & vals.keys():
             self._get_waiting().filtered("is_applied").unlink()
+            self._get_failed().error = False
         return super().write(vals)
+
+    def _get_failed(self):
+        """:return: the moves of these automations that failed as the automations are now, in sudo"""
+        # sudo: see `_get_waiting`
+        moves = self.env["crm.stage.automation.move"].sudo()
+        domain = [("automation_id", "in", self.ids), ("state", "=", "skipped"), ("error", "!=", False)]
+        return moves.search(domain, order="id")
 
     def _get_waiting(self):
         """:return: the moves that these automations have still to make, in sudo"""
@@ -190,6 +198,7 @@ class CrmStageAutomation(models.Model):
     def action_open_moves(self):
         """:return: action on the moves of this automation in the journal"""
         self.ensure_one()
+        self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "crm_sales_stage.crm_stage_automation_move_action"
         )
@@ -252,9 +261,10 @@ class CrmStageAutomation(models.Model):
         applied = [("automation_id", "=", self.id), ("is_applied", "=", True)]
         journal.search(applied).is_applied = False
         values = {"state": "waiting", "is_applied": True}
+        dates = self._get_document_dates(documents_by_lead.values())
         journal._insert(
             [
-                journal._get_row(self, lead_id, document.id, **values)
+                journal._get_row(self, lead_id, document.id, document_date=dates[document.id], **values)
                 for lead_id, document in documents_by_lead.items()
             ]
         )
@@ -282,6 +292,9 @@ class CrmStageAutomation(models.Model):
         waiting = self.env["crm.stage.automation.move"].search(
             domain & Domain("state", "=", "waiting"), order="id"
         )
+        for automation in waiting.automation_id:
+            with automation._show_failure("idle"):
+                automation._get_listener()
         # Where somebody is at work on a fault, the others do not wait for it.
         faulty = waiting.automation_id.filtered("fault")
         by_lead = sorted(
@@ -291,7 +304,7 @@ class CrmStageAutomation(models.Model):
         self.env["ir.cron"]._commit_progress(remaining=remaining)
         failed_ids = set()
         for batch in split_every(BATCH, by_lead):
-            moves = waiting.concat(*batch)
+            moves = waiting.browse().concat(*batch)
             remaining -= len(moves)
             # The other job may be at work on some of them, or has made them.
             moves = moves.try_lock_for_update().filtered(lambda move: move.state == "waiting")
@@ -317,7 +330,7 @@ class CrmStageAutomation(models.Model):
             if listener.automation_id in by_automation.keys() - failed_ids:
                 its_moves = by_automation[listener.automation_id]
                 moved = its_moves.automation_id._make_moves_of(listener, its_moves, done_ids)
-                if moved is None or moved.is_none:
+                if moved is None:
                     failed_ids = failed_ids | {listener.automation_id}
                 else:
                     done_ids |= moved.ids

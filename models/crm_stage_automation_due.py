@@ -138,6 +138,12 @@ class CrmStageAutomation(models.Model):
         """What has waited for its move may be due no longer."""
         return super()._filter_documents(self._filter_due(documents))
 
+    def _get_document_dates(self, documents):
+        """:return: the dates that count, by id of the documents; None of triggers that do not wait for one"""
+        if not self.is_in_time:
+            return dict.fromkeys(document.id for document in documents)
+        return self.env[self.model_name].union(*documents)._get_crm_stage_dates(self.trigger)
+
     def _insert_due(self, documents_domain=Domain.TRUE, since=None, **values):
         """Put what is due into the journal, unless it is in there since the date that counts.
 

@@ -74,22 +74,13 @@ class CrmStageAutomation(models.Model):
         help="Which opportunities could not be moved while others were, and why. The automation works.",
     )
 
-    @api.depends("move_ids.state", "stage_id", "from_stage_ids", "is_lost_included", "outcome")
+    @api.depends("move_ids.error", "fault", "stage_id", "from_stage_ids", "is_lost_included", "outcome")
     @api.depends_context("lang", "uid", "allowed_company_ids")
     def _compute_unmoved_text(self):
-        # sudo: the text names the opportunities as far as the reader may see them
-        journal = self.env["crm.stage.automation.move"].sudo()
+        failed = self._get_failed().grouped("automation_id")
         for automation in self:
-            # Since the automation was changed last
-            refused = journal.search(
-                [
-                    ("automation_id", "=", automation._origin.id),
-                    ("reason", "=", "failed"),
-                    ("date", ">=", automation.write_date),
-                ],
-                order="date, id",
-            )
-            reasons = {move.lead_id.id: move.error for move in refused}
+            moves = not automation.fault and failed.get(automation._origin.sudo())
+            reasons = {move.lead_id.id: move.error for move in moves or ()}
             automation.unmoved_text = automation._get_unmoved_text(reasons)
 
     def write(self, vals):

@@ -17,6 +17,10 @@ MOVED_DATES = ("date_last_stage_update", "date_closed")
 PLACE_FIELDS = ("stage_id", "active", *MOVED_DATES)
 MOVED_FIELDS = (*PLACE_FIELDS, "probability", "automated_probability", "lost_reason_id")
 
+# Fields of automations that follow from the journal
+MOVES_FIELDS = ["move_ids", "moved_count", "taken_back_count", "skipped_count", "waiting_count"]
+MOVES_FIELDS += ["undoable_count", "catch_up_progress", "unmoved_text"]
+
 # A move that is taken back by hand within these days was a mistake
 TAKEN_BACK_DAYS = 7
 
@@ -203,6 +207,7 @@ class CrmStageAutomationMove(models.Model):
         """
         self.env.cr.execute(SQL(insert, columns, columns, json.dumps(rows, default=str)))
         self.invalidate_model()
+        self.env["crm.stage.automation"].invalidate_model(MOVES_FIELDS)
 
     @api.model
     def _get_row(self, automation, lead_id, document_id, **values):
@@ -246,7 +251,7 @@ class CrmStageAutomationMove(models.Model):
             ended |= its_waiting
             kept = {
                 "is_applied": its_waiting[:1].is_applied,
-                "document_date": its_waiting[:1].document_date or None,
+                "document_date": max(its_waiting.filtered("document_date").mapped("document_date"), default=None),
             }
             rows.append(self._get_row(automation, lead_id, document.id, **kept, **values[lead_id]))
         ended.unlink()
@@ -299,9 +304,13 @@ class CrmStageAutomationMove(models.Model):
     @api.model
     def _get_moved_values(self, lead, before, after):
         """:return: values of the row of an opportunity that was moved; none where nothing happened to it"""
-        changes = {name: [before[name], after[name]] for name in MOVED_FIELDS if before[name] != after[name]}
-        if changes.keys().isdisjoint(PLACE_FIELDS):
+        if all(before[name] == after[name] for name in PLACE_FIELDS):
             return {}
+        changes = {
+            name: [before[name], after[name]]
+            for name in MOVED_FIELDS
+            if name in PLACE_FIELDS or before[name] != after[name]
+        }
         return {
             "state": "done",
             "from_stage_id": before["stage_id"] or None,
@@ -315,11 +324,10 @@ class CrmStageAutomationMove(models.Model):
     # ------------------------------------------------------------------
 
     def _is_untouched(self):
-        """:return: whether the opportunity is still where this move put it, by this very move"""
+        """:return: whether the opportunity is still where this move put it, by this very move, and can go back"""
         now = self._read_values(self.lead_id)[self.lead_id.id]
-        return now["active"] == (self.outcome != "lost") and all(
-            now[name] == self.changes[name][1] for name in PLACE_FIELDS if name in self.changes
-        )
+        is_there = all(now[name] == self.changes[name][1] for name in PLACE_FIELDS)
+        return is_there and self.from_stage_id.id == self.changes["stage_id"][0]
 
     def _undo(self):
         """Restore what the opportunities were before; only the chatter shows that they were moved.
@@ -379,7 +387,7 @@ class CrmStageAutomationMove(models.Model):
 
         :param int size: of a batch
         """
-        for ids in split_every(size, self.search([("is_being_undone", "=", True)]).ids):
+        for ids in split_every(size, self.search([("is_being_undone", "=", True)], order="id").ids):
             moves = self.browse(ids).exists()
             with attempt(self.env) as made:
                 moves._undo()

@@ -71,8 +71,12 @@ class CrmStageAutomation(models.Model):
         values = {"count": len(leads), "names": ", ".join(names)}
         if len(leads) == 1:
             return self.env._(
-                "1 has been moved, won or lost since: it stays where it is (%(names)s).", **values
+                "1 has been moved, won or lost since, or its former stage is gone: it stays where it is "
+                "(%(names)s).",
+                **values,
             )
         return self.env._(
-            "%(count)s have been moved, won or lost since: they stay where they are (%(names)s).", **values
+            "%(count)s have been moved, won or lost since, or their former stages are gone: they stay where "
+            "they are (%(names)s).",
+            **values,
         )

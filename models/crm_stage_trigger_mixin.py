@@ -197,8 +197,11 @@ class CrmStageTriggerMixin(models.AbstractModel):
         return "company_id" if "company_id" in self._fields else f"{self._crm_stage_lead_path}.company_id"
 
     def _get_crm_stage_dates(self, trigger):
-        """:return: the date that counts, a datetime, by id of the documents; of a trigger in time"""
-        name = self._get_crm_stage_trigger_dates()[trigger]
+        """:return: the date that counts, a datetime, by id of the documents; of a trigger in time
+
+        A document falls due anew when it is later than before. One that has none falls due once.
+        """
+        name = self._get_crm_stage_trigger_dates()[trigger] or self._crm_stage_date_name
         return {document.id: fields.Datetime.to_datetime(document[name]) for document in self}
 
     # What the job could not find out later: which documents came with a date that had passed, and whose date

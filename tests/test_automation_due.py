@@ -549,8 +549,8 @@ class TestDueOnce(DueCase):
         self.assertEqual(lead.stage_id, self.new)
 
     def test_created_with_a_past_date(self):
-        """A visit that is entered when it is over."""
-        self.create_at(NOON, "meeting_over")
+        """A visit that is entered when it is over is old news: it is moved by applying the automation only."""
+        automation = self.create_at(NOON, "meeting_over")
         lead, other = self.create_lead_at(NOON), self.create_lead_at(NOON)
         self.run_at(NOON + timedelta(days=3))
         with self.at(NOON + timedelta(days=3, minutes=5)):
@@ -563,9 +563,14 @@ class TestDueOnce(DueCase):
                         "stop": datetime(2031, 1, day, 10),
                     }
                 )
+        passed = self.search_moves("skipped")
+        self.assertEqual((passed.lead_id, passed.reason), (lead, "before"))
         self.run_at(NOON + timedelta(days=3, hours=1))
-        self.assertEqual(lead.stage_id, self.visit)
+        self.assertEqual(lead.stage_id, self.new)
         self.assert_falls_due(datetime(2031, 1, 19, 10), other)
+        with self.at(datetime(2031, 1, 19, 11)):
+            automation.action_catch_up()
+        self.assertEqual(lead.stage_id, self.visit)
 
     def test_changed_by_computation(self):
         """The end of a meeting follows from its start."""
@@ -657,7 +662,6 @@ class TestDueChanged(DueCase):
 
     def test_trigger(self):
         automation = self.create_at(NOON - timedelta(days=30), "email_sent")
-        self.assertFalse(automation.date_begun)
         lead = self.create_lead_at(NOON - timedelta(days=12))
         with self.at(NOON):
             automation.write({"trigger": "stage_waiting", "days": 10})
@@ -666,7 +670,7 @@ class TestDueChanged(DueCase):
         self.assertEqual(lead.stage_id, self.new)
         with self.at(NOON + timedelta(days=1)):
             automation.trigger = "email_received"
-        self.assertFalse(automation.date_begun)
+        self.assertEqual(automation.date_begun, NOON + timedelta(days=1))
         self.assertFalse(automation.days)
 
     def test_archived_for_a_month(self):
@@ -887,7 +891,7 @@ class TestDueJob(DueCase):
                 self.assertEqual((leads - refused).stage_id, self.visit)
                 self.assertEqual(refused.stage_id, self.new)
                 self.assertFalse(automation.fault)
-                self.assertFalse(automation.pending_ids)
+                self.assertFalse(self.search_moves("waiting"))
                 self.assertIn(refused[0].name, automation.unmoved_text)
                 self.run_at(day + timedelta(hours=1))
                 self.assertEqual(refused.stage_id, self.new)
@@ -930,7 +934,7 @@ class TestDueJob(DueCase):
             ):
                 with self.subTest(name), self.env.cr.savepoint(), patch.object(model, name, method):
                     other_lead.stage_id = self.new
-                    other.date_begun = automation.date_begun = NOON
+                    other.move_ids.unlink()
                     self.run_at(datetime(2031, 1, 21, 12))
                     self.assertTrue(automation.fault)
                     self.assertEqual(automation.date_begun, NOON)
