@@ -100,7 +100,9 @@ class CrmLead(models.Model):
     def _get_crm_stage_document_dates(self, trigger):
         """What falls due is news by then. A deadline may have passed before the loss."""
         if trigger == "deadline_passed":
-            return {lead.id: fields.Datetime.to_datetime(lead.date_deadline) for lead in self}
+            deadlines = {lead.id: lead.date_deadline for lead in self if lead.date_deadline}
+            day = timedelta(days=1)  # which passes when it is over
+            return {lead_id: fields.Datetime.to_datetime(date) + day for lead_id, date in deadlines.items()}
         if trigger in self._get_crm_stage_trigger_dates():
             return dict.fromkeys(self.ids, fields.Datetime.now())
         return super()._get_crm_stage_document_dates(trigger)

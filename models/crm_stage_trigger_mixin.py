@@ -2,6 +2,7 @@ from collections import defaultdict
 from datetime import timedelta
 
 from odoo import api, fields, models
+from odoo.exceptions import MissingError
 from odoo.fields import Domain
 
 from ..tools import ON, get_range_domain
@@ -221,12 +222,20 @@ class CrmStageTriggerMixin(models.AbstractModel):
         before = {document: document._get_crm_stage_tie() for document in self}
         dates = {name: {document: document[name] for document in self} for name in names}
         res = super().write(vals)
-        documents = self.exists()  # of a series of meetings, some may be gone by now
-        came = documents.filtered(lambda document: document._get_crm_stage_tie() != before[document])
+        documents = self
+        try:
+            came = documents._filter_crm_stage_came(before)
+        except MissingError:  # of a series of meetings, some may be gone by now
+            documents = self.exists()
+            came = documents._filter_crm_stage_came(before)
         came._handle_crm_stage_dates(names)
         for name, dates_before in dates.items():
             (documents - came)._handle_crm_stage_change(name, dates_before)
         return res
+
+    def _filter_crm_stage_came(self, ties):
+        """:return: those that are of another opportunity than by ``ties``, a dictionary by document"""
+        return self.filtered(lambda document: document._get_crm_stage_tie() != ties[document])
 
     def _get_crm_stage_tie(self):
         """:return: what makes this a document of its opportunities: when it changes, it comes to others"""
