@@ -5,7 +5,8 @@ from odoo.fields import Domain
 
 from ..tools import ON, kept_by_transaction
 
-# Key of the cursor's cache: texts for the chatter by opportunity id, and ids of those that OdooBot writes to
+# Key of the cursor's cache: texts for the chatter by opportunity id, ids of those that OdooBot writes to, and
+# the id of the automation
 MOVED_BY = "crm_sales_stage.moved_by"
 
 
@@ -123,22 +124,23 @@ class CrmLead(models.Model):
             "stage": is_elsewhere,
         }
 
-    def _moved_by(self, bodies):
+    def _moved_by(self, bodies, automation_id=None):
         """Let the messages that track moves of these opportunities in here say what moved them.
 
         :param dict bodies: text or markup by opportunity id
+        :param automation_id: what their history names
         :return: context manager
         """
         # OdooBot is the author where the user may not see the opportunity: authors may read their messages,
         # which name it. It is the author for customers, too: one who signs an order did not move the card.
         visible = self.browse() if self.env.user.share else self.sudo(False)._filtered_access("read")
         hidden = self - visible.sudo()
-        return kept_by_transaction(self.env.cr, MOVED_BY, (bodies, frozenset(hidden.ids)))
+        return kept_by_transaction(self.env.cr, MOVED_BY, (bodies, frozenset(hidden.ids), automation_id))
 
     def _track_prepare(self, fields_iter):
         """Note what moves an opportunity along with its stage: Odoo may post the message at any time."""
         super()._track_prepare(fields_iter)
-        bodies, hidden_ids = self.env.cr.cache.get(MOVED_BY) or ({}, ())
+        bodies, hidden_ids, _automation_id = self.env.cr.cache.get(MOVED_BY) or ({}, (), None)
         if not bodies or "stage_id" not in fields_iter:
             return
         moved_by = self.env.cr.precommit.data.setdefault(MOVED_BY, {})

@@ -429,7 +429,7 @@ class CrmStageAutomation(models.Model):
                 "move",
             )
         leads = self.env["crm.lead"].browse(documents_by_lead)
-        with leads._moved_by(self._get_chatter_bodies(documents_by_lead)):
+        with leads._moved_by(self._get_chatter_bodies(documents_by_lead), self.id):
             action._run_for(listener, leads)
 
     def _get_chatter_bodies(self, documents_by_lead):
