@@ -78,7 +78,7 @@ class CrmLead(models.Model):
 
     @api.model
     def _get_crm_stage_lead_domain(self, leads=None):
-        return Domain.TRUE if leads is None else Domain("id", "in", leads.ids)
+        return Domain("type", "=", "opportunity") if leads is None else Domain("id", "in", leads.ids)
 
     @api.model
     def _search_crm_stage_lead_ids(self, domain):

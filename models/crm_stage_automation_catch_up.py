@@ -282,7 +282,7 @@ class CrmStageAutomation(models.Model):
 
     @api.model
     def _cron_catch_up(self):
-        """Make the moves that wait. Of automations that do not work, the hourly job tries those that fell due."""
+        """Make the moves that wait. Of automations that do not work, the hourly job tries what fell due."""
         is_working = Domain("automation_id.fault", "=", False)
         self._make_waiting_moves(is_working | Domain("is_applied", "=", True))
         self.env["crm.stage.automation.move"]._undo_batches(BATCH)

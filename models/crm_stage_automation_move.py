@@ -251,7 +251,7 @@ class CrmStageAutomationMove(models.Model):
             ended |= its_waiting
             kept = {
                 "is_applied": its_waiting[:1].is_applied,
-                "document_date": max(its_waiting.filtered("document_date").mapped("document_date"), default=None),
+                "document_date": max(filter(None, its_waiting.mapped("document_date")), default=None),
             }
             rows.append(self._get_row(automation, lead_id, document.id, **kept, **values[lead_id]))
         ended.unlink()
@@ -295,11 +295,12 @@ class CrmStageAutomationMove(models.Model):
         automation = left.automation_id
         reasons = automation._get_reasons_to_stay(listener, left.lead_id, done_ids)
         due = automation._filter_due(self.env[automation.model_name].browse(left.mapped("document_id")))
-        for move in left:
-            not_met = "condition" if move.document_id in due._ids else "not_yet"
-            move.write(
-                {"state": "skipped", "reason": reasons.get(move.lead_id, not_met), "date": self.env.cr.now()}
-            )
+
+        def get_reason(move):
+            return reasons.get(move.lead_id) or ("condition" if move.document_id in due._ids else "not_yet")
+
+        for reason, moves in left.grouped(get_reason).items():
+            moves.write({"state": "skipped", "reason": reason, "date": self.env.cr.now()})
 
     @api.model
     def _get_moved_values(self, lead, before, after):
@@ -324,7 +325,7 @@ class CrmStageAutomationMove(models.Model):
     # ------------------------------------------------------------------
 
     def _is_untouched(self):
-        """:return: whether the opportunity is still where this move put it, by this very move, and can go back"""
+        """:return: whether the opportunity is still where this very move put it, and can go back"""
         now = self._read_values(self.lead_id)[self.lead_id.id]
         is_there = all(now[name] == self.changes[name][1] for name in PLACE_FIELDS)
         return is_there and self.from_stage_id.id == self.changes["stage_id"][0]

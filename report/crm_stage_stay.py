@@ -408,10 +408,11 @@ class CrmStageStay(models.Model):
             # Whoever moves an opportunity may delete the stage, or the automation, at once.
             upsert = """
                 INSERT INTO crm_stage_stay (id, stage_id, stage_name, lead_id, date_entered, moved_by,
-                                            automation_id, is_first_visit, date_left, outcome, next_stage_id, is_moved_on)
+                                            automation_id, is_first_visit, date_left, outcome,
+                                            next_stage_id, is_moved_on)
                 SELECT COALESCE(new.id, nextval('crm_stage_stay_id_seq')), stage.id, stage.name, new.lead_id,
-                       new.date_entered, new.moved_by, automation.id, new.is_first_visit, new.date_left, new.outcome,
-                       new.next_stage_id, new.is_moved_on
+                       new.date_entered, new.moved_by, automation.id, new.is_first_visit, new.date_left,
+                       new.outcome, new.next_stage_id, new.is_moved_on
                   FROM jsonb_populate_recordset(NULL::crm_stage_stay, %s) WITH ORDINALITY new
                   LEFT JOIN crm_stage stage ON stage.id = new.stage_id
                   LEFT JOIN crm_stage_automation automation ON automation.id = new.automation_id

@@ -549,7 +549,7 @@ class TestDueOnce(DueCase):
         self.assertEqual(lead.stage_id, self.new)
 
     def test_created_with_a_past_date(self):
-        """A visit that is entered when it is over is old news: it is moved by applying the automation only."""
+        """A visit that is entered when it is over is old news: only applying the automation moves it."""
         automation = self.create_at(NOON, "meeting_over")
         lead, other = self.create_lead_at(NOON), self.create_lead_at(NOON)
         self.run_at(NOON + timedelta(days=3))

@@ -221,8 +221,8 @@ class TestUndo(PreviewCase):
             self.env.flush_all()
         self.assertEqual(
             self.undo(),
-            "2 opportunities moved back. 4 have been moved, won or lost since, or their former stages are gone: "
-            "they stay where they are (House 0, House 1, House 2, House 0).",
+            "2 opportunities moved back. 4 have been moved, won or lost since, or their former stages are "
+            "gone: they stay where they are (House 0, House 1, House 2, House 0).",
         )
         self.assertEqual(self.leads.mapped("stage_id.id"), [self.closed.id, self.relance.id])
         self.assertEqual(self.leads[2].stage_id, self.relance)
@@ -329,7 +329,8 @@ class TestUndo(PreviewCase):
             self.assertEqual(self.undo(), "3 opportunities will be moved back within the next minutes.")
             self.assertEqual(self.leads.stage_id, self.relance)
             self.assertEqual(self.automation.undoable_count, 0, "it cannot be undone twice")
-            self.run_job(seconds_left=0).assert_called_with(2, remaining=1)  # interrupted after the first batch
+            # interrupted after the first batch
+            self.run_job(seconds_left=0).assert_called_with(2, remaining=1)
             self.assertEqual(self.leads.mapped("stage_id.id"), [self.new.id, self.relance.id])
             self.run_job()
         self.assertEqual(self.leads.mapped("stage_id"), self.new + self.estimate)
