@@ -1,7 +1,7 @@
 {
     "name": "Sales Stages",
     "summary": "Five sales stages with their probabilities, and cards that move by themselves",
-    "version": "19.0.3.3.0",
+    "version": "19.0.4.0.0",
     "category": "Sales/CRM",
     "author": "Sales Stages",
     "maintainers": ["sales-stages"],
@@ -11,6 +11,7 @@
     "depends": ["sale_crm"],
     "data": [
         "security/ir.model.access.csv",
+        "security/crm_stage_automation_security.xml",
         "security/crm_stage_report_security.xml",
         "security/crm_stage_wizard_security.xml",
         "data/crm_stage_data.xml",
@@ -24,6 +25,7 @@
         "views/crm_stage_views.xml",
         "views/crm_lead_views.xml",
         "views/crm_menu_views.xml",
+        "views/crm_stage_automation_move_views.xml",
         "views/crm_stage_automation_views.xml",
         "views/crm_lead_arrival_views.xml",
         "views/crm_stage_arrival_views.xml",

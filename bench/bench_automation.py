@@ -295,7 +295,7 @@ class Bench:
                     ids=leads.ids,
                 )
             )
-        automation.last_run = fields.Datetime.now() - timedelta(days=1)
+        automation.date_begun = fields.Datetime.now() - timedelta(days=1)
         self.commit()
         self.env.invalidate_all()
         self.env["crm.stage.automation"]._get_setup()

@@ -24,7 +24,6 @@ from . import crm_stage_automation_fault
 from . import crm_stage_automation_match
 from . import crm_stage_automation_move
 from . import crm_stage_automation_outcome
-from . import crm_stage_automation_pending
 from . import crm_stage_automation_setup
 from . import crm_stage_automation_text
 from . import crm_stage_automation_undo

@@ -5,7 +5,8 @@ from odoo.fields import Domain
 
 from ..tools import ON, kept_by_transaction
 
-# Key of the cursor's cache: texts for the chatter by opportunity id, and ids of those that OdooBot writes to
+# Key of the cursor's cache: texts for the chatter by opportunity id, ids of those that OdooBot writes to, and
+# the id of the automation
 MOVED_BY = "crm_sales_stage.moved_by"
 
 
@@ -72,9 +73,12 @@ class CrmLead(models.Model):
         domain &= Domain("model", "=", self._name) & Domain("res_id", "in", self.ids)
         return dict(messages._read_group(domain, ["res_id"], ["date:max"]))
 
+    def _get_crm_stage_tie(self):
+        return self.type  # A lead comes with its dates when it is made an opportunity.
+
     @api.model
     def _get_crm_stage_lead_domain(self, leads=None):
-        return Domain.TRUE if leads is None else Domain("id", "in", leads.ids)
+        return Domain("type", "=", "opportunity") if leads is None else Domain("id", "in", leads.ids)
 
     @api.model
     def _search_crm_stage_lead_ids(self, domain):
@@ -90,49 +94,53 @@ class CrmLead(models.Model):
     # ------------------------------------------------------------------
 
     @api.model
-    def _get_movable_domain(
+    def _get_movable_domains(
         self, stage, origin_ids=None, team_ids=None, is_back=False, is_lost_included=False
     ):
-        """
+        """What an opportunity has to be to be moved, each with the reason why it stays where it is not.
+
+        Other won, lost and archived ones, and those of teams that do not have the stage, are left alone.
+
+        :param stage: that opportunities are moved to
         :param origin_ids: ids of the stages that opportunities may come from, False for none; default: all
         :param team_ids: of the stage, when the caller knows them
         :param is_back: whether somebody named these stages: won opportunities are moved out of them, too
         :param is_lost_included: whether lost opportunities are brought back; those that are in no stage to be
             moved from, unless it was named, where they are
-        :return: ``Domain`` of the opportunities that may be moved to ``stage``: other won, lost and archived
-            ones, and those of teams that do not have this stage, are left alone
+        :return: ``{reason: Domain}``; the reasons are those of ``crm.stage.automation.move``
         """
-        domain = (
-            Domain("active", "=", True)
-            & Domain("won_status", "in", ["pending", "won"] if is_back else ["pending"])
-            & Domain("stage_id", "!=", stage.id)
-        )
-        if origin_ids is not None:
-            domain &= Domain("stage_id", "in", origin_ids)
+        is_taken = Domain("active", "=", True)
+        is_taken &= Domain("won_status", "in", ["pending", "won"] if is_back else ["pending"])
+        is_there = Domain.TRUE if origin_ids is None else Domain("stage_id", "in", origin_ids)
+        is_elsewhere = Domain("stage_id", "!=", stage.id) & is_there
         if is_lost_included:
             is_lost = Domain("won_status", "=", "lost")
-            domain |= is_lost & Domain("stage_id", "in", origin_ids) if is_back else is_lost
-        domain &= Domain("type", "=", "opportunity")
-        if team_ids := stage.team_ids.ids if team_ids is None else team_ids:
-            domain &= Domain("team_id", "in", team_ids)
-        return domain
+            is_taken |= is_lost
+            is_elsewhere |= is_lost & is_there if is_back else is_lost
+        team_ids = stage.team_ids.ids if team_ids is None else team_ids
+        return {
+            "team": Domain("team_id", "in", team_ids) if team_ids else Domain.TRUE,
+            "closed": Domain("type", "=", "opportunity") & is_taken,
+            "stage": is_elsewhere,
+        }
 
-    def _moved_by(self, bodies):
+    def _moved_by(self, bodies, automation_id=None):
         """Let the messages that track moves of these opportunities in here say what moved them.
 
         :param dict bodies: text or markup by opportunity id
+        :param automation_id: what their history names
         :return: context manager
         """
         # OdooBot is the author where the user may not see the opportunity: authors may read their messages,
         # which name it. It is the author for customers, too: one who signs an order did not move the card.
         visible = self.browse() if self.env.user.share else self.sudo(False)._filtered_access("read")
         hidden = self - visible.sudo()
-        return kept_by_transaction(self.env.cr, MOVED_BY, (bodies, frozenset(hidden.ids)))
+        return kept_by_transaction(self.env.cr, MOVED_BY, (bodies, frozenset(hidden.ids), automation_id))
 
     def _track_prepare(self, fields_iter):
         """Note what moves an opportunity along with its stage: Odoo may post the message at any time."""
         super()._track_prepare(fields_iter)
-        bodies, hidden_ids = self.env.cr.cache.get(MOVED_BY) or ({}, ())
+        bodies, hidden_ids, _automation_id = self.env.cr.cache.get(MOVED_BY) or ({}, (), None)
         if not bodies or "stage_id" not in fields_iter:
             return
         moved_by = self.env.cr.precommit.data.setdefault(MOVED_BY, {})

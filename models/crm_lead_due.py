@@ -45,11 +45,64 @@ class CrmLead(models.Model):
             return self._get_silent_domain(days, since, until)
         return super()._get_crm_stage_due_domain(trigger, days, since, until)
 
+    def _get_crm_stage_dates(self, trigger):
+        if trigger == "stage_waiting":
+            return self._get_entered_dates()
+        if trigger == "no_news":
+            return self._get_news_dates()
+        return super()._get_crm_stage_dates(trigger)
+
+    def _get_entered_dates(self):
+        """:return: since when they are in their stage, by id; lost ones are since they were lost"""
+        # sudo: only when it was; nothing of it is shown
+        stays = (
+            self.env["crm.stage.stay"]
+            .sudo()
+            .search(Domain("lead_id", "in", self.ids) & self._get_there_domain(), order="date_entered, id")
+        )
+        return {stay.lead_id.id: stay.date_left or stay.date_entered for stay in stays}
+
+    @api.model
+    def _get_there_domain(self):
+        """:return: ``Domain`` of the stays of opportunities where they are, or were lost"""
+        is_there = Domain("outcome", "in", ("open", "won")) & Domain("date_left", "=", False)
+        return is_there | Domain("outcome", "=", "lost")
+
+    def _get_news_dates(self):
+        """:return: when there was news last that Odoo got, by id"""
+        dates = self._get_entered_dates()
+        # sudo: see `_get_entered_dates`
+        env = self.sudo().env
+        orders = env["sale.order"].search(env["sale.order"]._get_crm_stage_lead_domain(self))
+        meetings = [
+            ("opportunity_id", "in", self.ids),
+            ("active", "=", True),
+            ("stop", "<=", fields.Datetime.now()),
+        ]
+        groups = env["calendar.event"]._read_group(meetings, ["opportunity_id"], ["stop:max"])
+        news = [(lead.id, date) for lead, date in groups]
+        lead_ids = {order.id: order.opportunity_id.id for order in orders}
+        for documents, ids in ((self, {lead_id: lead_id for lead_id in self.ids}), (orders, lead_ids)):
+            domain = env["mail.message"]._get_news_domain()
+            domain &= Domain("model", "=", documents._name) & Domain("res_id", "in", documents.ids)
+            groups = env["mail.message"]._read_group(
+                domain, ["res_id", "message_type"], ["create_date:max", "date:max"]
+            )
+            # Of e-mails that came in, the date is what their sender's clock said.
+            news += [
+                (ids[document_id], received if message_type == "email" else date)
+                for document_id, message_type, received, date in groups
+            ]
+        for lead_id, date in news:
+            dates[lead_id] = max(date, dates.get(lead_id, date))
+        return dates
+
     def _get_crm_stage_document_dates(self, trigger):
         """What falls due is news by then. A deadline may have passed before, at the end of its day."""
         if trigger == "deadline_passed":
+            deadlines = {lead.id: lead.date_deadline for lead in self if lead.date_deadline}
             day = timedelta(days=1)
-            return {lead.id: fields.Datetime.to_datetime(lead.date_deadline) + day for lead in self}
+            return {lead_id: fields.Datetime.to_datetime(date) + day for lead_id, date in deadlines.items()}
         if trigger in self._get_crm_stage_trigger_dates():
             return dict.fromkeys(self.ids, fields.Datetime.now())
         return super()._get_crm_stage_document_dates(trigger)
@@ -60,10 +113,10 @@ class CrmLead(models.Model):
         :return: ``Domain`` of those that came into their stage after ``since``, and not after ``until``; lost
             ones are where they are since they were lost
         """
-        is_there = Domain("outcome", "in", ("open", "won")) & Domain("date_left", "=", False)
-        is_lost = Domain("outcome", "=", "lost")
-        domain = (is_there & get_range_domain("date_entered", since, until)) | (
-            is_lost & get_range_domain("date_left", since, until)
+        is_there, is_lost = self._get_there_domain(), Domain("outcome", "=", "lost")
+        domain = is_there & (
+            (~is_lost & get_range_domain("date_entered", since, until))
+            | (is_lost & get_range_domain("date_left", since, until))
         )
         # sudo: only when it was; nothing of it is shown
         query = self.env["crm.stage.stay"].sudo()._search(domain)

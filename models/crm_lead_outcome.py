@@ -3,6 +3,8 @@
 from odoo import models
 from odoo.fields import Domain
 
+from ..tools import ON
+
 
 class CrmLead(models.Model):
     _inherit = "crm.lead"
@@ -18,11 +20,11 @@ class CrmLead(models.Model):
         if self:
             self.action_set_lost(lost_reason_id=reason.id)
 
-    def action_undo_lost(self, probabilities, order_ids):
+    def action_undo_lost(self, probabilities, states):
         """Take back that opportunities were lost a moment ago, as the notification of it offers.
 
         :param probabilities: those that were set by hand, as ``[(opportunity's id, percentage), ...]``
-        :param order_ids: of the quotations that were cancelled with them
+        :param states: those of the quotations that were cancelled with them, as ``[(id, state), ...]``
         """
         self.check_access("write")
         lost = self.filtered(lambda lead: lead.won_status == "lost")
@@ -30,8 +32,12 @@ class CrmLead(models.Model):
         for lead_id, probability in probabilities:
             if lead_id in lost.ids:
                 self.browse(lead_id).probability = probability
-        orders = self.env["sale.order"].browse(order_ids).exists()
-        orders.filtered(lambda order: order.state == "cancel").action_draft()
+        # Odoo's own button makes drafts of them, and forgets who signed.
+        states = {order_id: state for order_id, state in states if state in ("draft", "sent")}
+        orders = self.env["sale.order"].with_context(crm_stage_moving=ON).browse(states).exists()
+        cancelled = orders.filtered(lambda order: order.state == "cancel")
+        for state, its_orders in cancelled.grouped(lambda order: states[order.id]).items():
+            its_orders.state = state
 
     def _enter_stage(self, stage, origin_ids):
         """Move all of them at once, lost ones after they were restored as Odoo's own button does.

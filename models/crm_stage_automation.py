@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import ConcurrencyError, UserError, ValidationError
+from odoo.fields import Domain
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools import clean_context, split_every
 from odoo.tools.translate import LazyTranslate
@@ -48,8 +49,9 @@ class AutomationError(UserError):
 class Moved(NamedTuple):
     """What became of opportunities that an automation was to move."""
 
-    ids: set  # of those that are moved, or will be by the scheduled job
-    errors: dict  # why the others could not be, by id
+    ids: set  # of those that are moved
+    waiting_ids: set  # of those that are left to the scheduled job
+    errors: dict  # why the others could not be moved, by id
 
     @property
     def is_none(self):
@@ -284,7 +286,7 @@ class CrmStageAutomation(models.Model):
                 pairs = pairs_by_documents[documents]
                 leads = automation._get_movable_leads(listener, pairs, done_ids)
             if leads and (moved := automation._move(listener, pairs, leads, is_tried_again)):
-                done_ids |= moved.ids
+                done_ids |= moved.ids | moved.waiting_ids
 
     def _with_moving_env(self):
         """
@@ -311,7 +313,12 @@ class CrmStageAutomation(models.Model):
     @api.model
     def _get_movable_domain(self, listener):
         """:return: ``Domain`` of the opportunities that the automation takes"""
-        return self.env["crm.lead"]._get_movable_domain(
+        return Domain.AND(self._get_movable_domains(listener).values())
+
+    @api.model
+    def _get_movable_domains(self, listener):
+        """:return: see ``crm.lead``"""
+        return self.env["crm.lead"]._get_movable_domains(
             self.env["crm.stage"].browse(listener.stage_id),
             listener.origin_ids,
             listener.team_ids,
@@ -319,7 +326,21 @@ class CrmStageAutomation(models.Model):
             listener.is_lost_included,
         )
 
-    def _move(self, listener, pairs, leads, is_tried_again=True):
+    @api.model
+    def _get_reasons_to_stay(self, listener, leads, done_ids):
+        """
+        :param done_ids: of opportunities that other automations have just moved
+        :return: the first reason why the automation does not take an opportunity, for those it does not take
+        """
+        reasons = {lead: "further" for lead in leads if lead.id in done_ids}
+        for reason, domain in self._get_movable_domains(listener).items():
+            for lead in leads - leads.filtered_domain(domain):
+                reasons.setdefault(lead, reason)
+        for lead in leads - self._filter_unprotected(listener, leads):
+            reasons.setdefault(lead, "order")
+        return reasons
+
+    def _move(self, listener, pairs, leads, is_tried_again=True, waiting=None):
         """Move those of ``leads`` with a document that meets the condition, all of them if that is possible.
 
         One that cannot be moved, because another addon refuses it, say, keeps no others. Where none can be
@@ -327,21 +348,27 @@ class CrmStageAutomation(models.Model):
 
         :param bool is_tried_again: whether somebody tries the transaction again after a conflict with another
             one; otherwise the scheduled job makes up for the move
+        :param waiting: rows of the journal that are waiting for these moves, if any
         :return: ``Moved``; None where the automation itself does not work
         :raise CONFLICTS: to be tried again
         """
         if not self.exists():
-            return Moved(set(), {})  # deleted a moment ago, which the cache of this process does not know yet
-        documents_by_lead = {}
+            return Moved(set(), set(), {})  # deleted a moment ago, which this process does not know yet
+        journal = self.env["crm.stage.automation.move"]
+        documents_by_lead, before = {}, {}
         with attempt(self.env, raised=CONFLICTS if is_tried_again else ()) as made:
             documents_by_lead = self._get_matching_documents(pairs, leads)
             if documents_by_lead:
+                before = journal._read_values(leads.browse(documents_by_lead))
                 self._run_action(listener, documents_by_lead)
         is_working = bool(documents_by_lead) and not isinstance(made.error, AutomationError)
         if made.error and not is_working and not isinstance(made.error, CONFLICTS):
             self._tell_fault(made.error, "condition")
             return None
         moved = self._get_moved(listener, documents_by_lead, made.error, is_tried_again)
+        journal._record(self, documents_by_lead, moved, before, waiting or journal)
+        if moved.waiting_ids:
+            self._get_catch_up_job()._trigger()
         if moved.is_none:
             self._tell_fault(next(iter(moved.errors.values())), "move")
         elif moved.ids:
@@ -356,20 +383,21 @@ class CrmStageAutomation(models.Model):
         :param bool is_tried_again: see ``_move``
         :return: ``Moved``
         """
+        if not error:
+            return Moved(set(documents_by_lead), set(), {})
         if isinstance(error, CONFLICTS):
-            self._postpone(documents_by_lead)
-        elif error and len(documents_by_lead) == 1:
-            return Moved(set(), dict.fromkeys(documents_by_lead, error))
-        elif error:
-            moved = Moved(set(), {})
-            for half in split_every((len(documents_by_lead) + 1) // 2, documents_by_lead.items(), dict):
-                with attempt(self.env, raised=CONFLICTS if is_tried_again else ()) as made:
-                    self._run_action(listener, half)
-                ids, errors = self._get_moved(listener, half, made.error, is_tried_again)
-                moved.ids.update(ids)
-                moved.errors.update(errors)
-            return moved
-        return Moved(set(documents_by_lead), {})
+            return Moved(set(), set(documents_by_lead), {})
+        if len(documents_by_lead) == 1:
+            return Moved(set(), set(), dict.fromkeys(documents_by_lead, error))
+        moved = Moved(set(), set(), {})
+        for half in split_every((len(documents_by_lead) + 1) // 2, documents_by_lead.items(), dict):
+            with attempt(self.env, raised=CONFLICTS if is_tried_again else ()) as made:
+                self._run_action(listener, half)
+            for all_of_it, of_the_half in zip(
+                moved, self._get_moved(listener, half, made.error, is_tried_again), strict=True
+            ):
+                all_of_it.update(of_the_half)
+        return moved
 
     def _get_matching_documents(self, pairs, leads):
         """:return: a document that meets the condition by id of its opportunity, for those of ``leads``"""
@@ -401,7 +429,7 @@ class CrmStageAutomation(models.Model):
                 "move",
             )
         leads = self.env["crm.lead"].browse(documents_by_lead)
-        with leads._moved_by(self._get_chatter_bodies(documents_by_lead)):
+        with leads._moved_by(self._get_chatter_bodies(documents_by_lead), self.id):
             action._run_for(listener, leads)
 
     def _get_chatter_bodies(self, documents_by_lead):
@@ -470,4 +498,3 @@ class CrmStageAutomation(models.Model):
             error = next(iter(moved.errors.values()))
             ids = list(moved.errors)
             _logger.warning("Stage automation %s cannot move opportunities %s", self.id, ids, exc_info=error)
-        self._note_unmoved(moved)

@@ -68,34 +68,24 @@ class CrmStageAutomation(models.Model):
         copy=False,
         help="Whether a message about this fault went to the managers.",
     )
-    unmoved = fields.Json(
-        string="Reasons by Opportunity",
-        readonly=True,
-        copy=False,
-        groups="base.group_system",
-        help="Why opportunities could not be moved while others were, by the id of the opportunity.",
-    )
     unmoved_text = fields.Text(
         string="Opportunities That Could Not Be Moved",
         compute="_compute_unmoved_text",
         help="Which opportunities could not be moved while others were, and why. The automation works.",
     )
 
-    @api.depends("unmoved", "stage_id", "from_stage_ids", "is_lost_included", "outcome")
+    @api.depends("move_ids.error", "fault", "stage_id", "from_stage_ids", "is_lost_included", "outcome")
     @api.depends_context("lang", "uid", "allowed_company_ids")
     def _compute_unmoved_text(self):
+        failed = self._get_failed().grouped("automation_id")
         for automation in self:
-            # sudo: the text names the opportunities as far as the reader may see them
-            automation.unmoved_text = automation._get_unmoved_text(automation.sudo().unmoved or {})
+            moves = not automation.fault and failed.get(automation._origin.sudo())
+            reasons = {move.lead_id.id: move.error for move in moves or ()}
+            automation.unmoved_text = automation._get_unmoved_text(reasons)
 
     def write(self, vals):
-        """A fault goes away when what does not work is changed, and only then.
-
-        What could not be moved is of interest until the automation is changed.
-        """
+        """A fault goes away when what does not work is changed, and only then."""
         res = super().write(vals)
-        if (self._get_configuration_fields() - {"sequence"}) & vals.keys():
-            self.sudo().filtered("unmoved").unmoved = False  # sudo: nobody else deals with it
         if "fault" not in vals:
             mended = self.filtered(lambda automation: automation._is_mended_by(vals))
             # sudo: only the system writes it
@@ -202,36 +192,23 @@ class CrmStageAutomation(models.Model):
     # What could not be moved while others were
     # ------------------------------------------------------------------
 
-    def _note_unmoved(self, moved):
-        """Keep which opportunities could not be moved, and why, until they are.
-
-        :param Moved moved: what became of the opportunities
-        """
-        before = self.unmoved or {}
-        unmoved = {lead_id: reason for lead_id, reason in before.items() if int(lead_id) not in moved.ids}
-        unmoved.update(self._get_reasons(moved))
-        if unmoved != before:
-            self._store_unless_locked(unmoved=Json(unmoved) if unmoved else None)
-            self.invalidate_recordset(["unmoved_text"])
-
-    def _get_reasons(self, moved):
-        """:return: why opportunities could not be moved, by their ids as text"""
-        return {str(lead_id): self._get_reason(error) for lead_id, error in moved.errors.items()}
-
     def _get_unmoved_text(self, reasons):
-        """:return: which opportunities could not be moved, and why, of those that are still to be moved"""
+        """
+        :param reasons: why opportunities could not be moved, by their ids
+        :return: which ones could not be moved, and why, of those that are still to be moved
+        """
         listener = self._find_listener() if reasons else None
         if not listener:
             return False
         # sudo: all of them are counted, and those named that the reader may see
         leads = self.env["crm.lead"].sudo().with_context(active_test=False)
         leads = leads.search(
-            Domain("id", "in", [int(lead_id) for lead_id in reasons]) & self._get_movable_domain(listener),
+            Domain("id", "in", list(reasons)) & self._get_movable_domain(listener),
             order="id",
         )
         return "\n".join(
             self._get_unmoved_line(leads.with_env(self.env), reason)
-            for reason, leads in leads.grouped(lambda lead: reasons[str(lead.id)]).items()
+            for reason, leads in leads.grouped(lambda lead: reasons[lead.id]).items()
         )
 
     def _get_unmoved_line(self, leads, reason):

@@ -216,20 +216,19 @@ class CrmStageAutomation(models.Model):
     # ------------------------------------------------------------------
 
     @api.model
-    def _filter_unprotected(self, listener, leads, until=None):
+    def _filter_unprotected(self, listener, leads):
         """A confirmed order protects from being lost, and from being taken out of the won stages.
 
         An open quotation protects from being lost by another one that is cancelled or expires only: who is
         silent for ten days is silent with a quotation, too.
 
-        :param datetime until: quotations expire by then; default: now
         :return: those of ``leads`` that no order keeps the automation from taking
         """
         is_protecting = Domain(leads._get_lead_sale_order_domain())
         if listener.outcome == "lost":
             exposed = leads
             if listener.trigger in LOSING_TRIGGERS:
-                is_protecting |= self.env["sale.order"]._get_crm_stage_open_domain(until)
+                is_protecting |= self.env["sale.order"]._get_crm_stage_open_domain()
         else:
             exposed = leads.filtered(lambda lead: lead.stage_id.is_won and not listener.outcome)
         return leads - exposed._filter_with_orders(is_protecting)

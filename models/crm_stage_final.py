@@ -23,7 +23,13 @@ class CrmStage(models.Model):
             stage.has_faulty_automation = stage.id in faulty_ids
 
     def write(self, vals):
-        """Automations that win or lose opportunities follow what their stage means."""
+        """Automations that win or lose opportunities follow what their stage means.
+
+        Those of a stage that was archived begin anew when it comes back.
+        """
+        archived = self.filtered(lambda stage: not stage.active) if vals.get("active") else self.browse()
+        # sudo: whoever changes stages need not see automations
+        archived.sudo().automation_ids._begin()
         if "is_won" not in vals:
             return super().write(vals)
         won_before = self.filtered("is_won")

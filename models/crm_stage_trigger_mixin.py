@@ -2,8 +2,8 @@ from collections import defaultdict
 from datetime import timedelta
 
 from odoo import api, fields, models
+from odoo.exceptions import MissingError
 from odoo.fields import Domain
-from odoo.tools import SQL
 
 from ..tools import ON, get_range_domain
 
@@ -197,50 +197,75 @@ class CrmStageTriggerMixin(models.AbstractModel):
         """
         return "company_id" if "company_id" in self._fields else f"{self._crm_stage_lead_path}.company_id"
 
-    # The scheduled job does not look back: what is told a date that has passed already is noted for it.
+    def _get_crm_stage_dates(self, trigger):
+        """:return: the date that counts, a datetime, by id of the documents; of a trigger in time
+
+        A document falls due anew when it is later than before. One that has none falls due once.
+        """
+        name = self._get_crm_stage_trigger_dates()[trigger] or self._crm_stage_date_name
+        return {document.id: fields.Datetime.to_datetime(document[name]) for document in self}
+
+    # What the job could not find out later: which documents came with a date that had passed, and whose date
+    # was changed to one.
 
     @api.model_create_multi
     def create(self, vals_list):
         documents = super().create(vals_list)
-        dates = self._get_crm_stage_trigger_dates()
-        bad_news = {dates.get(trigger) for trigger in LOSING_TRIGGERS}  # see `_trigger_crm_stage_current`
-        for name in self._get_heard_crm_stage_dates() - bad_news:
-            passed = documents.filtered(lambda document, name=name: is_passed(document[name]))
-            passed._note_crm_stage_passed(name)
+        if names := self._get_heard_crm_stage_dates():
+            documents._handle_crm_stage_dates(names)
         return documents
 
-    def _write_multi(self, vals_list):
-        """Note dates that have passed. Whatever is stored comes by here, written or computed.
+    def write(self, vals):
+        names = self._get_heard_crm_stage_dates()
+        if not names:
+            return super().write(vals)
+        before = {document: document._get_crm_stage_tie() for document in self}
+        dates = {name: {document: document[name] for document in self} for name in names}
+        res = super().write(vals)
+        documents = self
+        try:
+            came = documents._filter_crm_stage_came(before)
+        except MissingError:  # of a series of meetings, some may be gone by now
+            documents = self.exists()
+            came = documents._filter_crm_stage_came(before)
+        came._handle_crm_stage_dates(names)
+        for name, dates_before in dates.items():
+            (documents - came)._handle_crm_stage_change(name, dates_before)
+        return res
 
-        It is no place to announce from: Odoo stores in the middle of other things.
+    def _filter_crm_stage_came(self, ties):
+        """:return: those that are of another opportunity than by ``ties``, a dictionary by document"""
+        return self.filtered(lambda document: document._get_crm_stage_tie() != ties[document])
+
+    def _get_crm_stage_tie(self):
+        """:return: what makes this a document of its opportunities: when it changes, it comes to others"""
+        return self[self._crm_stage_lead_path.partition(".")[0]]
+
+    def _handle_crm_stage_dates(self, names):
+        """:param names: of date fields of these documents, which are new to their opportunities"""
+        passed = self.filtered(lambda document: any(is_passed(document[name]) for name in names))
+        if passed:
+            self.env["crm.stage.automation"]._pass_over_due(passed)
+
+    def _handle_crm_stage_change(self, name, dates_before):
         """
-        names = set().union(*vals_list).intersection(self._get_crm_stage_trigger_dates().values())
-        for name in names and names.intersection(self._get_heard_crm_stage_dates()):
-            values = {
-                document_id: fields.Datetime.to_datetime(vals[name])
-                for document_id, vals in zip(self._ids, vals_list, strict=True)
-                if is_passed(vals.get(name))
-            }
-            self.browse(values)._filter_crm_stage_changed(name, values)._note_crm_stage_passed(name)
-        return super()._write_multi(vals_list)
-
-    def _filter_crm_stage_changed(self, name, values):
-        """:return: those whose field ``name`` is not yet stored as in ``values``, by id"""
-        if not self:
-            return self
-        columns = SQL.identifier("id"), SQL.identifier(name)
-        self.env.cr.execute(
-            SQL("SELECT %s, %s FROM %s WHERE id IN %s", *columns, SQL.identifier(self._table), self._ids)
+        :param name: of a date field
+        :param dates_before: its values by document, before these documents were written
+        """
+        changed = self.filtered(
+            lambda document: is_passed(document[name]) and document[name] != dates_before[document]
         )
-        return self.browse(
-            document_id
-            for document_id, value in self.env.cr.fetchall()
-            if fields.Datetime.to_datetime(value) != values[document_id]
+        same_day = changed.filtered(
+            lambda document: (
+                is_passed(dates_before[document])
+                and fields.Date.to_date(document[name]) == fields.Date.to_date(dates_before[document])
+            )
         )
-
-    def _note_crm_stage_passed(self, name):
-        if self:
-            self.env["crm.stage.automation"]._mark_passed(self, name)
+        automations = self.env["crm.stage.automation"]
+        if same_day:
+            automations._keep_handled(same_day, name)
+        if others := changed - same_day:
+            automations._wait_for_due(others, name)
 
     @api.model
     def _get_heard_crm_stage_dates(self):

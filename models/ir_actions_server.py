@@ -224,7 +224,7 @@ class IrActionsServer(models.Model):
             leads = leads.filtered_domain(automations._get_movable_domain(listener))
         else:
             origin_ids = stage._get_earlier_stage_ids() if self.crm_stage_policy == "forward" else None
-            leads = leads.filtered_domain(leads._get_movable_domain(stage, origin_ids))
+            leads = leads.filtered_domain(Domain.AND(leads._get_movable_domains(stage, origin_ids).values()))
             if self.crm_stage_outcome == "lost":
                 is_open = Domain(leads._get_lead_quotation_domain())
                 leads -= leads._filter_with_orders(is_open | Domain(leads._get_lead_sale_order_domain()))

@@ -114,7 +114,7 @@ class MailMessage(models.Model):
         return (messages & self._get_notified_domain()) | (emails & (to_outside | cc_outside))
 
     @api.model
-    def _get_news_domain(self, since, until=None):
+    def _get_news_domain(self, since=None, until=None):
         """
         :return: ``Domain`` of the messages that are news of an opportunity, and that Odoo got after ``since``
             and not after ``until``: e-mails, messages and SMS either way, and activities done, which Odoo

@@ -50,14 +50,10 @@ class SaleOrder(models.Model):
         return super()._get_crm_stage_trigger_domain(trigger)
 
     @api.model
-    def _get_crm_stage_open_domain(self, until=None):
-        """
-        :param datetime until: default: now
-        :return: ``Domain`` of the quotations that are neither cancelled nor expired by then
-        """
+    def _get_crm_stage_open_domain(self):
+        """:return: ``Domain`` of the quotations that are neither cancelled nor expired"""
         is_open = Domain(self.env["crm.lead"]._get_lead_quotation_domain())
-        until = until or fields.Datetime.now()
-        is_expired = self._get_crm_stage_due_domain("quotation_expired", 0, None, until)
+        is_expired = self._get_crm_stage_trigger_domain("quotation_expired")
         return is_open & (Domain("validity_date", "=", False) | ~is_expired)
 
     @api.model

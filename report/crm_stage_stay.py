@@ -5,6 +5,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL, file_open, groupby, sql
 
 from ..models.crm_lead_arrival import MOVER_CONTEXT
+from ..models.crm_lead_automation import MOVED_BY
 from ..tools import ON
 
 # Where a transaction keeps what it notes of opportunities until that is recorded
@@ -13,7 +14,7 @@ NOTES = "crm_sales_stage.notes"
 # Fields of opportunities that tell where they are, and of their stays that tell where they were
 LEAD_FIELDS = ["type", "active", "stage_id", "won_status", "create_date", "date_conversion"]
 LEAD_FIELDS += ["date_last_stage_update", "date_closed"]
-STAY_FIELDS = ["id", "lead_id", "stage_id", "date_entered", "moved_by", "is_first_visit"]
+STAY_FIELDS = ["id", "lead_id", "stage_id", "date_entered", "moved_by", "automation_id", "is_first_visit"]
 STAY_FIELDS += ["date_left", "outcome", "next_stage_id", "is_moved_on"]
 NEW_STAY = {**dict.fromkeys(STAY_FIELDS), "outcome": "open", "is_first_visit": True, "is_moved_on": False}
 
@@ -105,6 +106,14 @@ class CrmStageStay(models.Model):
         help="What brought the opportunity into the stage. Empty when nobody saw it: it was changed outside "
         "of Odoo, or untracked before this history was kept.",
     )
+    automation_id = fields.Many2one(
+        "crm.stage.automation",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+        groups="sales_team.group_sale_manager",
+        help="The automation that brought the opportunity into the stage.",
+    )
     is_first_visit = fields.Boolean(
         "First Visit",
         readonly=True,
@@ -153,7 +162,8 @@ class CrmStageStay(models.Model):
         precommit = self.env.cr.precommit
         if NOTES not in precommit.data:
             sets = {"touched_ids": set(), "restored_ids": set()}
-            precommit.data[NOTES] = {**sets, "first_stage_ids": {}, "movers": {}}
+            by_lead = {"first_stage_ids": {}, "movers": {}, "automation_ids": {}, "undone": {}}
+            precommit.data[NOTES] = {**sets, **by_lead}
             precommit.add(self._record)
         return precommit.data[NOTES]
 
@@ -183,9 +193,22 @@ class CrmStageStay(models.Model):
             who does that by hand is noted where nobody else is
         """
         mover = self._get_mover(leads.env)
-        movers = self._get_notes()["movers"]
+        notes = self._get_notes()
+        movers = notes["movers"]
+        if is_placing:
+            _bodies, _hidden_ids, automation_id = self.env.cr.cache.get(MOVED_BY) or (None, None, None)
+            notes["automation_ids"].update(dict.fromkeys(leads.ids, automation_id))
         kept = {} if is_placing or self._is_automatic(mover) else movers
         movers.update({lead_id: kept.get(lead_id, mover) for lead_id in leads.ids})
+
+    @api.model
+    def _note_undone(self, dates):
+        """Let moves leave no stays behind: what these opportunities are next is what they were before.
+
+        :param dates: when the moves were made, by id of the opportunity
+        """
+        self._record()  # what happened before
+        self._get_notes()["undone"].update(dates)
 
     @api.model
     def _get_mover(self, env):
@@ -267,20 +290,21 @@ class CrmStageStay(models.Model):
         """
         if not stays and not lead["is_opportunity"]:
             return []
-        stays, undone = self._undo(lead, stays)
+        date = notes and notes["undone"].get(lead["id"]) or self.env.cr.now()
+        stays, undone = self._undo(lead, stays, date)
         stays = stays or [self._get_first_stay(lead, notes)]
-        moved_by = self._get_moved_by(lead, undone, notes)
+        entry = self._get_entry(lead, undone, notes)
         last = stays[-1]
         is_elsewhere = last["stage_id"] != lead["stage_id"]
         if not last["date_left"]:
             if is_elsewhere:
                 date = self._get_date_of_change(lead["date_moved"], last, notes)
                 last.update(date_left=date, outcome="moved", next_stage_id=lead["stage_id"])
-                self._enter(lead, stays, date, moved_by)
+                self._enter(lead, stays, date, entry)
         elif lead["is_there"] or (is_elsewhere and self._was_back(lead, undone, notes)):
             last["outcome"] = "restored" if last["outcome"] in ("lost", "restored") else "archived"
             date = self._get_date_of_change(lead["date_moved"], last, notes)
-            self._enter(lead, stays, date, moved_by)
+            self._enter(lead, stays, date, entry)
         elif not lead["is_opportunity"]:
             return stays  # what becomes of a lead did not happen in a stage
         last = stays[-1]
@@ -290,10 +314,12 @@ class CrmStageStay(models.Model):
         return stays
 
     @api.model
-    def _enter(self, lead, stays, date, moved_by):
-        """Add a stay in the stage where an opportunity is now to its ``stays`` so far."""
-        new = {**NEW_STAY, "lead_id": lead["id"], "stage_id": lead["stage_id"], "date_entered": date}
-        new["moved_by"] = moved_by
+    def _enter(self, lead, stays, date, entry):
+        """Add a stay in the stage where an opportunity is now to its ``stays`` so far.
+
+        :param entry: see ``_get_entry``
+        """
+        new = {**NEW_STAY, "lead_id": lead["id"], "stage_id": lead["stage_id"], "date_entered": date, **entry}
         new["is_first_visit"] = lead["stage_id"] not in {stay["stage_id"] for stay in stays}
         for stay in stays:
             stay["is_moved_on"] = stay["is_moved_on"] or self._is_before(stay, [new])
@@ -313,34 +339,34 @@ class CrmStageStay(models.Model):
         return bool(undone or notes and lead["id"] in notes["restored_ids"])
 
     @api.model
-    def _get_moved_by(self, lead, undone, notes):
+    def _get_entry(self, lead, undone, notes):
         """
         :param undone: see ``_undo``
-        :return: what moved an opportunity, as ``moved_by`` has it
+        :return: what moved an opportunity, as values of the stay that it enters
         """
         if not notes:
-            return None
+            return {}
         mover = notes["movers"].get(lead["id"])
         if not mover and undone:
-            return undone[-1]["moved_by"]
-        return "automation" if mover and self._is_automatic(mover) else "hand"
+            return {name: undone[-1][name] for name in ("moved_by", "automation_id")}
+        moved_by = "automation" if mover and self._is_automatic(mover) else "hand"
+        return {"moved_by": moved_by, "automation_id": notes["automation_ids"].get(lead["id"])}
 
     @api.model
-    def _undo(self, lead, stays):
+    def _undo(self, lead, stays, date):
         """What a transaction does several times is one move: forget what this one recorded before.
 
         One that creates an opportunity and takes it through stages tells the whole way.
 
-        :return: a copy of ``stays``, without those that this very transaction opened and that are left by
-            now, and the latter
+        :param date: of this transaction, or of the one that is undone
+        :return: a copy of ``stays``, without those that it opened and that are left by now, and the latter
         """
         stays = [dict(stay) for stay in stays]
-        now = self.env.cr.now()
-        if not stays or stays[0]["date_entered"] == now or self._goes_on(lead, stays[-1]):
+        if not stays or stays[0]["date_entered"] == date or self._goes_on(lead, stays[-1]):
             return stays, []
-        undone = [stay for stay in stays if stay["date_entered"] == now]
-        stays = [stay for stay in stays if stay["date_entered"] != now]
-        if stays[-1]["date_left"] == now:
+        undone = [stay for stay in stays if stay["date_entered"] == date]
+        stays = [stay for stay in stays if stay["date_entered"] != date]
+        if stays[-1]["date_left"] == date:
             stays[-1].update(date_left=None, outcome="open", next_stage_id=None)
         for number, stay in enumerate(stays, 1):
             if self._is_before(stay, undone):
@@ -379,15 +405,17 @@ class CrmStageStay(models.Model):
             self.env.cr.execute(SQL("DELETE FROM crm_stage_stay WHERE id = ANY(%s)", removed_ids))
         if stays:
             self.env["crm.stage"].flush_model(["name"])
-            # Whoever creates an opportunity in a stage may delete the stage at once.
+            # Whoever moves an opportunity may delete the stage, or the automation, at once.
             upsert = """
                 INSERT INTO crm_stage_stay (id, stage_id, stage_name, lead_id, date_entered, moved_by,
-                                            is_first_visit, date_left, outcome, next_stage_id, is_moved_on)
+                                            automation_id, is_first_visit, date_left, outcome,
+                                            next_stage_id, is_moved_on)
                 SELECT COALESCE(new.id, nextval('crm_stage_stay_id_seq')), stage.id, stage.name, new.lead_id,
-                       new.date_entered, new.moved_by, new.is_first_visit, new.date_left, new.outcome,
-                       new.next_stage_id, new.is_moved_on
+                       new.date_entered, new.moved_by, automation.id, new.is_first_visit, new.date_left,
+                       new.outcome, new.next_stage_id, new.is_moved_on
                   FROM jsonb_populate_recordset(NULL::crm_stage_stay, %s) WITH ORDINALITY new
                   LEFT JOIN crm_stage stage ON stage.id = new.stage_id
+                  LEFT JOIN crm_stage_automation automation ON automation.id = new.automation_id
                  ORDER BY new.ordinality
                     ON CONFLICT (id) DO UPDATE
                    SET (date_left, outcome, next_stage_id, is_moved_on) = (EXCLUDED.date_left,

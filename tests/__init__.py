@@ -10,6 +10,7 @@ from . import test_automation_email
 from . import test_automation_expired
 from . import test_automation_faults
 from . import test_automation_faults_told
+from . import test_automation_journal
 from . import test_automation_matches
 from . import test_automation_matching
 from . import test_automation_outcome

@@ -110,6 +110,22 @@ class AutomationCase(SalesStageCase):
             self.create_order(self.create_lead())
         self.env.flush_all()
 
+    def search_moves(self, state, automation=None):
+        """:return: the rows of the journal in ``state``, of all automations or of one"""
+        domain = [("state", "=", state), *([("automation_id", "=", automation.id)] if automation else ())]
+        return self.env["crm.stage.automation.move"].search(domain, order="id")
+
+    def run_job(self, name="catch_up", seconds_left=60):
+        """Run one of the scheduled jobs, which may commit, without a commit.
+
+        :return: what it was asked about its progress
+        """
+        self.env.flush_all()
+        progress = patch.object(type(self.env["ir.cron"]), "_commit_progress", return_value=seconds_left)
+        with progress as asked:
+            getattr(self.automations, f"_cron_{name}")()
+        return asked
+
     @contextmanager
     def refusing(self, refused, fail=None):
         """Another addon lets nobody move the opportunities ``refused`` to Technical Visit.

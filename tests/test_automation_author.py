@@ -111,12 +111,12 @@ class TestAuthor(AutomationCase):
                     automation = self.as_user(self.create_by(author, "quotation_created", domain), user)
                     self.assertEqual(self.get_preview(automation).line_ids.lead_id, expected)
                     with patch(
-                        "odoo.addons.crm_sales_stage.models.crm_stage_automation_catch_up.CATCH_UP_BATCH",
+                        "odoo.addons.crm_sales_stage.models.crm_stage_automation_catch_up.BATCH",
                         0 if by_job else 200,
                     ):
                         automation.action_catch_up()
                     if by_job:
-                        automation.sudo()._make_moves(automation.sudo().pending_ids)
+                        self.automations._make_moves(automation.sudo()._get_waiting(), set())
                     self.assertEqual((self.secret + theirs).filtered_domain(self.in_visit), expected)
                     (self.secret + theirs).stage_id = self.new
                     automation.active = False
@@ -136,8 +136,8 @@ class TestAuthor(AutomationCase):
         automation = self.create_by(self.manager_a, "quotation_created", [("amount_total", ">=", 0)])
         both = self.lead + self.secret
         with patch.object(type(self.order), "_get_crm_stage_leads", lambda orders: [(orders[:1], both)]):
-            pairs = automation.sudo()._get_pairs_to_move(self.lead)
-        self.assertEqual([leads for _document, leads in pairs], [self.lead])
+            documents = automation.sudo()._get_documents_to_move(self.lead)
+        self.assertEqual(list(documents), self.lead.ids)
 
     def test_whoever_sets_the_condition_is_its_author(self):
         automation = self.create_by(self.manager_a, "quotation_sent", [("amount_total", ">", 1)])

@@ -267,7 +267,7 @@ class TestBackFromLost(OutcomeCase):
         self.assertNotIn(lead, automation._search_leads_to_move())
         automation.is_lost_included = True
         self.assertIn(lead, automation._search_leads_to_move())
-        automation._move(automation._get_listener(), automation.sudo()._get_pairs_to_move(lead), lead)
+        automation.action_catch_up()
         self.assertEqual((lead.stage_id, lead.won_status), (self.estimate, "pending"))
 
 
@@ -345,8 +345,6 @@ class TestNewerThanTheLoss(DueCase):
             with self.subTest(trigger):
                 automation = self.create_at(NOON - timedelta(days=9), trigger, is_lost_included=True)
                 old, new, both = self.create_lost(trigger)
-                with self.at(NOON + timedelta(days=2)):
-                    self.assertEqual(automation._get_next_due()[0], 2)
                 self.run_at(NOON + timedelta(days=6))
                 self.assertEqual(old.won_status, "lost")
                 self.assertEqual((new + both).stage_id, self.visit)
@@ -406,8 +404,8 @@ class TestNewerThanTheLoss(DueCase):
             self.create_order(other)
         automation = self.create_at(NOON, "quotation_created", is_lost_included=True)
         with self.at(NOON + timedelta(days=1)):
-            automation._start_catch_up(lead + other, automation._get_pairs_to_move(lead + other))
+            automation._wait_to_apply(automation._get_documents_to_move(lead + other))
             lead.action_set_lost()
         with self.at(NOON + timedelta(days=2)):
-            automation._make_moves(automation.pending_ids)
+            automation._make_moves(self.search_moves("waiting"), set())
         self.assertEqual((lead.won_status, other.stage_id), ("lost", self.visit))

@@ -5,11 +5,11 @@ from unittest.mock import patch
 from freezegun import freeze_time
 
 from odoo import Command, fields
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import ValidationError
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
-from odoo.addons.crm_sales_stage.models import crm_stage_automation_due
+from odoo.addons.crm_sales_stage.models import crm_stage_automation_catch_up
 
 from ..tools import ON
 from .common_automation import AutomationCase
@@ -382,7 +382,7 @@ Thank you.""",
         before = leads.mapped("stage_id.id"), leads.mapped("active")
         self.run_at(NOON + timedelta(days=1))
         self.assertEqual((leads.mapped("stage_id.id"), leads.mapped("active")), before)
-        self.assertFalse(self.env["crm.stage.automation.pending"].search([]))
+        self.assertFalse(self.search_moves("waiting"))
 
 
 @tagged("post_install", "-at_install")
@@ -450,7 +450,7 @@ class TestDueOnce(DueCase):
         """What was due before the automation was made is moved by applying it only."""
         lead = self.create_lead_at(NOON - timedelta(days=10))
         automation = self.create_at(NOON, "stage_waiting", days=10)
-        self.assertEqual(automation.last_run, NOON)
+        self.assertEqual(automation.date_begun, NOON)
         self.run_at(NOON + timedelta(days=1))
         self.assertEqual(lead.stage_id, self.new)
         with self.at(NOON + timedelta(days=1)):
@@ -473,13 +473,13 @@ class TestDueOnce(DueCase):
         automation = self.create_at(NOON, "no_news", days=10)
         leads = self.create_lead_at(NOON) + self.create_lead_at(NOON)
         with self.at(NOON + timedelta(days=10)):
-            with patch("odoo.addons.crm_sales_stage.models.crm_stage_automation_catch_up.CATCH_UP_BATCH", 1):
+            with patch("odoo.addons.crm_sales_stage.models.crm_stage_automation_catch_up.BATCH", 1):
                 automation.action_catch_up()
             leads[0].message_post(body="Hi", message_type="comment", subtype_xmlid="mail.mt_comment")
             with patch.object(type(self.env["ir.cron"]), "_commit_progress", return_value=60):
                 self.automations._cron_catch_up()
         self.assertEqual(leads.mapped("stage_id"), self.new + self.visit)
-        self.assertFalse(automation.is_catching_up)
+        self.assertEqual(automation.catch_up_progress, 100)
 
     def test_taken_back(self):
         self.create_at(NOON, "deadline_passed")
@@ -515,7 +515,7 @@ class TestDueOnce(DueCase):
         self.run_at(NOON + timedelta(days=5))
         with self.at(NOON + timedelta(days=5)):
             order.validity_date = "2031-01-15"
-        self.assertEqual(self.env["crm.stage.automation.pending"].search([]).automation_id, automation)
+        self.assertEqual(self.search_moves("waiting").automation_id, automation)
         self.assertEqual(lead.stage_id, self.new)
         self.run_at(NOON + timedelta(days=5, hours=1))
         self.assertEqual(lead.stage_id, self.visit)
@@ -549,8 +549,8 @@ class TestDueOnce(DueCase):
         self.assertEqual(lead.stage_id, self.new)
 
     def test_created_with_a_past_date(self):
-        """A visit that is entered when it is over."""
-        self.create_at(NOON, "meeting_over")
+        """A visit that is entered when it is over is old news: only applying the automation moves it."""
+        automation = self.create_at(NOON, "meeting_over")
         lead, other = self.create_lead_at(NOON), self.create_lead_at(NOON)
         self.run_at(NOON + timedelta(days=3))
         with self.at(NOON + timedelta(days=3, minutes=5)):
@@ -563,9 +563,14 @@ class TestDueOnce(DueCase):
                         "stop": datetime(2031, 1, day, 10),
                     }
                 )
+        passed = self.search_moves("skipped")
+        self.assertEqual((passed.lead_id, passed.reason), (lead, "before"))
         self.run_at(NOON + timedelta(days=3, hours=1))
-        self.assertEqual(lead.stage_id, self.visit)
+        self.assertEqual(lead.stage_id, self.new)
         self.assert_falls_due(datetime(2031, 1, 19, 10), other)
+        with self.at(datetime(2031, 1, 19, 11)):
+            automation.action_catch_up()
+        self.assertEqual(lead.stage_id, self.visit)
 
     def test_changed_by_computation(self):
         """The end of a meeting follows from its start."""
@@ -597,7 +602,7 @@ class TestDueOnce(DueCase):
         automation = self.create_at(NOON, "stage_waiting", days=10)
         self.run_at(NOON + timedelta(days=30))
         self.run_at(NOON)
-        self.assertEqual(automation.last_run, NOON)
+        self.assertEqual(automation.date_begun, NOON)
         lead = self.create_lead_at(NOON + MINUTE)
         self.assert_falls_due(NOON + MINUTE + timedelta(days=10), lead)
 
@@ -627,17 +632,17 @@ class TestDueOnce(DueCase):
         with self.at(NOON):
             order = self.create_order(lead, validity_date="2031-01-20")
         with self.at(NOON + timedelta(days=7)):
-            automation._queue_due()
+            automation._insert_due(state="waiting")
             order.unlink()
         self.run_at(NOON + timedelta(days=7))
         self.assertEqual(lead.stage_id, self.new)
-        self.assertFalse(automation.pending_ids)
+        self.assertFalse(automation.move_ids)
         with self.at(NOON + timedelta(days=7)):
-            self.env["crm.stage.automation.pending"].create(
-                {"automation_id": automation.id, "lead_id": lead.id, "document_id": order.id, "is_due": True}
-            )
+            self.create_order(lead, validity_date="2031-01-20")
+            automation._insert_due(state="waiting")
+            self.assertTrue(automation.move_ids)
             lead.unlink()
-        self.assertFalse(automation.pending_ids)
+        self.assertFalse(automation.move_ids)
 
 
 @tagged("post_install", "-at_install")
@@ -657,16 +662,15 @@ class TestDueChanged(DueCase):
 
     def test_trigger(self):
         automation = self.create_at(NOON - timedelta(days=30), "email_sent")
-        self.assertFalse(automation.last_run)
         lead = self.create_lead_at(NOON - timedelta(days=12))
         with self.at(NOON):
             automation.write({"trigger": "stage_waiting", "days": 10})
-        self.assertEqual(automation.last_run, NOON)
+        self.assertEqual(automation.date_begun, NOON)
         self.run_at(NOON + timedelta(days=1))
         self.assertEqual(lead.stage_id, self.new)
         with self.at(NOON + timedelta(days=1)):
             automation.trigger = "email_received"
-        self.assertFalse(automation.last_run)
+        self.assertEqual(automation.date_begun, NOON + timedelta(days=1))
         self.assertFalse(automation.days)
 
     def test_archived_for_a_month(self):
@@ -697,7 +701,7 @@ class TestDueChanged(DueCase):
         lead = self.create_lead_at(NOON)
         with self.at(NOON + timedelta(days=10)):
             automation.write({"trigger": "stage_waiting", "days": 10, "active": True})
-        self.assertEqual(automation.last_run, NOON)
+        self.assertEqual(automation.date_begun, NOON)
         self.run_at(NOON + timedelta(days=10))
         self.assertEqual(lead.stage_id, self.visit)
 
@@ -714,7 +718,7 @@ class TestDueChanged(DueCase):
         automation = self.create_at(NOON, "stage_waiting", days=10)
         with self.at(NOON + timedelta(days=1)):
             copy = automation.copy()
-        self.assertEqual((copy.days, copy.last_run), (10, NOON + timedelta(days=1)))
+        self.assertEqual((copy.days, copy.date_begun), (10, NOON + timedelta(days=1)))
 
     def test_days_out_of_bounds(self):
         for days in (-1, -10, 3651, 2_000_000_000):
@@ -780,7 +784,7 @@ class TestDueJob(DueCase):
             self.create_leads(100)
 
         def count(number, act):
-            automation.last_run = NOON
+            automation.date_begun = NOON
             with self.at(NOON):
                 leads = self.create_leads(number)
             self.env.flush_all()
@@ -813,7 +817,7 @@ class TestDueJob(DueCase):
         with self.at(NOON):
             leads = self.create_leads(3)
         due = NOON + timedelta(days=10)
-        with patch.object(crm_stage_automation_due, "DUE_BATCH", 2):
+        with patch.object(crm_stage_automation_catch_up, "BATCH", 2):
             progress = self.run_at(due, seconds_left=0)
             progress.assert_called_with(2, remaining=1)
             self.assertEqual(leads.mapped("stage_id.id"), (self.visit + self.new).ids)
@@ -830,15 +834,15 @@ class TestDueJob(DueCase):
             leads = self.create_leads(3)
         due = NOON + timedelta(days=10)
         with self.at(due):
-            self.automations._queue_all_due()
-        first = automation.pending_ids[0].lead_id
+            automation._insert_due(state="waiting")
+        first = self.search_moves("waiting")[0].lead_id
         with self.at(due), self.assertRaises(SystemExit), self.env.cr.savepoint():
-            self.automations._make_due_moves(automation.pending_ids, set())
+            self.automations._make_moves(self.search_moves("waiting"), set())
             raise SystemExit
         self.env.invalidate_all()
         self.assertEqual(leads.stage_id, self.new)
         with self.at(due):
-            self.automations._make_due_moves(automation.pending_ids[0], set())
+            self.automations._make_moves(self.search_moves("waiting")[0], set())
             first.stage_id = self.new
         self.run_at(due + timedelta(hours=1))
         self.assertEqual(leads.filtered(lambda lead: lead.stage_id == self.visit), leads - first)
@@ -887,7 +891,7 @@ class TestDueJob(DueCase):
                 self.assertEqual((leads - refused).stage_id, self.visit)
                 self.assertEqual(refused.stage_id, self.new)
                 self.assertFalse(automation.fault)
-                self.assertFalse(automation.pending_ids)
+                self.assertFalse(self.search_moves("waiting"))
                 self.assertIn(refused[0].name, automation.unmoved_text)
                 self.run_at(day + timedelta(hours=1))
                 self.assertEqual(refused.stage_id, self.new)
@@ -899,14 +903,14 @@ class TestDueJob(DueCase):
         with self.at(NOON):
             leads = self.create_leads(6, date_deadline="2031-01-20")
         self.env.flush_all()
-        with patch.object(crm_stage_automation_due, "DUE_BATCH", 2), self.refusing(leads[4:]):
+        with patch.object(crm_stage_automation_catch_up, "BATCH", 2), self.refusing(leads[4:]):
             self.run_at(datetime(2031, 1, 21))
         self.assertEqual(leads[:4].stage_id, self.visit)
         self.assertIn("An e-mail address first", automation.fault)
         leads[:4].stage_id = self.new
         with self.at(datetime(2031, 1, 22)):
             leads[:4].date_deadline = "2031-01-21"
-        with patch.object(crm_stage_automation_due, "DUE_BATCH", 2), self.refusing(leads[4:]):
+        with patch.object(crm_stage_automation_catch_up, "BATCH", 2), self.refusing(leads[4:]):
             self.run_at(datetime(2031, 1, 22, 1))
         self.assertEqual(leads[:4].stage_id, self.visit, "they do not wait for those that came first")
         self.run_at(datetime(2031, 1, 22, 2))
@@ -930,10 +934,10 @@ class TestDueJob(DueCase):
             ):
                 with self.subTest(name), self.env.cr.savepoint(), patch.object(model, name, method):
                     other_lead.stage_id = self.new
-                    other.last_run = automation.last_run = NOON
+                    other.move_ids.unlink()
                     self.run_at(datetime(2031, 1, 21, 12))
                     self.assertTrue(automation.fault)
-                    self.assertEqual(automation.last_run, NOON)
+                    self.assertEqual(automation.date_begun, NOON)
                     self.assertEqual((lead + other_lead).mapped("stage_id"), self.new + self.visit)
                     with self.at(datetime(2031, 1, 21, 13)):
                         order.validity_date = "2031-01-19"
@@ -982,37 +986,3 @@ class TestDueJob(DueCase):
         self.assertEqual(languages, ["fr_FR"])
         self.assertEqual(lead.stage_id, self.visit)
         self.assertTrue(self.get_tracking_message(lead).body)
-
-    def test_next_due(self):
-        automation = self.create_at(NOON, "stage_waiting", days=10)
-        with self.at(NOON):
-            self.assertEqual(automation._get_next_due(), (0, None))
-        self.create_lead_at(NOON)
-        self.create_lead_at(NOON)
-        self.create_lead_at(NOON + timedelta(days=3))
-        with self.at(NOON + timedelta(days=5)):
-            self.assertEqual(automation._get_next_due(), (2, NOON + timedelta(days=10)))
-        with self.at(NOON + timedelta(days=11)):
-            self.assertEqual(automation._get_next_due(), (1, NOON + timedelta(days=13)))
-            automation.active = False
-            with self.assertRaises(UserError):
-                automation._get_next_due()
-
-    def test_next_due_of_each_trigger(self):
-        for trigger in ("no_news", "deadline_passed", "quotation_expired", "meeting_over"):
-            with self.subTest(trigger):
-                automation = self.create_at(NOON, trigger, days=2)
-                lead = self.create_lead_at(NOON, date_deadline="2031-01-20")
-                with self.at(NOON):
-                    self.create_order(lead, validity_date="2031-01-20")
-                    self.env["calendar.event"].create(
-                        {"name": "A", "opportunity_id": lead.id, "start": NOON, "stop": NOON}
-                    )
-                    number, moment = automation._get_next_due()
-                self.assertEqual(number, 1)
-                self.run_at(moment - timedelta(hours=1))
-                self.assertEqual(lead.stage_id, self.new)
-                self.run_at(moment)
-                self.assertEqual(lead.stage_id, self.visit)
-                automation.unlink()
-                lead.active = False

@@ -58,13 +58,6 @@ class TestExpired(DueCase):
         self.run_at(datetime(2031, 1, 20, 23))
         self.assertEqual(lead.won_status, "pending")
 
-    def test_next_due(self):
-        """What is open now will have expired by then."""
-        self.create_quotations("2031-01-20")
-        self.create_quotations("2031-01-20", "2031-01-25")
-        with self.at(NOON):
-            self.assertEqual(self.losing._get_next_due()[0], 1)
-
     def test_set_back_and_corrected(self):
         """A quotation that is queued, and is valid once more, holds its opportunity like any other."""
         lead, orders = self.create_quotations("2031-02-20", "2031-02-20")

@@ -232,9 +232,9 @@ class TestSomeCannotBeMoved(AutomationCase):
                 [self.get_order_values(lead) for lead in leads]
             )
         self.assertEqual((leads[0] + leads[3]).mapped("stage_id"), self.visit + self.new)
-        self.assertEqual(self.automation.pending_ids.lead_id, leads[2:])
+        self.assertEqual(self.search_moves("waiting").lead_id, leads[2:])
         self.assertIn("House 1", self.automation.unmoved_text)
-        self.automation._make_moves(self.automation.pending_ids)
+        self.automations._make_moves(self.search_moves("waiting"), set())
         self.assertEqual(leads[2:].stage_id, self.visit)
         self.assertEqual(leads[1].stage_id, self.new)
 
@@ -373,12 +373,11 @@ class TestPending(AutomationCase):
         order.action_quotation_sent()
         lead.stage_id = self.new
         plan = self.env["mail.activity.plan"].create({"name": "Prepare", "res_model": "crm.lead"})
-        pending = self.env["crm.stage.automation.pending"]
         for act in (
             lambda: sent.action_preview(),
             lambda: sent.action_catch_up(),
-            lambda: sent._make_moves(pending),
-            lambda: expired._queue_due(),
+            lambda: sent._make_moves_of(sent._get_listener(), sent.move_ids),
+            lambda: expired._insert_due(state="waiting"),
             lambda: self.automations._filter_unmatched(self.automation._get_listener(), lead),
             lambda: lead._do_on_arrival(plan, lead._plan_on_arrival, True),
         ):

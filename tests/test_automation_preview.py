@@ -1,6 +1,6 @@
+from datetime import timedelta
 from unittest.mock import patch
 
-from freezegun import freeze_time
 from psycopg2.errors import SerializationFailure
 
 from odoo import fields
@@ -9,7 +9,7 @@ from odoo.tools import mute_logger
 
 from .common_automation import AutomationCase
 
-CATCH_UP_BATCH = "odoo.addons.crm_sales_stage.models.crm_stage_automation_catch_up.CATCH_UP_BATCH"
+BATCH = "odoo.addons.crm_sales_stage.models.crm_stage_automation_catch_up.BATCH"
 MOVE_LOGGER = "odoo.addons.crm_sales_stage.models.crm_stage_automation_move"
 
 
@@ -32,10 +32,6 @@ class PreviewCase(AutomationCase):
 
     def undo(self):
         return self.automation.action_undo_catch_up()["params"]["message"]
-
-    def run_job(self):
-        with patch.object(type(self.env["ir.cron"]), "_commit_progress", return_value=60):
-            self.automations._cron_catch_up()
 
 
 @tagged("post_install", "-at_install")
@@ -164,18 +160,6 @@ class TestPreview(PreviewCase):
         ):
             self.automation.action_preview()
 
-    def test_next_due(self):
-        """An automation in time tells when the next ones fall due."""
-        moment = fields.Datetime.to_datetime("2030-05-04 08:00:00")
-
-        def get_text(answer):
-            with patch.object(type(self.automation), "_get_next_due", lambda automation: answer, create=True):
-                return self.get_preview(self.automation).next_due
-
-        self.assertFalse(get_text((0, None)))
-        self.assertRegex(get_text((1, moment)), "^Next: 1 opportunity falls due by .*30")
-        self.assertRegex(get_text((4, moment)), "^Next: 4 opportunities fall due by .*30")
-
     def test_salesperson(self):
         """Only what the manager may see is told: here, another company's is none of it."""
         company = self.env["res.company"].create({"name": "Elsewhere"})
@@ -237,7 +221,8 @@ class TestUndo(PreviewCase):
             self.env.flush_all()
         self.assertEqual(
             self.undo(),
-            "2 opportunities moved back. 4 have been moved, won or lost since: they stay where they are.",
+            "2 opportunities moved back. 4 have been moved, won or lost since, or their former stages are "
+            "gone: they stay where they are (House 0, House 1, House 2, House 0).",
         )
         self.assertEqual(self.leads.mapped("stage_id.id"), [self.closed.id, self.relance.id])
         self.assertEqual(self.leads[2].stage_id, self.relance)
@@ -262,17 +247,30 @@ class TestUndo(PreviewCase):
 
     def test_lost_before_or_after(self):
         """Automations may lose opportunities, or bring lost ones back: both are undone."""
-        reason = self.env["crm.lost.reason"].create({"name": "Too expensive"})
+        reason, other = self.env["crm.lost.reason"].create([{"name": "Too expensive"}, {"name": "Silent"}])
         lost, back = self.leads[:2]
         back.action_set_lost(lost_reason_id=reason.id)
-        moves = self.env["crm.stage.automation.move"]
-        before = moves._read_before(self.leads)
-        lost.action_set_lost(lost_reason_id=reason.id)
-        back.action_unarchive()
-        back.stage_id = self.relance
-        moves._note(self.automation.sudo(), before)
-        self.assertEqual(self.automation.undoable_count, 2)
-        self.undo()
+        losing = self.create_automation(
+            self.closed,
+            "opportunity_matches",
+            outcome="lost",
+            lost_reason_id=other.id,
+            filter_domain=repr([("id", "=", lost.id)]),
+        )
+        losing.action_catch_up()
+        restoring = self.create_automation(
+            self.visit,
+            "opportunity_matches",
+            is_lost_included=True,
+            filter_domain=repr([("id", "=", back.id)]),
+        )
+        restoring._move(restoring._get_listener(), [(back, back)], back)
+        self.search_moves("done", restoring).is_applied = True
+        self.assertEqual((lost + back).mapped("won_status"), ["lost", "pending"])
+        self.assertEqual((lost.lost_reason_id, back.stage_id), (other, self.visit))
+        for automation in losing + restoring:
+            self.assertEqual(automation.undoable_count, 1)
+            automation.action_undo_catch_up()
         self.assertEqual((lost.won_status, lost.stage_id, lost.probability), ("pending", self.new, 10))
         self.assertFalse(lost.lost_reason_id)
         self.assertEqual((back.won_status, back.stage_id, back.lost_reason_id), ("lost", self.new, reason))
@@ -299,7 +297,7 @@ class TestUndo(PreviewCase):
         self.leads[0].stage_id = stage
         self.apply()
         stage.unlink()
-        self.assertEqual(self.undo(), "2 opportunities moved back.")
+        self.assertIn("2 opportunities moved back. 1 has been", self.undo())
         self.assertEqual(self.leads[0].stage_id, self.relance)
 
     def test_of_another_company(self):
@@ -322,7 +320,7 @@ class TestUndo(PreviewCase):
 
     def test_by_job(self):
         """Many are moved back by the job that moved them."""
-        with patch(CATCH_UP_BATCH, 2):
+        with patch(BATCH, 2):
             params = self.automation.action_catch_up()["params"]
             self.assertEqual(len(params["buttons"]), 2)
             self.run_job()
@@ -331,22 +329,20 @@ class TestUndo(PreviewCase):
             self.assertEqual(self.undo(), "3 opportunities will be moved back within the next minutes.")
             self.assertEqual(self.leads.stage_id, self.relance)
             self.assertEqual(self.automation.undoable_count, 0, "it cannot be undone twice")
-            with patch.object(type(self.env["ir.cron"]), "_commit_progress", return_value=0) as progress:
-                self.automations._cron_catch_up()  # interrupted after the first batch
-            progress.assert_called_once_with(2, remaining=1)
+            # interrupted after the first batch
+            self.run_job(seconds_left=0).assert_called_with(2, remaining=1)
             self.assertEqual(self.leads.mapped("stage_id.id"), [self.new.id, self.relance.id])
             self.run_job()
         self.assertEqual(self.leads.mapped("stage_id"), self.new + self.estimate)
 
     def test_while_the_job_runs(self):
         """What was moved is moved back, the rest is not moved any more."""
-        with patch(CATCH_UP_BATCH, 2):
+        with patch(BATCH, 2):
             self.automation.action_catch_up()
-            with patch.object(type(self.env["ir.cron"]), "_commit_progress", return_value=0):
-                self.automations._cron_catch_up()
+            self.run_job(seconds_left=0)
             self.assertEqual(self.leads.mapped("stage_id"), self.relance + self.estimate)
             self.assertEqual(self.undo(), "2 opportunities moved back.")
-            self.assertFalse(self.automation.is_catching_up)
+            self.assertEqual((self.automation.waiting_count, self.automation.catch_up_progress), (0, 100))
             self.run_job()
         self.assertEqual(self.leads.mapped("stage_id"), self.new + self.estimate)
 
@@ -355,21 +351,23 @@ class TestUndo(PreviewCase):
         Lead = type(self.env["crm.lead"])
         for error, remaining in ((SerializationFailure(), 3), (ValueError("broken"), 0)):
             self.apply()
-            self.automation.sudo().move_ids.is_being_undone = True
+            self.automation.sudo().move_ids.filtered("is_applied").is_being_undone = True
             with patch.object(Lead, "_moved_by", side_effect=error), mute_logger(MOVE_LOGGER):
                 self.run_job()
-            self.assertEqual(len(self.automation.sudo().move_ids), remaining)
+            left = self.automation.sudo().move_ids.filtered("is_being_undone")
+            self.assertEqual(len(left), remaining)
             self.assertEqual(self.leads.stage_id, self.relance)
             self.run_job()
 
-    def test_forgotten_after_a_week(self):
+    def test_offered_for_a_week(self):
         self.apply()
-        moves = self.automation.sudo().move_ids
-        moves._gc_moves()
-        self.assertEqual(len(moves.exists()), 3)
-        with freeze_time(fields.Datetime.add(fields.Datetime.now(), days=8)):
-            moves._gc_moves()
-        self.assertFalse(moves.exists())
+        moves = self.search_moves("done", self.automation)
+        moves.write({"date": fields.Datetime.now() - timedelta(days=6)})
+        self.assertEqual(self.automation.undoable_count, 3)
+        moves.write({"date": fields.Datetime.now() - timedelta(days=8)})
+        self.assertEqual(self.automation.undoable_count, 0)
+        self.assertEqual(self.undo(), "0 opportunities moved back.")
+        self.assertEqual(self.leads.stage_id, self.relance)
 
     def test_queries_do_not_grow(self):
         """Noting and undoing 100 takes hardly more queries than one, beyond those of writing a stage."""

@@ -287,11 +287,6 @@ class TestConflictsNobodyTriesAgain(ProtectionCase):
     def conflict(self, leads):
         raise errors.SerializationFailure("somebody saves this opportunity")
 
-    def run_job(self):
-        self.env.flush_all()
-        with patch.object(type(self.env["ir.cron"]), "_commit_progress", return_value=60):
-            self.automations._cron_catch_up()
-
     def test_made_up_for(self):
         for context in (
             {"default_fetchmail_server_id": 1},
@@ -312,7 +307,7 @@ class TestConflictsNobodyTriesAgain(ProtectionCase):
                 self.run_job()
                 self.assertEqual(lead.stage_id, self.quotation)
                 self.assertIn(order.name, self.get_tracking_message(lead).body)
-                self.assertFalse(self.automation.pending_ids)
+                self.assertFalse(self.search_moves("waiting"))
 
     def test_furthest_stage_still_wins(self):
         """The automations to nearer stages leave alone what is moved later."""
@@ -327,9 +322,9 @@ class TestConflictsNobodyTriesAgain(ProtectionCase):
         """It goes on with the others, and tries again soon."""
         other = self.create_lead()
         order = self.create_order(other)
-        self.automation._postpone({self.lead.id: self.order})
+        self.automation._wait_to_apply({self.lead.id: self.order})
         later = self.create_automation(self.visit, "quotation_created")
-        later._postpone({other.id: order})
+        later._wait_to_apply({other.id: order})
         self.env["ir.cron.trigger"].search([]).unlink()
 
         def conflict(leads):
@@ -339,18 +334,18 @@ class TestConflictsNobodyTriesAgain(ProtectionCase):
         with self.other_addon(after=conflict):
             self.run_job()
         self.assertEqual(other.stage_id, self.visit)
-        self.assertEqual(self.automation.pending_ids.lead_id, self.lead)
+        self.assertEqual(self.search_moves("waiting").lead_id, self.lead)
         [trigger] = self.env["ir.cron.trigger"].search([])
         self.assertLessEqual(trigger.call_at, fields.Datetime.now(), "soon, not tomorrow")
         self.run_job()
         self.assertEqual(self.lead.stage_id, self.quotation)
 
     def test_document_is_gone(self):
-        self.automation._postpone({self.lead.id: self.order})
+        self.automation._wait_to_apply({self.lead.id: self.order})
         self.order.unlink()
         self.run_job()
         self.assertEqual(self.lead.stage_id, self.estimate)
-        self.assertFalse(self.automation.pending_ids)
+        self.assertFalse(self.search_moves("waiting"))
 
 
 @tagged("post_install", "-at_install")
@@ -365,20 +360,15 @@ class TestCatchUpAlone(ProtectionCase):
         cls.other = cls.create_lead()
         cls.other_order = cls.create_order(cls.other)
         (cls.lead + cls.other).stage_id = cls.new
-        cls.first._start_catch_up(cls.lead, [(cls.order, cls.lead)])
-        cls.second._start_catch_up(cls.other, [(cls.other_order, cls.other)])
+        cls.first._wait_to_apply({cls.lead.id: cls.order})
+        cls.second._wait_to_apply({cls.other.id: cls.other_order})
 
     def run_job(self):
-        self.env.flush_all()
-        with (
-            patch.object(type(self.env["ir.cron"]), "_commit_progress", return_value=60),
-            mute_logger(LOGGER, "odoo.sql_db"),
-        ):
-            self.automations._cron_catch_up()
+        with mute_logger(LOGGER, "odoo.sql_db"):
+            super().run_job()
         self.assertEqual(self.other.stage_id, self.visit, "the other one is applied")
         self.assertEqual(self.lead.stage_id, self.new)
-        self.assertFalse((self.first + self.second).filtered("is_catching_up"))
-        self.assertFalse((self.first + self.second).pending_ids)
+        self.assertEqual(self.search_moves("waiting").lead_id, self.lead, "it is moved once this works")
 
     def test_idle(self):
         self.quotation.active = False

@@ -1,3 +1,4 @@
+from odoo.exceptions import AccessError
 from odoo.tests import tagged
 
 from .common_arrival import ArrivalCase
@@ -97,6 +98,32 @@ class TestLostQuotations(ArrivalCase):
         self.assertEqual(leads.mapped("probability"), [37, 50])
         self.assertEqual(leads.mapped("is_automated_probability"), [False, True])
         self.assertEqual((leads.stage_id, order.state), (self.visit, "draft"))
+
+    def test_undo_of_quotations(self):
+        """They are what they were: sent, and signed. Nothing moves because of it."""
+        self.create_automation(self.quotation, "quotation_sent")
+        lead = self.leads[0]
+        draft, sent, since = (self.create_order(lead) for _number in range(3))
+        sent.write({"state": "sent", "signed_by": "Marc", "signed_on": "2030-01-01 10:00:00"})
+        lead.stage_id = self.visit
+        params = self.open_wizard(lead, cancel_quotations=True).action_lost_reason_apply()["params"]
+        self.assertEqual((draft + sent + since).mapped("state"), ["cancel"] * 3)
+        since.state = "sale"
+        lead.with_user(self.salesperson).action_undo_lost(*params["buttons"][0]["args"][1:])
+        self.assertEqual((draft + sent + since).mapped("state"), ["draft", "sent", "sale"])
+        self.assertEqual((sent.signed_by, str(sent.signed_on)), ("Marc", "2030-01-01 10:00:00"))
+        self.assertEqual((lead.stage_id, lead.won_status), (self.visit, "pending"))
+
+    def test_undo_with_what_a_client_makes_up(self):
+        """No order is confirmed by it, and none is written that the user may not write."""
+        lead = self.leads[0].with_user(self.salesperson)
+        order = self.create_order(lead)
+        order.state = "cancel"
+        lead.action_undo_lost([], [(order.id, "sale"), (0, "sent")])
+        self.assertEqual(order.state, "cancel")
+        order.user_id = self.manager
+        with self.assertRaises(AccessError):
+            lead.action_undo_lost([], [(order.id, "sent")])
 
     def test_undo_leaves_what_was_done_since(self):
         params = self.open_wizard(self.leads).action_lost_reason_apply()["params"]

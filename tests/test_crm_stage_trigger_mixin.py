@@ -125,7 +125,7 @@ class TestTriggerMixin(AutomationCase):
             'Move to "Technical Visit" when a service visit is over, 2 days later, if Name is Measured',
         )
         visits.date_end = now + timedelta(days=3)
-        automation.last_run = now - timedelta(hours=1)
+        automation.date_begun = now - timedelta(hours=1)
         self.env.flush_all()
         for visit, minutes in zip(visits, (-5, -5, 5), strict=True):
             date = now - timedelta(days=2) + timedelta(minutes=minutes)
@@ -151,7 +151,7 @@ class TestTriggerMixin(AutomationCase):
         visits[1].date_end = now - timedelta(days=355, minutes=-1)
         automation = self.create_automation(self.visit, "service_visit_guaranteed", days=10)
         self.assertIn("when the guarantee of a service visit ends in 10 days", automation.name)
-        automation.last_run = now - timedelta(hours=1)
+        automation.date_begun = now - timedelta(hours=1)
         self.run_due_job()
         self.assertEqual(visits.job_id.opportunity_id.mapped("stage_id"), self.visit + self.new)
 

@@ -18,8 +18,7 @@ MODELS = {
     "crm.stage": (NOTHING, NOTHING, "r", "r", ALL, ALL),
     "crm.stage.askable.field": (NOTHING, NOTHING, NOTHING, NOTHING, "r", "r"),
     "crm.stage.automation": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
-    "crm.stage.automation.move": (NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, "r"),
-    "crm.stage.automation.pending": (NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, "r"),
+    "crm.stage.automation.move": (NOTHING, NOTHING, NOTHING, NOTHING, "r", "r"),
     "crm.stage.automation.preview": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
     "crm.stage.automation.preview.line": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
     "crm.stage.delete.wizard": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
@@ -64,6 +63,7 @@ METHODS = {
     ("crm.stage", "action_open_lost_here"): "own",
     ("crm.stage", "action_open_stays"): "own",
     ("crm.stage", "get_archive_obstacle"): "manager",
+    ("crm.stage.automation", "action_open_moves"): "manager",
     ("crm.stage.automation", "action_preview"): "manager",
     ("crm.stage.automation", "action_catch_up"): "manager",
     ("crm.stage.automation", "action_show_moved"): "manager",
@@ -133,11 +133,8 @@ class TestRightsMatrix(SalesStageCase):
         automation = self.env["crm.stage.automation"].create(
             {"stage_id": stage.id, "trigger": "quotation_created"}
         )
-        pending = self.env["crm.stage.automation.pending"].create(
-            {"automation_id": automation.id, "lead_id": lead.id, "document_id": 1}
-        )
         move = self.env["crm.stage.automation.move"].create(
-            {"automation_id": automation.id, "lead_id": lead.id}
+            {"automation_id": automation.id, "lead_id": lead.id, "state": "waiting", "date": "2030-01-01"}
         )
         preview = preview.create({"automation_id": automation.id, "line_ids": [(0, 0, {"lead_id": lead.id})]})
         self.env.flush_all()
@@ -146,7 +143,6 @@ class TestRightsMatrix(SalesStageCase):
             "crm.stage": stage,
             "crm.stage.automation": automation,
             "crm.stage.automation.move": move,
-            "crm.stage.automation.pending": pending,
             "crm.stage.automation.preview": preview,
             "crm.stage.automation.preview.line": preview.line_ids,
             "crm.stage.delete.wizard": delete.create({"stage_ids": stage.ids}),

@@ -132,9 +132,7 @@ class TestSecurity(AutomationCase):
 
     def test_nobody_writes_what_the_system_writes(self):
         values = self.get_system_values()
-        self.assertLess(
-            {"fault", "is_fault_told", "last_run", "catch_up_total", "is_catching_up"}, values.keys()
-        )
+        self.assertLess({"fault", "is_fault_told", "date_begun"}, values.keys())
         new = {"stage_id": self.visit.id, "trigger": "quotation_expired"}
         self.manager.group_ids += self.env.ref("base.group_system")
         for name in values.keys() - {"author_id"}:  # whoever sets the condition is that, whatever they say
@@ -170,20 +168,21 @@ class TestSecurity(AutomationCase):
             )
         automations = self.automations.with_user(self.manager)
         automation = automations.create({"stage_id": self.visit.id, "trigger": "quotation_sent"}).sudo()
-        names = values.keys() - {"action_server_id", "author_id"}
+        names = values.keys() - {"action_server_id", "author_id", "date_begun"}
         self.assertFalse([name for name in names if automation[name]])
         self.assertTrue(automation.action_server_id._is_plain_move_to(self.visit))
         self.assertEqual(automation.author_id, self.manager)
+        self.assertNotEqual(str(automation.date_begun), values["date_begun"])
 
     def test_the_system_writes_while_managers_work(self):
         automation = self.create_automation(self.visit, "quotation_expired")
-        automation.write({"fault": "Broken", "fault_part": "trigger", "is_catching_up": True})
-        began = automation.last_run - timedelta(days=1)
-        automation.last_run = began
+        automation.write({"fault": "Broken", "fault_part": "trigger"})
+        began = automation.date_begun - timedelta(days=1)
+        automation.date_begun = began
         vals = {"trigger": "meeting_over", "filter_domain": "[('name', '!=', 'x')]"}
         self.call(self.manager, "crm.stage.automation", "write", vals, ids=automation.ids)
-        self.assertFalse(automation.fault or automation.fault_part or automation.is_catching_up)
-        self.assertGreater(automation.last_run, began)
+        self.assertFalse(automation.fault or automation.fault_part)
+        self.assertGreater(automation.date_begun, began)
         self.assertEqual(automation.author_id, self.manager)
 
     def test_manager_has_no_right_on_server_actions(self):

@@ -40,6 +40,7 @@ class CrmLeadLost(models.TransientModel):
         set_by_hand = losing.filtered(lambda lead: not lead.is_automated_probability)
         probabilities = [(lead.id, lead.probability) for lead in set_by_hand]
         quotations = self._get_open_quotations() if self.cancel_quotations else self.env["sale.order"]
+        states = [(quotation.id, quotation.state) for quotation in quotations]
         super().action_lost_reason_apply()
         if quotations:
             quotations.action_cancel()
@@ -47,7 +48,7 @@ class CrmLeadLost(models.TransientModel):
             "name": self.env._("Undo"),
             "model": losing._name,
             "method": "action_undo_lost",
-            "args": [losing.ids, probabilities, quotations.ids],
+            "args": [losing.ids, probabilities, states],
             "reload": True,
         }
         return get_done_action(self._get_lost_message(losing, quotations), [undo] if losing else [])

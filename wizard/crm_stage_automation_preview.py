@@ -1,5 +1,5 @@
 from odoo import Command, api, fields, models
-from odoo.tools import format_datetime
+from odoo.fields import Domain
 
 from ..models.crm_stage_automation import CONFLICTS
 from ..tools import attempt
@@ -31,10 +31,8 @@ class CrmStageAutomationPreview(models.TransientModel):
     summary = fields.Char(readonly=True, help="How many opportunities would move, and from where.")
     obstacle = fields.Text(readonly=True, help="Why the automation moves nothing.")
     fault = fields.Text(related="automation_id.fault")
-    next_due = fields.Text(
-        "Falling Due Next",
-        readonly=True,
-        help="When the next opportunities fall due.",
+    consequence = fields.Char(
+        readonly=True, help="What moving them brings about that cannot be undone: e-mails to customers."
     )
     line_ids = fields.One2many(
         "crm.stage.automation.preview.line",
@@ -72,12 +70,12 @@ class CrmStageAutomationPreview(models.TransientModel):
         leads, values = self.env["crm.lead"], {"automation_id": automation.id}
         with attempt(self.env, raised=CONFLICTS) as made:
             leads = automation._search_leads_to_move()
-            pairs = automation._get_pairs_to_move(leads[:LISTED])
+            documents = automation._get_documents_to_move(leads[:LISTED])
             values.update(
                 lead_count=len(leads),
                 summary=self._get_summary(automation, leads),
-                next_due=self._get_next_due(automation),
-                line_ids=[Command.create(line) for line in self._get_lines(leads[:LISTED], pairs)],
+                consequence=self._get_consequence(automation, leads),
+                line_ids=[Command.create(line) for line in self._get_lines(leads[:LISTED], documents)],
                 unlisted_count=max(len(leads) - LISTED, 0),
             )
         if made.error:  # whatever is wrong with it, people want to read what
@@ -85,12 +83,8 @@ class CrmStageAutomationPreview(models.TransientModel):
         return leads, values
 
     @api.model
-    def _get_lines(self, leads, pairs):
+    def _get_lines(self, leads, documents):
         """:return: values of the lines, each with the first of its documents"""
-        documents = {}
-        for document, its_leads in pairs:
-            for lead_id in its_leads.ids:
-                documents.setdefault(lead_id, document)
         return [
             {
                 "lead_id": lead.id,
@@ -99,6 +93,28 @@ class CrmStageAutomationPreview(models.TransientModel):
             }
             for lead in leads
         ]
+
+    @api.model
+    def _get_consequence(self, automation, leads):
+        """:return: what the stage does with these opportunities on arrival that cannot be taken back"""
+        template = automation.stage_id.mail_template_id
+        if not template.active or automation.outcome == "lost":
+            return False
+        has_address = Domain("email_normalized", "!=", False) | Domain(
+            "partner_id.email_normalized", "!=", False
+        )
+        count = leads.with_context(active_test=False).search_count(
+            Domain("id", "in", leads.ids) & has_address
+        )
+        values = {"template": template.name, "count": count}
+        if count == 1:
+            return self.env._(
+                'The stage sends the e-mail "%(template)s" to 1 customer. That cannot be undone.', **values
+            )
+        return count and self.env._(
+            'The stage sends the e-mail "%(template)s" to %(count)s customers. That cannot be undone.',
+            **values,
+        )
 
     @api.model
     def _get_summary(self, automation, leads):
@@ -119,17 +135,6 @@ class CrmStageAutomationPreview(models.TransientModel):
         if len(leads) == 1:
             return self.env._("1 opportunity would move to %(stage)s: %(origins)s", **values)
         return self.env._("%(count)s opportunities would move to %(stage)s: %(origins)s", **values)
-
-    @api.model
-    def _get_next_due(self, automation):
-        """:return: when the next opportunities fall due, of an automation in time"""
-        count, moment = automation._get_next_due()
-        if not count:
-            return False
-        moment = format_datetime(self.env, moment, dt_format="short")
-        if count == 1:
-            return self.env._("Next: 1 opportunity falls due by %s.", moment)
-        return self.env._("Next: %(count)s opportunities fall due by %(moment)s.", count=count, moment=moment)
 
     def action_apply(self):
         """Move them now.
