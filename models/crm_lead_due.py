@@ -48,8 +48,9 @@ class CrmLead(models.Model):
     def _get_crm_stage_document_dates(self, trigger):
         """What falls due is news by then. A deadline may have passed before, at the end of its day."""
         if trigger == "deadline_passed":
+            deadlines = {lead.id: lead.date_deadline for lead in self if lead.date_deadline}
             day = timedelta(days=1)
-            return {lead.id: fields.Datetime.to_datetime(lead.date_deadline) + day for lead in self}
+            return {lead_id: fields.Datetime.to_datetime(date) + day for lead_id, date in deadlines.items()}
         if trigger in self._get_crm_stage_trigger_dates():
             return dict.fromkeys(self.ids, fields.Datetime.now())
         return super()._get_crm_stage_document_dates(trigger)
