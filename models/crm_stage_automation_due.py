@@ -156,7 +156,7 @@ class CrmStageAutomation(models.Model):
             model = self._get_existing_documents()
             domain = documents_domain & self._get_due_domain(since) & model._get_crm_stage_lead_domain()
             documents = model.search(domain, order="id")
-            known = journal._get_document_dates(self, documents)
+            known = journal._get_known_dates(self, documents)
             dates = documents._get_crm_stage_dates(self.trigger)
             journal._insert(
                 [

@@ -258,8 +258,8 @@ class CrmStageAutomationMove(models.Model):
         self._insert(rows)
 
     @api.model
-    def _get_document_dates(self, automation, documents):
-        """:return: the last of its dates that the journal has since the automation began, by id of document"""
+    def _get_known_dates(self, automation, documents):
+        """:return: the last date that the journal has since the automation began, by id of document"""
         domain = Domain("automation_id", "=", automation.id) & Domain("document_id", "in", documents.ids)
         domain &= Domain("date", ">=", automation.date_begun) & Domain("document_date", "!=", False)
         return dict(self._read_group(domain, ["document_id"], ["document_date:max"]))

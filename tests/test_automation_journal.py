@@ -165,16 +165,18 @@ class TestJournal(JournalCase):
         automation = self.create_at(NOON, "quotation_created", from_stage_ids=self.new.ids)
         losing = self.create_at(NOON, "deadline_passed", self.closed, outcome="lost")
 
-        def move_after(days, stage):
+        def move_after(days, stage, user=self.manager):
             lead = self.create_lead_at(NOON)
             with self.at(NOON + DAY):
                 self.create_order(lead)
             with self.at(NOON + (days + 1) * DAY):
-                lead.with_user(self.manager).stage_id = stage
+                lead.with_user(user).stage_id = stage
             return lead
 
         back = move_after(2, self.new) + move_after(6.9, self.estimate)
-        move_after(7.1, self.new), move_after(2, self.quotation)
+        for days, stage in ((7.1, self.new), (2, self.quotation)):
+            move_after(days, stage)
+        move_after(2, self.new, self.env.user)  # which is no hand
         restored, lost = (self.create_lead_at(NOON, date_deadline="2031-01-16") for _number in range(2))
         self.run_at(NOON + 2 * DAY)
         with self.at(NOON + 3 * DAY):
@@ -185,7 +187,7 @@ class TestJournal(JournalCase):
         self.assertEqual(moves.search([("is_taken_back", "=", False)]) & taken_back, moves)
         self.assertTrue(all(taken_back.mapped("is_taken_back")))
         with self.at(NOON + 20 * DAY):
-            self.assertEqual((automation.moved_count, automation.taken_back_count), (4, 2))
+            self.assertEqual((automation.moved_count, automation.taken_back_count), (5, 2))
             self.assertEqual((losing.moved_count, losing.taken_back_count), (2, 1))
         action = automation.with_context(search_default_taken_back=1).action_open_moves()
         self.assertEqual(moves.search(action["domain"]), automation.move_ids.sorted())

@@ -655,10 +655,14 @@ def uninstall(env, state):
             }
         )
     automation = admin["crm.stage.automation"].create({"stage_id": stages[1].id, "trigger": "email_received"})
+<<<<<<< HEAD
     automation.sudo().is_catching_up = True
+=======
+>>>>>>> wp-j
     leads = admin["crm.lead"].create(
         [{"name": f"Late {stage.name}", "type": "opportunity", "stage_id": stage.id} for stage in stages]
     )
+    automation.sudo()._wait_to_apply({leads[0].id: leads[0]})
     leads[0].with_context(tracking_disable=False).stage_id = stages[1]
     admin["crm.lead"].create({"name": "Lost", "stage_id": stages[0].id}).action_set_lost()
     emptied = admin["crm.stage"].create({"name": "Archived", "sequence": 2})

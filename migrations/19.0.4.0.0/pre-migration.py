@@ -34,6 +34,13 @@ def migrate(cr, version):
                    changes = jsonb_build_object(
                        'stage_id', jsonb_build_array(move.from_stage_id, move.stage_id),
                        'active', jsonb_build_array(NOT move.was_lost, move.won_status != 'lost'),
+                       'date_closed',
+                       jsonb_build_array(
+                           CASE WHEN move.was_lost AND lead.date_closed IS NOT NULL
+                                THEN to_jsonb(to_char(lead.date_closed, 'YYYY-MM-DD HH24:MI:SS'))
+                                ELSE 'false' END,
+                           COALESCE(to_jsonb(to_char(lead.date_closed, 'YYYY-MM-DD HH24:MI:SS')), 'false')
+                       ),
                        'probability', jsonb_build_array(move.probability, lead.probability),
                        'lost_reason_id',
                        jsonb_build_array(
