@@ -655,10 +655,6 @@ def uninstall(env, state):
             }
         )
     automation = admin["crm.stage.automation"].create({"stage_id": stages[1].id, "trigger": "email_received"})
-<<<<<<< HEAD
-    automation.sudo().is_catching_up = True
-=======
->>>>>>> wp-j
     leads = admin["crm.lead"].create(
         [{"name": f"Late {stage.name}", "type": "opportunity", "stage_id": stage.id} for stage in stages]
     )
