@@ -294,7 +294,7 @@ class CrmStageAutomation(models.Model):
             domain & Domain("state", "=", "waiting"), order="id"
         )
         for automation in waiting.automation_id:
-            with automation._show_failure("idle"):
+            with automation._show_failure("idle", is_undone=False):
                 automation._get_listener()
         # Where somebody is at work on a fault, the others do not wait for it.
         faulty = waiting.automation_id.filtered("fault")

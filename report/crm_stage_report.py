@@ -114,8 +114,7 @@ class CrmStageReport(models.Model):
             SELECT stay.id, stay.lead_id, stay.stage_id, stay.next_stage_id,
                    COALESCE(stage.name, stay.stage_name) AS stage_name,
                    stay.date_entered, stay.date_left, stay.outcome, stay.moved_by, stay.automation_id,
-                   stay.is_first_visit,
-                   stay.is_moved_on,
+                   stay.is_first_visit, stay.is_moved_on,
                    %(days)s AS days, %(days)s AS days_median,
                    CASE
                        WHEN stay.is_moved_on OR lead.won_status = 'won' THEN 100
