@@ -640,6 +640,10 @@ def is_left_out(plain, mode, action, errors, seen):
         # or in another team's first stage, it gives a score, which Odoo then refuses.
         return errors[0] == "KeyError" or "in a Won stage cannot be lost" in str(plain.error)
     (leads, _rows), (leads_with_addon, _rows_with_addon) = seen
+    # Odoo leaves archived ones won where their stage is a won one no longer.
+    stages = plain.env["crm.stage"].browse(plain.stages)
+    if any(lead["won_status"] == "won" and not stages[lead["stage_id"]].is_won for lead in leads.values()):
+        return True
     if mode == "predictive" or any(errors):
         return False
     # Of two in the same stage, Odoo keeps the one of the greater probability.
