@@ -199,8 +199,12 @@ class CrmLead(models.Model):
         is_automated = is_same(self.probability, self.automated_probability)
         if self.stage_id != before.stage_id:
             self._take_stage_probability()
-        elif self.stage_id._is_fixed() or (is_automated and not before.is_automated_probability):
+        elif self.stage_id._is_fixed():
             self.probability = before.probability
+        elif is_automated and not before.is_automated_probability:
+            fixed = [("probability_mode", "=", "fixed"), ("is_won", "=", False)]
+            if self.env["crm.stage"].search_count(fixed, limit=1):
+                self.probability = before.probability
 
     def _take_stage_probability(self):
         """Give opportunities in a fixed stage its probability now, in place of one set by hand.

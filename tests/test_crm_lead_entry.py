@@ -718,6 +718,15 @@ class TestPredictiveForm(PipelineCase):
                     _shown, saved = self.assertAsOdoo(lead, actions)
                     self.assertEqual((saved[0], saved[-2]), (self.new, expected))
 
+    def test_the_score_is_typed(self):
+        """Over a percentage that was set by hand before"""
+        lead = self.create_lead()
+        score = lead.automated_probability
+        lead.probability = 61
+        there, back = ("stage_id", self.estimate), ("stage_id", self.new)
+        for actions in ([("probability", score), there, back], [there, ("probability", score), back]):
+            self.assertAsOdoo(lead, actions)
+
     def test_a_fixed_stage_and_back(self):
         """Entering a fixed stage sets its probability; looking at one leaves what was set by hand."""
         self.estimate.write({"probability_mode": "fixed", "probability": 60})

@@ -115,9 +115,15 @@ class Generator:
         names = self.chance.choices(list(choices), weights, k=number)
         return {name: choices[name]() for name in dict.fromkeys(names)}
 
+    def get_new_values(self, number):
+        """:return: values of a new opportunity that is not archived: of one that is, Odoo stores no probability,
+        not even 0%, and its nightly job counts it as lost only when 0% is written once more
+        """
+        return {name: value for name, value in self.get_lead_values(number).items() if name != "active"}
+
     def get_create(self):
         base = {"type": "opportunity", "expected_revenue": 1000, "recurring_revenue": 300}
-        return ([{**base, **self.get_lead_values(self.pick(1, 3))} for _index in range(self.pick(1, 2, 3))],)
+        return ([base | self.get_new_values(self.pick(1, 3)) for _index in range(self.pick(1, 2, 3))],)
 
     def get_write(self):
         values = self.get_lead_values(self.pick(1, 1, 2, 3))
@@ -137,6 +143,7 @@ class Generator:
 
     def get_load(self):
         names = self.chance.sample(["stage_id", "team_id", "user_id", "type", "active", "probability"], 3)
+        numbers = self.pick(None, self.get_numbers())
         rows = []
         for _index in range(self.pick(1, 2)):
             values = dict.fromkeys(names, "") | self.get_lead_values(14)
@@ -144,8 +151,10 @@ class Generator:
             if values.get("probability") == "":
                 values["probability"] = 33
             values["type"] = values.get("type") or "opportunity"
+            if numbers is None:
+                values["active"] = True  # see `get_new_values`
             rows.append({name: values[name] for name in names})
-        return self.pick(None, self.get_numbers()), rows
+        return numbers, rows
 
     def get_lose(self):
         return self.get_numbers(), self.pick(None, 0, 1)
@@ -169,7 +178,7 @@ class Generator:
         return self.get_numbers(), self.pick(None, 0, 1), self.pick(None, 0, 1)
 
     def get_copy(self):
-        return self.get_number(), self.get_lead_values(self.pick(0, 0, 1))
+        return self.get_number(), self.get_new_values(self.pick(0, 0, 1))
 
     def get_create_stage(self):
         values = {"sequence": self.pick(0, 2, 3, 50, 90), "is_won": self.pick(False, False, True)}
@@ -640,6 +649,10 @@ def is_left_out(plain, mode, action, errors, seen):
         # or in another team's first stage, it gives a score, which Odoo then refuses.
         return errors[0] == "KeyError" or "in a Won stage cannot be lost" in str(plain.error)
     (leads, _rows), (leads_with_addon, _rows_with_addon) = seen
+    # Odoo leaves archived ones won where their stage is a won one no longer.
+    stages = plain.env["crm.stage"].browse(plain.stages)
+    if any(lead["won_status"] == "won" and not stages[lead["stage_id"]].is_won for lead in leads.values()):
+        return True
     if mode == "predictive" or any(errors):
         return False
     # Of two in the same stage, Odoo keeps the one of the greater probability.
