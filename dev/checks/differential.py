@@ -116,8 +116,8 @@ class Generator:
         return {name: choices[name]() for name in dict.fromkeys(names)}
 
     def get_new_values(self, number):
-        """:return: values of a new opportunity that is not archived: of one that is, Odoo stores no probability,
-        not even 0%, and its nightly job counts it as lost only when 0% is written once more
+        """:return: values of a new opportunity that is not archived: of one that is, Odoo stores no
+        probability, not even 0%, and its nightly job counts it as lost only when 0% is written once more
         """
         return {name: value for name, value in self.get_lead_values(number).items() if name != "active"}
 
