@@ -26,3 +26,5 @@ def migrate(cr, version):
                 automation.id,
             )
         )
+    # Odoo leaves the tables of models that are gone.
+    cr.execute(SQL("DROP TABLE crm_stage_automation_pending"))
