@@ -74,15 +74,7 @@ class CrmLead(models.Model):
         file sets none.
         """
         vals = drop_empty(self, vals, {"probability"})
-        if not vals.get("active"):
-            return self._write_and_enter(vals)
-        activated = self.filtered(lambda lead: not lead.active)
-        res = self._write_and_enter(vals)
-        activated._follow_again("probability" in vals)
-        return res
-
-    def _write_and_enter(self, vals):
-        """Write ``vals``, and let the opportunities that enter a fixed stage by them take its probability."""
+        activated = self.filtered(lambda lead: not lead.active) if vals.get("active") else self.browse()
         stage = self.env["crm.stage"].browse(vals.get("stage_id") or [])
         may_be_moved = "probability" in vals and not {"team_id", "user_id", "type"}.isdisjoint(vals)
         if (
@@ -90,28 +82,31 @@ class CrmLead(models.Model):
             or "automated_probability" in vals
             or not (stage._is_fixed() or (may_be_moved and not stage))
         ):
-            return super().write(vals)
-        # sudo: the write may take the opportunities out of the writer's sight
-        stages_before = {lead: lead.stage_id for lead in self.sudo()}
-        following = self._filter_following(vals, stage)
-        taking = following._filter_taking(vals, stage)
-        by_hand = self - following
-        if by_hand and following:
-            vals = self._complete_dates(vals)
-        if by_hand:
-            super(CrmLead, by_hand.with_context(keep_probability=True)).write(vals)
-            entered = by_hand.sudo().filtered(lambda lead: lead.stage_id != stages_before[lead])
-            entered._set_automated_probability()
-        if following:
-            others = {name: value for name, value in vals.items() if name != "probability"}
-            with taking._entering():
-                super(CrmLead, following).write(others)
-            # Another addon may have written the probability along, as OCA's crm_stage_probability does. Or
-            # this write is part of the computation of the probability: Automation Rules run by that.
-            computing = self.env.protected(self._fields["probability"])
-            taking.sudo().filtered(
-                lambda lead: lead in computing or not lead.is_automated_probability
-            )._take_stage_probability()
+            super().write(vals)
+        else:
+            following = self._filter_following(vals, stage)
+            by_hand = self - following
+            if by_hand and following:
+                vals = self._complete_dates(vals)
+            # sudo: the write may take the opportunities out of the writer's sight
+            stages_before = {lead: lead.stage_id for lead in by_hand.sudo()}
+            if by_hand:
+                super(CrmLead, by_hand.with_context(keep_probability=True)).write(vals)
+                entered = by_hand.sudo().filtered(lambda lead: lead.stage_id != stages_before[lead])
+                entered._set_automated_probability()
+            if following:
+                taking = following._filter_taking(vals, stage)
+                others = {name: value for name, value in vals.items() if name != "probability"}
+                with taking._entering():
+                    super(CrmLead, following).write(others)
+                # Another addon may have written the probability along, as OCA's crm_stage_probability does.
+                # Or this write is part of the computation of the probability: Automation Rules run by that.
+                computing = self.env.protected(self._fields["probability"])
+                taking.sudo().filtered(
+                    lambda lead: lead in computing or not lead.is_automated_probability
+                )._take_stage_probability()
+        if activated:
+            activated._follow_again("probability" in vals)
         return True
 
     def _complete_dates(self, vals):

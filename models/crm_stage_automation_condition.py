@@ -99,7 +99,7 @@ class CrmStageAutomation(models.Model):
     def _set_author(self):
         """Make the present user the author."""
         automations = super(CrmStageAutomation, self.sudo())  # sudo: only the system writes it
-        automations.write({"author_id": self.env.uid})
+        return automations.write({"author_id": self.env.uid})
 
     def action_take_over_condition(self):
         """Let the condition be evaluated with the rights of the present user, as if they had set it."""

@@ -8,6 +8,9 @@ from odoo.tools import mute_logger
 
 from .common import SalesStageCase, without_hooks
 
+# What another addon says
+REFUSAL = "An e-mail address first"
+
 
 class AutomationCase(SalesStageCase):
     """The seeded automations, whatever else the database holds, and documents that they listen to."""
@@ -134,7 +137,7 @@ class AutomationCase(SalesStageCase):
         """
 
         def fail_by_rule(leads):
-            raise ValidationError("An e-mail address first")
+            raise ValidationError(REFUSAL)
 
         Lead = type(self.env["crm.lead"])
         write = Lead.write

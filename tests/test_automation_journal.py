@@ -34,7 +34,7 @@ class JournalCase(DueCase):
 
 @tagged("post_install", "-at_install")
 class TestJournal(JournalCase):
-    def read(self, move):
+    def read_row(self, move):
         names = ["automation_id", "lead_id", "document_id", "model_name", "state", "date", "document_date"]
         names += ["from_stage_id", "to_stage_id", "outcome", "reason", "is_applied"]
         return {
@@ -50,7 +50,7 @@ class TestJournal(JournalCase):
             row = {"automation_id": automation.id, "lead_id": lead.id, "document_id": order.id}
             row |= {"model_name": "sale.order", "state": "done", "date": NOON + DAY}
             row |= {"from_stage_id": self.new.id, "to_stage_id": self.visit.id}
-            self.assertEqual([self.read(move) for move in self.search_moves("done")], [row])
+            self.assertEqual([self.read_row(move) for move in self.search_moves("done")], [row])
         [stay] = self.env["crm.stage.stay"].search(
             [("lead_id", "=", lead.id), ("stage_id", "=", self.visit.id)]
         )
@@ -69,11 +69,11 @@ class TestJournal(JournalCase):
             automation.action_catch_up()
             [waiting] = self.search_moves("waiting")
             waiting_row = {**row, "state": "waiting", "date": NOON + 2 * DAY, "is_applied": True}
-            self.assertEqual(self.read(waiting), waiting_row)
+            self.assertEqual(self.read_row(waiting), waiting_row)
         self.run_at(NOON + 2 * DAY + HOUR)
         row |= {"state": "done", "date": NOON + 2 * DAY + HOUR, "is_applied": True, "outcome": "lost"}
         row |= {"from_stage_id": self.new.id, "to_stage_id": self.new.id}
-        self.assertEqual(self.read(self.search_moves("done")), row)
+        self.assertEqual(self.read_row(self.search_moves("done")), row)
         self.assertFalse(self.search_moves("waiting"))
         with self.at(NOON + 2 * DAY + 2 * HOUR):
             lead.action_restore()

@@ -365,10 +365,11 @@ class TestCatchUpAlone(ProtectionCase):
 
     def run_job(self):
         with mute_logger(LOGGER, "odoo.sql_db"):
-            super().run_job()
+            res = super().run_job()
         self.assertEqual(self.other.stage_id, self.visit, "the other one is applied")
         self.assertEqual(self.lead.stage_id, self.new)
         self.assertEqual(self.search_moves("waiting").lead_id, self.lead, "it is moved once this works")
+        return res
 
     def test_idle(self):
         self.quotation.active = False
