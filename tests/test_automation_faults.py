@@ -222,7 +222,7 @@ class TestSomeCannotBeMoved(AutomationCase):
 
         def fail(leads):
             if leads[0].name == "House 1":
-                raise ValidationError("Not this one")
+                raise ValidationError(self.env._("Not this one"))
             raise SerializationFailure
 
         leads = self.create_leads(4)

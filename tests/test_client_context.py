@@ -98,7 +98,7 @@ class TestClientContext(ArrivalCase, AutomationCase):
         call(order, "action_confirm")
         action = self.env.ref("crm_sales_stage.action_move_to_stage_technical_visit")
         run = {"active_model": "crm.lead", "active_ids": self.waiting.ids, "active_id": self.waiting.id}
-        action.with_user(user).with_context(**context, **run).run()
+        action.with_user(user).with_context(**(context | run)).run()
         self.pass_commit()
         answers = [self.describe(leads.browse(new_id))]
         if user == self.manager:
