@@ -596,7 +596,7 @@ def get_differences(plain, addon, mode):
     for number in sorted(leads.keys() & leads_with_addon.keys()):
         lead, with_addon = leads[number], leads_with_addon[number]
         # Odoo closes what is set to 100%, in whatever stage, and opens what is set to less.
-        skipped = ignored | {"is closed"} if ignored and is_open(lead) else ignored
+        skipped = ignored | {"is closed"} if ignored and lead["won_status"] == "pending" else ignored
         differences += [
             f"lead {number}: {name} is {with_addon[name]} with the addon, {value} without"
             for name, value in lead.items()
