@@ -7,7 +7,20 @@ from enum import Enum
 
 import psycopg2
 
+from odoo.exceptions import ConcurrencyError
 from odoo.fields import Domain
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
+
+# What a move takes over from the context of the business action. Its default values, or its wish not to be
+# tracked, are not for the opportunity.
+KEPT_CONTEXT = ("lang", "tz", "uid", "allowed_company_ids")
+
+# Failures that go away when the whole transaction is tried again, as Odoo does for requests
+CONFLICTS = (*PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, ConcurrencyError)
+
+# Odoo's context keys of what nobody tries again: scheduled jobs, e-mails fetched from a mailbox, imports. A
+# client that sends them loses nothing: what meets a conflict is moved by the scheduled job.
+NOT_TRIED_AGAIN = ("cron_id", "default_fetchmail_server_id", "_import_current_module")
 
 
 class Switch(Enum):

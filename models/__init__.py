@@ -1,45 +1,7 @@
-from . import crm_stage_condition_value
-from . import crm_stage_trigger_mixin
-from . import calendar_event
-from . import calendar_event_type
-from . import crm_lead
-from . import crm_lead_arrival
-from . import crm_lead_asked_fields
-from . import crm_lead_automation
-from . import crm_lead_due
-from . import crm_lead_match
-from . import crm_lead_outcome
-from . import crm_lead_probability
-from . import crm_lost_reason
-from . import crm_stage
-from . import crm_stage_arrival
-from . import crm_stage_askable_field
-from . import crm_stage_automation
-from . import crm_stage_automation_beaten
-from . import crm_stage_automation_catch_up
-from . import crm_stage_automation_condition
-from . import crm_stage_automation_due
-from . import crm_stage_automation_example
-from . import crm_stage_automation_fault
-from . import crm_stage_automation_match
-from . import crm_stage_automation_move
-from . import crm_stage_automation_outcome
-from . import crm_stage_automation_setup
-from . import crm_stage_automation_text
-from . import crm_stage_automation_undo
-from . import crm_stage_delete
-from . import crm_stage_final
-from . import crm_stage_followers
-from . import crm_tag
-from . import crm_team
-from . import ir_actions_act_window_view
-from . import ir_actions_server
-from . import ir_module_module
-from . import ir_ui_view
-from . import mail_activity
-from . import mail_activity_arrival
-from . import mail_activity_type
-from . import mail_mail
-from . import mail_message
-from . import mail_thread
-from . import sale_order
+# In the order of the layers: each rests on those before it, and knows nothing of those after it.
+from . import stage  # opportunities have a valid stage, whatever becomes of stages
+from . import probability  # they take the probability of their stage
+from . import history  # their stays in stages are written as they happen
+from . import trigger  # documents announce what happened to them, and what falls due
+from . import automation  # which moves opportunities
+from . import arrival  # where their new stage plans, sends and asks

@@ -5,7 +5,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL, sql
 
-from .crm_stage_stay import STAY_FIELDS
+from ..models.history.crm_stage_stay import STAY_FIELDS
 
 # Aggregates that Odoo has no function for: share of the values that are smaller
 PERCENTILES = {"days_median:median": 0.5, "days_median:third_quartile": 0.75}

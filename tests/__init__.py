@@ -29,7 +29,6 @@ from . import test_crm_lead_entry
 from . import test_crm_lead_lost
 from . import test_crm_stage
 from . import test_crm_stage_automation
-from . import test_crm_stage_condition_value
 from . import test_crm_stage_delete
 from . import test_crm_stage_followers
 from . import test_crm_stage_pipeline

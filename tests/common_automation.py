@@ -109,7 +109,7 @@ class AutomationCase(SalesStageCase):
         )
         automation.invalidate_recordset()
         self.env.registry.clear_cache()
-        with mute_logger("odoo.addons.crm_sales_stage.models.crm_stage_automation"):
+        with mute_logger("odoo.addons.crm_sales_stage.models.automation.crm_stage_automation"):
             self.create_order(self.create_lead())
         self.env.flush_all()
 
@@ -150,7 +150,7 @@ class AutomationCase(SalesStageCase):
 
         with (
             patch.object(Lead, "write", write_unless_refused),
-            mute_logger("odoo.addons.crm_sales_stage.models.crm_stage_automation", "odoo.sql_db"),
+            mute_logger("odoo.addons.crm_sales_stage.models.automation.crm_stage_automation", "odoo.sql_db"),
         ):
             yield
 

@@ -9,7 +9,7 @@ from odoo.addons.mail.tests.common import MockEmail
 
 from .common_arrival import ArrivalCase
 
-LOGGER = "odoo.addons.crm_sales_stage.models.crm_lead_arrival"
+LOGGER = "odoo.addons.crm_sales_stage.models.arrival.crm_lead"
 
 
 @tagged("post_install", "-at_install")

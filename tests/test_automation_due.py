@@ -9,12 +9,12 @@ from odoo.exceptions import ValidationError
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
-from odoo.addons.crm_sales_stage.models import crm_stage_automation_catch_up
+from odoo.addons.crm_sales_stage.models.automation import crm_stage_automation_catch_up
 
 from ..tools import ON
 from .common_automation import AutomationCase
 
-LOGGER = "odoo.addons.crm_sales_stage.models.crm_stage_automation"
+LOGGER = "odoo.addons.crm_sales_stage.models.automation.crm_stage_automation"
 MINUTE = timedelta(minutes=1)
 
 # A Wednesday, in winter: Brussels is an hour ahead of UTC, Tokyo nine, New York five behind.
@@ -473,7 +473,9 @@ class TestDueOnce(DueCase):
         automation = self.create_at(NOON, "no_news", days=10)
         leads = self.create_lead_at(NOON) + self.create_lead_at(NOON)
         with self.at(NOON + timedelta(days=10)):
-            with patch("odoo.addons.crm_sales_stage.models.crm_stage_automation_catch_up.BATCH", 1):
+            with patch(
+                "odoo.addons.crm_sales_stage.models.automation.crm_stage_automation_catch_up.BATCH", 1
+            ):
                 automation.action_catch_up()
             leads[0].message_post(body="Hi", message_type="comment", subtype_xmlid="mail.mt_comment")
             with patch.object(type(self.env["ir.cron"]), "_commit_progress", return_value=60):

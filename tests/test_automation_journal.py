@@ -5,7 +5,7 @@ from unittest.mock import patch
 from odoo.tests import tagged
 from odoo.tools import SQL
 
-from odoo.addons.crm_sales_stage.models import crm_stage_automation_catch_up
+from odoo.addons.crm_sales_stage.models.automation import crm_stage_automation_catch_up
 
 from .test_automation_due import NOON, DueCase
 

@@ -9,8 +9,8 @@ from odoo.tools import mute_logger
 
 from .common_automation import AutomationCase
 
-BATCH = "odoo.addons.crm_sales_stage.models.crm_stage_automation_catch_up.BATCH"
-MOVE_LOGGER = "odoo.addons.crm_sales_stage.models.crm_stage_automation_move"
+BATCH = "odoo.addons.crm_sales_stage.models.automation.crm_stage_automation_catch_up.BATCH"
+MOVE_LOGGER = "odoo.addons.crm_sales_stage.models.automation.crm_stage_automation_move"
 
 
 class PreviewCase(AutomationCase):

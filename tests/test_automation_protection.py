@@ -11,7 +11,7 @@ from odoo.tools import mute_logger
 
 from .common_automation import AutomationCase
 
-LOGGER = "odoo.addons.crm_sales_stage.models.crm_stage_automation"
+LOGGER = "odoo.addons.crm_sales_stage.models.automation.crm_stage_automation"
 
 
 class ProtectionCase(AutomationCase):

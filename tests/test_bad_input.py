@@ -245,7 +245,7 @@ class TestBadInput(SalesStageCase):
         self.quote(lead)
         self.assertEqual(lead.stage_id, self.estimate)
 
-    @mute_logger("odoo.addons.crm_sales_stage.models.crm_stage_automation")
+    @mute_logger("odoo.addons.crm_sales_stage.models.automation.crm_stage_automation")
     def test_field_removed_under_an_automation(self):
         """The sale goes through, and the automation tells what is wrong with it."""
         automation = self.env["crm.stage.automation"].create(

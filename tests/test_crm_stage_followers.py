@@ -7,7 +7,7 @@ from odoo.addons.base.tests.test_ir_cron import CronMixinCase
 
 from .common import SalesStageCase, without_hooks
 
-FOLLOWERS = "odoo.addons.crm_sales_stage.models.crm_stage_followers"
+FOLLOWERS = "odoo.addons.crm_sales_stage.models.probability.crm_stage"
 
 
 @tagged("post_install", "-at_install")

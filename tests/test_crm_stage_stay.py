@@ -681,7 +681,7 @@ class TestCrmStageStayMending(StayCase):
         leads = self.create_in(self.new, 25)
         self.pass_commit()
         self.env.cr.execute("DELETE FROM crm_stage_stay")
-        with patch("odoo.addons.crm_sales_stage.report.crm_stage_stay.MENDING_BATCH", 10):
+        with patch("odoo.addons.crm_sales_stage.models.history.crm_stage_stay.MENDING_BATCH", 10):
             self.mend()
         self.assertEqual(self.env["crm.stage.stay"].search([]).lead_id, leads.sorted("id", reverse=True))
 

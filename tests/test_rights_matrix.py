@@ -372,7 +372,7 @@ class TestRightsMatrix(SalesStageCase):
 
         original = self.registry["crm.lead"].write
         self.patch(self.registry["crm.lead"], "write", write)
-        with mute_logger("odoo.addons.crm_sales_stage.models.crm_stage_automation"):
+        with mute_logger("odoo.addons.crm_sales_stage.models.automation.crm_stage_automation"):
             sales = self.env["sale.order"].with_user(self.users["own"])
             answer = call_kw(sales, "action_quotation_sent", (order.ids,), {})
         self.assertEqual(order.state, "sent")

@@ -352,7 +352,7 @@ class TestSecurity(AutomationCase):
         self.env.registry.clear_cache()
         lead = self.create_lead()
         order = self.create_order(lead, user_id=self.salesperson.id)
-        with self.assertLogs("odoo.addons.crm_sales_stage.models.crm_stage_automation", "WARNING"):
+        with self.assertLogs("odoo.addons.crm_sales_stage.models.automation.crm_stage_automation", "WARNING"):
             self.call(self.salesperson, "sale.order", "action_quotation_sent", ids=order.ids)
         self.assertEqual(order.state, "sent")
         self.assertIn("gone", self.automation.fault)

@@ -1,8 +1,7 @@
 from odoo import Command, api, fields, models
 from odoo.fields import Domain
 
-from ..models.crm_stage_automation import CONFLICTS
-from ..tools import attempt
+from ..tools import CONFLICTS, attempt
 
 # Opportunities that the dialog lists; it counts all of them
 LISTED = 80

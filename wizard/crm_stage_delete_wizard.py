@@ -202,7 +202,6 @@ class CrmStageDeleteWizard(models.TransientModel):
         self.stage_ids.check_access("unlink")
         self.stage_ids._check_not_last()
         self.stage_ids._check_not_scheduled()
-        self.stage_ids._check_not_in_condition()
         if self.obstacle:
             raise UserError(self.obstacle)
         if self.opportunity_count and self.target_stage_id not in self.target_stage_ids:

@@ -1,0 +1,125 @@
+from markupsafe import Markup
+
+from odoo import api, models
+from odoo.fields import Domain
+
+from ...tools import ON, kept_by_transaction
+from ..history.crm_stage_stay import MOVED_BY
+
+
+class CrmLead(models.Model):
+    """Opportunities are moved, won, lost or brought back by automations and actions."""
+
+    _inherit = "crm.lead"
+
+    # ------------------------------------------------------------------
+    # Being moved
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _get_movable_domains(
+        self, stage, origin_ids=None, team_ids=None, is_back=False, is_lost_included=False
+    ):
+        """What an opportunity has to be to be moved, each with the reason why it stays where it is not.
+
+        Other won, lost and archived ones, and those of teams that do not have the stage, are left alone.
+
+        :param stage: that opportunities are moved to
+        :param origin_ids: ids of the stages that opportunities may come from, False for none; default: all
+        :param team_ids: of the stage, when the caller knows them
+        :param is_back: whether somebody named these stages: won opportunities are moved out of them, too
+        :param is_lost_included: whether lost opportunities are brought back; those that are in no stage to be
+            moved from, unless it was named, where they are
+        :return: ``{reason: Domain}``; the reasons are those of ``crm.stage.automation.move``
+        """
+        is_taken = Domain("active", "=", True)
+        is_taken &= Domain("won_status", "in", ["pending", "won"] if is_back else ["pending"])
+        is_there = Domain.TRUE if origin_ids is None else Domain("stage_id", "in", origin_ids)
+        is_elsewhere = Domain("stage_id", "!=", stage.id) & is_there
+        if is_lost_included:
+            is_lost = Domain("won_status", "=", "lost")
+            is_taken |= is_lost
+            is_elsewhere |= is_lost & is_there if is_back else is_lost
+        team_ids = stage.team_ids.ids if team_ids is None else team_ids
+        return {
+            "team": Domain("team_id", "in", team_ids) if team_ids else Domain.TRUE,
+            "closed": Domain("type", "=", "opportunity") & is_taken,
+            "stage": is_elsewhere,
+        }
+
+    def _moved_by(self, bodies, automation_id=None):
+        """Let the messages that track moves of these opportunities in here say what moved them.
+
+        :param dict bodies: text or markup by opportunity id
+        :param automation_id: what their history names
+        :return: context manager
+        """
+        # OdooBot is the author where the user may not see the opportunity: authors may read their messages,
+        # which name it. It is the author for customers, too: one who signs an order did not move the card.
+        visible = self.browse() if self.env.user.share else self.sudo(False)._filtered_access("read")
+        hidden = self - visible.sudo()
+        return kept_by_transaction(self.env.cr, MOVED_BY, (bodies, frozenset(hidden.ids), automation_id))
+
+    def _track_prepare(self, fields_iter):
+        """Note what moves an opportunity along with its stage: Odoo may post the message at any time."""
+        super()._track_prepare(fields_iter)
+        bodies, hidden_ids, _automation_id = self.env.cr.cache.get(MOVED_BY) or ({}, (), None)
+        if not bodies or "stage_id" not in fields_iter:
+            return
+        moved_by = self.env.cr.precommit.data.setdefault(MOVED_BY, {})
+        moved_by.update({lead.id: bodies[lead.id] for lead in self if lead.id in bodies})
+        if hidden := self.filtered(lambda lead: lead.id in hidden_ids):
+            hidden._track_set_author(self.env.ref("base.partner_root"))
+
+    def _message_track(self, fields_iter, initial_values_dict):
+        """Add what moved the opportunity to what others say in the same message ("Expected revenue …")."""
+        moved_by = self.env.cr.precommit.data.pop(MOVED_BY, {})
+        bodies = self.env.cr.precommit.data.setdefault("mail.tracking.message.crm.lead", {})
+        for lead_id, body in moved_by.items():
+            # Nobody sees the class: a later installation fills the history of stays by it.
+            body = Markup('<span class="o_crm_stage_automation">%s</span>') % body
+            bodies[lead_id] = Markup("%s<br/>%s") % (body, bodies[lead_id]) if bodies.get(lead_id) else body
+        return super()._message_track(fields_iter, initial_values_dict)
+
+    def _filter_with_orders(self, domain):
+        """:return: those of the opportunities that have a quotation or an order that matches ``domain``"""
+        # sudo: only whether there is one, also of other salespersons; nothing of it is shown
+        orders = self.env["sale.order"].sudo().search(Domain("opportunity_id", "in", self.ids) & domain)
+        return orders.opportunity_id.with_env(self.env)
+
+    def _lose(self, reason):
+        """Lose all of them at once, as Odoo's own button does: they keep their stage."""
+        if self:
+            self.action_set_lost(lost_reason_id=reason.id)
+
+    def action_undo_lost(self, probabilities, states):
+        """Take back that opportunities were lost a moment ago, as the notification of it offers.
+
+        :param probabilities: those that were set by hand, as ``[(opportunity's id, percentage), ...]``
+        :param states: those of the quotations that were cancelled with them, as ``[(id, state), ...]``
+        """
+        self.check_access("write")
+        lost = self.filtered(lambda lead: lead.won_status == "lost")
+        lost.action_restore()
+        for lead_id, probability in probabilities:
+            if lead_id in lost.ids:
+                self.browse(lead_id).probability = probability
+        # Odoo's own button makes drafts of them, and forgets who signed.
+        states = {order_id: state for order_id, state in states if state in ("draft", "sent")}
+        orders = self.env["sale.order"].with_context(crm_stage_moving=ON).browse(states).exists()
+        cancelled = orders.filtered(lambda order: order.state == "cancel")
+        for state, its_orders in cancelled.grouped(lambda order: states[order.id]).items():
+            its_orders.state = state
+
+    def _enter_stage(self, stage, origin_ids):
+        """Move all of them at once, lost ones after they were restored as Odoo's own button does.
+
+        :param origin_ids: of the stages that they may come from; lost ones of other stages are restored where
+            they are. None: from any stage.
+        """
+        lost = self.filtered(lambda lead: lead.won_status == "lost")
+        if lost:
+            lost.action_unarchive()
+        staying = lost.filtered(lambda lead: origin_ids is not None and lead.stage_id.id not in origin_ids)
+        if moving := self - staying:
+            moving.write({"stage_id": stage.id})

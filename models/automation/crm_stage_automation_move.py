@@ -1,0 +1,402 @@
+import json
+import logging
+from datetime import datetime
+
+from odoo import api, fields, models
+from odoo.fields import Domain
+from odoo.tools import SQL, split_every
+
+from ...tools import CONFLICTS, ON, attempt
+
+_logger = logging.getLogger(__name__)
+
+# What a move changes of an opportunity, and what undoing it restores. While it is where the move put it, with
+# the dates of that, nobody has moved, won or lost it since.
+MOVED_DATES = ("date_last_stage_update", "date_closed")
+PLACE_FIELDS = ("stage_id", "active", *MOVED_DATES)
+MOVED_FIELDS = (*PLACE_FIELDS, "probability", "automated_probability", "lost_reason_id")
+
+# Fields of automations that follow from the journal
+MOVES_FIELDS = ["move_ids", "moved_count", "taken_back_count", "skipped_count", "waiting_count"]
+MOVES_FIELDS += ["undoable_count", "catch_up_progress", "unmoved_text"]
+
+# A move that is taken back by hand within these days was a mistake
+TAKEN_BACK_DAYS = 7
+
+
+class CrmStageAutomationMove(models.Model):
+    """The journal: what automations wait to move, moved, passed over and took back.
+
+    There is one row per opportunity that an automation moves, written by the transaction that moves it. It is
+    the queue of the scheduled jobs, the history and what undoing needs at once.
+    """
+
+    _name = "crm.stage.automation.move"
+    _description = "Move by an Automation"
+    _order = "date desc, id desc"
+    _rec_name = "lead_id"
+    _log_access = False
+
+    automation_id = fields.Many2one(
+        "crm.stage.automation",
+        required=True,
+        readonly=True,
+        ondelete="cascade",
+        help="Automation that moves the opportunity.",
+    )
+    lead_id = fields.Many2one(
+        "crm.lead",
+        string="Opportunity",
+        required=True,
+        readonly=True,
+        index=True,
+        ondelete="cascade",
+        help="Opportunity that is moved.",
+    )
+    document_id = fields.Many2oneReference(
+        model_field="model_name",
+        readonly=True,
+        help="Document because of which it is moved, which may be the opportunity itself.",
+    )
+    model_name = fields.Char("Model", readonly=True, help="Model of the document.")
+    document_date = fields.Datetime(
+        "Date That Counts",
+        readonly=True,
+        help="Of automations in time: the date of the document that fell due. A later one falls due anew.",
+    )
+    state = fields.Selection(
+        [("waiting", "Waiting"), ("done", "Moved"), ("skipped", "Passed Over"), ("undone", "Undone")],
+        required=True,
+        readonly=True,
+        help="Waiting: the scheduled job moves it.\n"
+        "Moved: it was moved, won or lost.\n"
+        "Passed over: it was due and could not be moved, for the reason that is given.\n"
+        "Undone: it was moved, and moved back by Undo.",
+    )
+    date = fields.Datetime(
+        required=True,
+        readonly=True,
+        help="Since when it has waited, or when it was moved, passed over or moved back.",
+    )
+    is_applied = fields.Boolean(
+        "By Applying",
+        readonly=True,
+        help="Whether it is moved because the automation was applied to existing documents, the last time.",
+    )
+    is_being_undone = fields.Boolean(
+        readonly=True, help="Whether the scheduled job has still to move it back."
+    )
+    from_stage_id = fields.Many2one(
+        "crm.stage",
+        "From",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+        help="Stage that the opportunity was in before.",
+    )
+    to_stage_id = fields.Many2one(
+        "crm.stage",
+        "To",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+        help="Stage that the opportunity was in afterwards.",
+    )
+    outcome = fields.Selection(
+        [("won", "Won"), ("lost", "Lost")],
+        readonly=True,
+        help="Whether the opportunity was won or lost by it.",
+    )
+    reason = fields.Selection(
+        [
+            ("before", "It came with a date that had passed"),
+            ("team", "Its sales team does not have the stage"),
+            ("closed", "It was won, lost or archived"),
+            ("stage", "It was in no stage that it is moved from"),
+            ("order", "An order or another open quotation protects it"),
+            ("condition", "The document does not meet the condition"),
+            ("not_yet", "It is not due any more"),
+            ("further", "Another automation has moved it"),
+            ("failed", "It could not be moved"),
+        ],
+        readonly=True,
+        help="Why it was passed over.",
+    )
+    error = fields.Char("Refused Because", readonly=True, help="What kept the opportunity from being moved.")
+    changes = fields.Json(
+        readonly=True,
+        groups="base.group_system",
+        help="What the move changed of the opportunity: by field, the value before and the one afterwards.",
+    )
+    is_taken_back = fields.Boolean(
+        "Taken Back",
+        compute="_compute_is_taken_back",
+        search="_search_is_taken_back",
+        help="Whether it was moved to an earlier stage by hand within seven days, or restored where the move "
+        "lost it.",
+    )
+
+    # Which documents the journal has, by automation
+    _document_idx = models.Index("(automation_id, document_id, document_date)")
+    # Figures of an automation, and the lists behind them
+    _state_idx = models.Index("(automation_id, state, date)")
+    _waiting_idx = models.Index("(id) WHERE state = 'waiting'")
+    _date_idx = models.Index("(date, id)")
+
+    # ------------------------------------------------------------------
+    # Taken back
+    # ------------------------------------------------------------------
+
+    @api.depends("state", "date")
+    def _compute_is_taken_back(self):
+        taken_back = self.search([("id", "in", self.ids), ("is_taken_back", "=", True)])
+        for move in self:
+            move.is_taken_back = move in taken_back
+
+    @api.model
+    def _search_is_taken_back(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        domain = Domain("state", "=", "done") & Domain.custom(to_sql=self._get_taken_back_sql)
+        return domain if True in value else ~domain
+
+    @api.model
+    def _get_taken_back_sql(self, model, alias, query):
+        """:return: ``SQL`` of the moves after which the next stay began by hand, soon, and no further on"""
+        return SQL(
+            """
+            EXISTS (
+                SELECT FROM (
+                    SELECT stage_id, moved_by, date_entered
+                      FROM crm_stage_stay stay
+                     WHERE stay.lead_id = %(move)s.lead_id AND stay.date_entered > %(move)s.date
+                     ORDER BY stay.date_entered, stay.id
+                     LIMIT 1
+                ) next_stay
+                 WHERE moved_by = 'hand'
+                   AND date_entered <= %(move)s.date + %(days)s * INTERVAL '1 day'
+                   AND (
+                        %(move)s.outcome = 'lost'
+                        OR array_position(%(stages)s, stage_id)
+                           < array_position(%(stages)s, %(move)s.to_stage_id)
+                       )
+            )
+            """,
+            move=SQL.identifier(alias),
+            days=TAKEN_BACK_DAYS,
+            stages=list(self.env["crm.stage.automation"]._get_setup().stage_ids),
+        )
+
+    # ------------------------------------------------------------------
+    # Writing
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _insert(self, rows):
+        """Insert rows by one statement: the ORM takes twenty times as long for thousands of them.
+
+        :param list rows: dictionaries of values; ``changes`` is what JSON can be
+        """
+        if not rows:
+            return
+        columns = SQL(", ").join(SQL.identifier(name) for name in sorted(set().union(*rows)))
+        insert = """
+            INSERT INTO crm_stage_automation_move (%s)
+            SELECT %s FROM jsonb_populate_recordset(NULL::crm_stage_automation_move, %s)
+        """
+        self.env.cr.execute(SQL(insert, columns, columns, json.dumps(rows, default=str)))
+        self.invalidate_model()
+        self.env["crm.stage.automation"].invalidate_model(MOVES_FIELDS)
+
+    @api.model
+    def _get_row(self, automation, lead_id, document_id, **values):
+        """:return: values of a row, as of this transaction"""
+        row = {"automation_id": automation.id, "lead_id": lead_id, "document_id": document_id}
+        return {**row, "model_name": automation.model_name, "date": self.env.cr.now(), **values}
+
+    @api.model
+    def _read_values(self, leads):
+        """:return: what moves change of the opportunities, by their ids, as JSON has it"""
+        return {
+            values.pop("id"): {
+                name: str(value) if name in MOVED_DATES and value else value for name, value in values.items()
+            }
+            for values in leads._read_format(MOVED_FIELDS, load=None)
+        }
+
+    @api.model
+    def _record(self, automation, documents_by_lead, moved, before, waiting):
+        """Write down what became of the opportunities that ``automation`` was to move.
+
+        :param dict documents_by_lead: because of what, by id of the opportunity
+        :param Moved moved: what became of them
+        :param before: what ``_read_values`` returned before
+        :param waiting: the rows that have waited for it
+        """
+        leads = self.env["crm.lead"].browse(moved.ids)
+        after = self._read_values(leads)
+        values = {lead.id: self._get_moved_values(lead, before[lead.id], after[lead.id]) for lead in leads}
+        for lead_id, error in moved.errors.items():
+            values[lead_id] = {"state": "skipped", "reason": "failed", "error": automation._get_reason(error)}
+        values.update(dict.fromkeys(moved.waiting_ids, {"state": "waiting"}))
+        # What an automation that does not work has left to the scheduled job stays there.
+        staying_ids = moved.waiting_ids | (moved.errors.keys() if moved.is_none else set())
+        rows, ended = [], self.browse()
+        by_document = waiting.grouped(lambda move: (move.lead_id.id, move.document_id))
+        for lead_id, document in documents_by_lead.items():
+            its_waiting = by_document.get((lead_id, document.id), self.browse())
+            if not values[lead_id] or (its_waiting and lead_id in staying_ids):
+                continue
+            ended |= its_waiting
+            kept = {
+                "is_applied": its_waiting[:1].is_applied,
+                "document_date": max(filter(None, its_waiting.mapped("document_date")), default=None),
+            }
+            rows.append(self._get_row(automation, lead_id, document.id, **kept, **values[lead_id]))
+        ended.unlink()
+        self._insert(rows)
+
+    @api.model
+    def _get_known_dates(self, automation, documents):
+        """:return: the last date that the journal has since the automation began, by id of document"""
+        domain = Domain("automation_id", "=", automation.id) & Domain("document_id", "in", documents.ids)
+        domain &= Domain("date", ">=", automation.date_begun) & Domain("document_date", "!=", False)
+        return dict(self._read_group(domain, ["document_id"], ["document_date:max"]))
+
+    def _get_pairs(self):
+        """:return: documents of these moves and their opportunities, as [(document, crm.lead), ...]"""
+        pairs = []
+        for model_name, moves in self.grouped("model_name").items():
+            lead_ids = {
+                document_id: set(its_moves.lead_id.ids)
+                for document_id, its_moves in moves.grouped("document_id").items()
+            }
+            documents = self.env[model_name].browse(lead_ids).exists()
+            for document, leads in documents._get_crm_stage_leads():
+                ids = lead_ids[document.id].intersection(leads.ids)
+                pairs.append((document, leads.browse(sorted(ids))))
+        return pairs
+
+    def _pass_over(self, listener, moved, done_ids):
+        """Write down why these moves of one automation, which were due, were not made.
+
+        Those of documents that are gone, or that are another opportunity's by now, go as well.
+
+        :param Moved moved: what the automation has just moved
+        :param done_ids: of opportunities that other automations have just moved
+        """
+        pairs = {(document.id, lead_id) for document, leads in self._get_pairs() for lead_id in leads.ids}
+        gone = self.filtered(lambda move: (move.document_id, move.lead_id.id) not in pairs)
+        left = (self - gone).filtered(lambda move: move.lead_id.id not in moved.waiting_ids)
+        gone.unlink()
+        if not left:
+            return
+        automation = left.automation_id
+        reasons = automation._get_reasons_to_stay(listener, left.lead_id, done_ids)
+        due = automation._filter_due(self.env[automation.model_name].browse(left.mapped("document_id")))
+
+        def get_reason(move):
+            return reasons.get(move.lead_id) or ("condition" if move.document_id in due._ids else "not_yet")
+
+        for reason, moves in left.grouped(get_reason).items():
+            moves.write({"state": "skipped", "reason": reason, "date": self.env.cr.now()})
+
+    @api.model
+    def _get_moved_values(self, lead, before, after):
+        """:return: values of the row of an opportunity that was moved; none where nothing happened to it"""
+        if all(before[name] == after[name] for name in PLACE_FIELDS):
+            return {}
+        changes = {
+            name: [before[name], after[name]]
+            for name in MOVED_FIELDS
+            if name in PLACE_FIELDS or before[name] != after[name]
+        }
+        return {
+            "state": "done",
+            "from_stage_id": before["stage_id"] or None,
+            "to_stage_id": after["stage_id"] or None,
+            "outcome": lead.won_status if lead.won_status != "pending" else None,
+            "changes": changes,
+        }
+
+    # ------------------------------------------------------------------
+    # Undoing
+    # ------------------------------------------------------------------
+
+    def _is_untouched(self):
+        """:return: whether the opportunity is still where this very move put it, and can go back"""
+        now = self._read_values(self.lead_id)[self.lead_id.id]
+        is_there = all(now[name] == self.changes[name][1] for name in PLACE_FIELDS)
+        return is_there and self.from_stage_id.id == self.changes["stage_id"][0]
+
+    def _undo(self):
+        """Restore what the opportunities were before; only the chatter shows that they were moved.
+
+        Those that somebody has moved, won or lost since stay where they are; so does what else was changed.
+
+        :return: the opportunities that were moved back
+        """
+        untouched = self.filtered(lambda move: move._is_untouched())
+        bodies = {}
+        for automation, moves in untouched.grouped("automation_id").items():
+            body = self.env._("Moved back, because this was undone: %s", automation._get_sentence(""))
+            bodies.update(dict.fromkeys(moves.lead_id.ids, body))
+        # No loops: moving back moves nothing else. It is no arrival in the former stage either.
+        leads = untouched.lead_id.with_context(crm_stage_moving=ON, crm_stage_undoing=ON)
+        self.env["crm.stage.stay"]._note_undone({move.lead_id.id: move.date for move in untouched})
+        values = {move.lead_id: move._get_restored_values() for move in untouched}
+        with leads._moved_by(bodies):
+            for restored, its_leads in leads.grouped(lambda lead: json.dumps(values[lead][0])).items():
+                its_leads.write(json.loads(restored))
+        for lead in leads:  # Odoo sets dates of its own along with the other fields.
+            lead.write(values[lead][1])
+        untouched._remove_planned()
+        self.write({"is_being_undone": False, "is_applied": False})
+        untouched.write({"state": "undone", "date": self.env.cr.now()})
+        return untouched.lead_id
+
+    def _get_restored_values(self):
+        """:return: values to write on the opportunity, and dates to write then, as they were before the move;
+        what was changed afterwards is as it is now
+        """
+        values = self._read_values(self.lead_id)[self.lead_id.id]
+        for name, (before, after) in self.changes.items():
+            if values[name] == after:
+                values[name] = before
+        dates = {name: values.pop(name) for name in MOVED_DATES}
+        return (
+            {name: value for name, value in values.items() if name in self.changes},
+            {name: date and datetime.fromisoformat(date) for name, date in dates.items()},
+        )
+
+    def _remove_planned(self):
+        """Remove the open activities that were planned when the opportunities arrived by these moves."""
+        since = {move.lead_id.id: move.date.replace(microsecond=0) for move in self}
+        planned = self.env["mail.activity"].search(
+            [
+                ("res_model", "=", "crm.lead"),
+                ("res_id", "in", list(since)),
+                ("crm_stage_plan_template_id", "!=", False),
+            ]
+        )
+        planned.filtered(lambda activity: activity.create_date >= since[activity.res_id]).unlink()
+
+    @api.model
+    def _undo_batches(self, size):
+        """Make the undoing that was left to the scheduled job; it goes on where it was interrupted.
+
+        :param int size: of a batch
+        """
+        for ids in split_every(size, self.search([("is_being_undone", "=", True)], order="id").ids):
+            moves = self.browse(ids).exists()
+            with attempt(self.env) as made:
+                moves._undo()
+            if isinstance(made.error, CONFLICTS):
+                _logger.info("Somebody works on opportunities that are to be moved back: later")
+                return
+            if made.error:  # the job has others to look after
+                _logger.error("Opportunities cannot be moved back", exc_info=made.error)
+                moves.exists().is_being_undone = False
+            remaining = self.search_count([("is_being_undone", "=", True)])
+            if not self.env["ir.cron"]._commit_progress(len(ids), remaining=remaining):
+                return

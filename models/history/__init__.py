@@ -1,0 +1,2 @@
+from . import crm_stage_stay
+from . import crm_lead

@@ -1,0 +1,166 @@
+from odoo import api, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+# Stored fields that tell in which stage an opportunity is, and what became of it
+PLACE_FIELDS = {"active", "stage_id", "type", "won_status"}
+# What moves it when it is written: the stage follows from the team, and that from the salesperson
+MOVING_FIELDS = PLACE_FIELDS | {"team_id", "user_id"}
+
+
+class CrmLead(models.Model):
+    """Opportunities keep a valid stage when stages are archived, deleted or merged."""
+
+    _inherit = "crm.lead"
+
+    @api.model
+    def _get_list_action(self, name, domain):
+        """:return: action that lists opportunities, inactive ones included"""
+        return {
+            "type": "ir.actions.act_window",
+            "name": name,
+            "res_model": "crm.lead",
+            "views": [(self.env.ref("crm.crm_case_tree_view_oppor").id, "list"), (False, "form")],
+            "domain": domain,
+            "context": {"active_test": False, "create": False},
+        }
+
+    # ------------------------------------------------------------------
+    # Archived stages
+    # ------------------------------------------------------------------
+
+    @api.model
+    def default_get(self, fields):
+        """Nothing starts in an archived stage, even when a default of the user or of the view names one."""
+        values = super().default_get(fields)
+        if self._is_archived_stage(values.get("stage_id")):
+            del values["stage_id"]
+        return values
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Those that are told an archived stage come to the first stage of their team, as if told none."""
+        return super().create([self._drop_archived_stage(vals) for vals in vals_list])
+
+    @api.model
+    def _drop_archived_stage(self, vals):
+        """:return: ``vals``, without their stage when it is an archived one"""
+        if self._is_archived_stage(vals.get("stage_id")):
+            return {name: value for name, value in vals.items() if name != "stage_id"}
+        return vals
+
+    @api.model
+    def _is_archived_stage(self, stage_id):
+        return bool(stage_id) and not self.env["crm.stage"].browse(stage_id).active
+
+    @api.model
+    def _read_group_stage_ids(self, stages, domain):
+        """An archived stage is a column only where it holds opportunities of the view."""
+        shown = super()._read_group_stage_ids(stages.with_context(active_test=True), domain)
+        # As in Odoo, users see stages that they may not read (`sudo` for the order of them only).
+        return stages.browse((shown | stages).sudo().sorted().ids)
+
+    def _stage_find(self, team_id=False, domain=None, order="sequence, id", limit=1):
+        """No opportunity is put in an archived stage, even where archived opportunities are dealt with."""
+        opportunities = self.with_context(active_test=True)
+        stages = super(CrmLead, opportunities)._stage_find(team_id, domain, order, limit)
+        return stages.with_env(self.env)
+
+    # ------------------------------------------------------------------
+    # Stages that are deleted or merged
+    # ------------------------------------------------------------------
+
+    def _transfer_to_stage(self, stage):
+        """Move opportunities whose stage goes away, all at once; nothing but their stage changes.
+
+        Outcome, archived state, closing date and a probability set by hand stay as they are. Those that
+        follow their stage's probability, or Odoo's scoring, go on doing so.
+
+        :raise UserError: when an open or lost opportunity would become won, or a won one open
+        """
+        if any(lead.stage_id.is_won != stage.is_won for lead in self):
+            raise UserError(
+                self.env._(
+                    'Moving to "%(stage)s" would change whether opportunities are won. '
+                    "Choose a won stage for won opportunities, another stage for all others.",
+                    stage=stage.name,
+                )
+            )
+        archived = self.filtered(lambda lead: not lead.active)
+        followers = archived.filtered(
+            lambda lead: lead.won_status == "pending" and lead.is_automated_probability
+        )
+        closing_dates = {lead.id: lead.date_closed for lead in self if lead.date_closed}
+        previous = {lead: lead.stage_id for lead in self}
+        silent = self.with_context(keep_probability=True, tracking_disable=True)
+        silent.write({"stage_id": stage.id})
+        # Odoo brings archived opportunities back when they enter a won stage, ...
+        silent.filtered(lambda lead: lead in archived and lead.active).active = False
+        # ... leaves the probability of archived ones behind (0% of an archived one would mean lost), ...
+        for probability, leads in followers.grouped("automated_probability").items():
+            if probability:
+                leads.with_env(silent.env).probability = probability
+        # ... and takes every closing date for one of a won opportunity that was reopened.
+        self._restore_closing_dates(closing_dates)
+        self._log_transfer(previous)
+
+    def _log_transfer(self, previous):
+        """Track the change of stage as Odoo does, but for all opportunities at once.
+
+        It notifies nobody: no follower wants a thousand e-mails because a stage was deleted or merged.
+
+        :param previous: stage by opportunity
+        """
+        tracked = self.fields_get(["stage_id"], attributes=("string", "type", "selection", "currency_field"))
+        messages = self._message_log_batch({})
+        values_list = []
+        for lead, message in zip(self, messages, strict=True):
+            _changes, commands = lead._mail_track(tracked, {"stage_id": previous[lead]})
+            values_list += [{**values, "mail_message_id": message.id} for _create, _id, values in commands]
+        # sudo: users have no right to write trackings; Odoo writes them with sudo, too
+        self.env["mail.tracking.value"].sudo().create(values_list)
+
+    @api.model
+    def _restore_closing_dates(self, closing_dates):
+        """Write back the closing dates that Odoo has emptied.
+
+        :param closing_dates: datetime by opportunity id
+        """
+        if not closing_dates:
+            return
+        self.flush_model(["date_closed"])
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE crm_lead
+                   SET date_closed = previous.date_closed
+                  FROM unnest(%s, %s) AS previous (id, date_closed)
+                 WHERE crm_lead.id = previous.id
+                """,
+                list(closing_dates),
+                list(closing_dates.values()),
+            )
+        )
+        self.invalidate_model(["date_closed"])
+        self.browse(closing_dates).modified(["date_closed"])
+
+    def _pls_prepare_frequencies(self, lead_values, leads_pls_fields, target_state=None):
+        """Let Odoo's scoring find archived stages, too: a lost opportunity may be in one.
+
+        Odoo counts a loss for all stages up to the one where it happened, and what is won for all stages.
+        Archived stages are left out of both, unless one is lost there: they are not part of the pipeline any
+        more.
+        """
+        known = super(CrmLead, self.with_context(active_test=False))
+        frequencies = known._pls_prepare_frequencies(lead_values, leads_pls_fields, target_state)
+        used = {values.get("stage_id") for values in lead_values if self._is_loss(values, target_state)}
+        archived = self.env["crm.stage"].with_context(active_test=False).search([("active", "=", False)])
+        for stage in archived:
+            if stage.id not in used:
+                frequencies.get("stage_id", {}).pop(str(stage.id), None)
+        return frequencies
+
+    @api.model
+    def _is_loss(self, values, target_state):
+        """:return: whether Odoo's scoring counts an opportunity of these ``values`` as lost"""
+        return target_state == "lost" or not target_state and values.get("probability") == 0

@@ -1,0 +1,289 @@
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+from ...tools import ON, get_range_domain
+
+# Whoever moves a card says where it belongs: that alone triggers no automation.
+PLACING_FIELDS = {"stage_id"}
+
+
+class CrmLead(models.Model):
+    """Opportunities are documents, too: e-mails, conditions that they come to meet, and time move them."""
+
+    _name = "crm.lead"
+    _inherit = ["crm.lead", "crm.stage.trigger.mixin"]
+
+    _crm_stage_date_deadline_idx = models.Index("(date_deadline) WHERE date_deadline IS NOT NULL")
+
+    @api.model
+    def _get_crm_stage_triggers(self):
+        return {
+            **super()._get_crm_stage_triggers(),
+            "email_sent": self.env._("an e-mail is sent"),
+            "email_received": self.env._("an e-mail is received"),
+            "opportunity_matches": self.env._("it comes to meet the condition"),
+            "stage_waiting": self.env._("it has been in its stage for … days"),
+            "no_news": self.env._("there has been no news for … days"),
+            "deadline_passed": self.env._("its expected closing has passed"),
+        }
+
+    @api.model
+    def _get_crm_stage_trigger_domain(self, trigger):
+        # sudo: only whether there is one; nothing of it is told
+        messages, mails = self.env["mail.message"].sudo(), self.env["mail.mail"].sudo()
+        if trigger == "email_received":
+            return self._get_messages_domain(messages._get_email_received_domain())
+        if trigger == "email_sent":
+            posted = self._get_messages_domain(messages._get_email_sent_domain())
+            return posted | Domain("id", "in", mails._get_emailed_opportunity_ids())
+        if trigger == "opportunity_matches":
+            return Domain("type", "=", "opportunity")  # that meet the condition
+        return super()._get_crm_stage_trigger_domain(trigger)
+
+    @api.model
+    def _get_messages_domain(self, domain):
+        """:return: ``Domain`` of the opportunities of the messages that match ``domain``: their own ones, and
+        those of their quotations and orders
+        """
+        messages = self.env["mail.message"].sudo()  # sudo: see `_get_crm_stage_trigger_domain`
+
+        def has_messages(model_name):
+            query = messages._search(domain & Domain("model", "=", model_name))
+            return Domain("id", "in", query.subselect("res_id"))
+
+        return has_messages("crm.lead") | self._get_orders_domain(has_messages("sale.order"))
+
+    @api.model
+    def _get_orders_domain(self, domain):
+        """:return: ``Domain`` of the opportunities with a quotation or order that matches ``domain``"""
+        orders = self.env["sale.order"]
+        return Domain("order_ids", "any!", orders._get_crm_stage_lead_domain() & domain)
+
+    def _get_crm_stage_leads(self):
+        return [(lead, lead) for lead in self]
+
+    def _get_crm_stage_document_dates(self, trigger):
+        """An opportunity is older than its loss; what happened to it may be newer.
+
+        A deadline has passed at the end of its day. What falls due by itself is news by then.
+        """
+        if trigger == "deadline_passed":
+            deadlines = {lead.id: lead.date_deadline for lead in self if lead.date_deadline}
+            day = timedelta(days=1)
+            return {lead_id: fields.Datetime.to_datetime(date) + day for lead_id, date in deadlines.items()}
+        if trigger in self._get_crm_stage_trigger_dates():
+            return dict.fromkeys(self.ids, fields.Datetime.now())
+        messages = self.env["mail.message"].sudo()  # sudo: see `_get_crm_stage_trigger_domain`
+        if trigger == "email_received":
+            domain = messages._get_email_received_domain()
+        elif trigger == "email_sent":
+            domain = messages._get_email_sent_domain()
+        else:
+            return {}
+        domain &= Domain("model", "=", self._name) & Domain("res_id", "in", self.ids)
+        return dict(messages._read_group(domain, ["res_id"], ["date:max"]))
+
+    def _get_crm_stage_tie(self):
+        return self.type  # A lead comes with its dates when it is made an opportunity.
+
+    @api.model
+    def _get_crm_stage_lead_domain(self, leads=None):
+        return Domain("type", "=", "opportunity") if leads is None else Domain("id", "in", leads.ids)
+
+    @api.model
+    def _search_crm_stage_lead_ids(self, domain):
+        return self._search(domain)
+
+    def _merge_opportunity(self, *args, **kwargs):
+        """Do not take it for somebody's choice that quotations follow theirs into the merged opportunity."""
+        merging = self.with_context(crm_stage_keep_copies=ON)
+        return super(CrmLead, merging)._merge_opportunity(*args, **kwargs).with_env(self.env)
+
+    # ------------------------------------------------------------------
+    # Coming to meet a condition
+    # ------------------------------------------------------------------
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        leads = super().create(vals_list)
+        if listeners := self._get_matching_listeners():
+            self.env["crm.stage.automation"]._process_listeners(dict.fromkeys(listeners, leads))
+        return leads
+
+    def write(self, vals):
+        """Opportunities that do not meet a condition before, and do so afterwards, have come to meet it.
+
+        The database tells, before and after, so that it does not matter how the fields of the condition
+        follow from those that are written.
+        """
+        listeners = self._get_matching_listeners() if self and vals.keys() - PLACING_FIELDS else ()
+        if not listeners:
+            return super().write(vals)
+        automations = self.env["crm.stage.automation"]
+        others = {listener: automations._filter_unmatched(listener, self) for listener in listeners}
+        res = super().write(vals)
+        automations._process_listeners(others)
+        return res
+
+    @api.model
+    def _get_matching_listeners(self):
+        """:return: the listeners for opportunities that come to meet a condition; without a query"""
+        if "opportunity_matches" not in self._get_heard_crm_stage_triggers():
+            return []
+        listeners = self.env["crm.stage.automation"]._get_setup().listeners
+        return [listener for listener in listeners if listener.trigger == "opportunity_matches"]
+
+    # ------------------------------------------------------------------
+    # Time
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _get_crm_stage_trigger_dates(self):
+        dates = {"stage_waiting": None, "no_news": None, "deadline_passed": "date_deadline"}
+        return {**super()._get_crm_stage_trigger_dates(), **dates}
+
+    @api.model
+    def _get_crm_stage_due_text(self, trigger, label, days):
+        if trigger == "stage_waiting" and days == 1:
+            return self.env._("it has been in its stage for a day")
+        if trigger == "no_news" and days == 1:
+            return self.env._("there has been no news for a day")
+        return super()._get_crm_stage_due_text(trigger, label, days)
+
+    @api.model
+    def _get_crm_stage_due_domain(self, trigger, days, since, until):
+        if trigger == "stage_waiting":
+            delta = timedelta(days=days)
+            return self._get_entered_domain(since and since - delta, until - delta)
+        if trigger == "no_news":
+            return self._get_silent_domain(days, since, until)
+        return super()._get_crm_stage_due_domain(trigger, days, since, until)
+
+    def _get_crm_stage_dates(self, trigger):
+        if trigger == "stage_waiting":
+            return self._get_entered_dates()
+        if trigger == "no_news":
+            return self._get_news_dates()
+        return super()._get_crm_stage_dates(trigger)
+
+    def _get_entered_dates(self):
+        """:return: since when they are in their stage, by id; lost ones are since they were lost"""
+        # sudo: only when it was; nothing of it is shown
+        stays = (
+            self.env["crm.stage.stay"]
+            .sudo()
+            .search(Domain("lead_id", "in", self.ids) & self._get_there_domain(), order="date_entered, id")
+        )
+        return {stay.lead_id.id: stay.date_left or stay.date_entered for stay in stays}
+
+    @api.model
+    def _get_there_domain(self):
+        """:return: ``Domain`` of the stays of opportunities where they are, or were lost"""
+        is_there = Domain("outcome", "in", ("open", "won")) & Domain("date_left", "=", False)
+        return is_there | Domain("outcome", "=", "lost")
+
+    def _get_news_dates(self):
+        """:return: when there was news last that Odoo got, by id"""
+        dates = self._get_entered_dates()
+        # sudo: see `_get_entered_dates`
+        env = self.sudo().env
+        orders = env["sale.order"].search(env["sale.order"]._get_crm_stage_lead_domain(self))
+        meetings = [
+            ("opportunity_id", "in", self.ids),
+            ("active", "=", True),
+            ("stop", "<=", fields.Datetime.now()),
+        ]
+        groups = env["calendar.event"]._read_group(meetings, ["opportunity_id"], ["stop:max"])
+        news = [(lead.id, date) for lead, date in groups]
+        lead_ids = {order.id: order.opportunity_id.id for order in orders}
+        for documents, ids in ((self, {lead_id: lead_id for lead_id in self.ids}), (orders, lead_ids)):
+            domain = env["mail.message"]._get_news_domain()
+            domain &= Domain("model", "=", documents._name) & Domain("res_id", "in", documents.ids)
+            groups = env["mail.message"]._read_group(
+                domain, ["res_id", "message_type"], ["create_date:max", "date:max"]
+            )
+            # Of e-mails that came in, the date is what their sender's clock said.
+            news += [
+                (ids[document_id], received if message_type == "email" else date)
+                for document_id, message_type, received, date in groups
+            ]
+        for lead_id, date in news:
+            dates[lead_id] = max(date, dates.get(lead_id, date))
+        return dates
+
+    @api.model
+    def _get_entered_domain(self, since, until):
+        """
+        :return: ``Domain`` of those that came into their stage after ``since``, and not after ``until``; lost
+            ones are where they are since they were lost
+        """
+        is_there, is_lost = self._get_there_domain(), Domain("outcome", "=", "lost")
+        domain = is_there & (
+            (~is_lost & get_range_domain("date_entered", since, until))
+            | (is_lost & get_range_domain("date_left", since, until))
+        )
+        # sudo: only when it was; nothing of it is shown
+        query = self.env["crm.stage.stay"].sudo()._search(domain)
+        return Domain("id", "in", query.subselect("lead_id"))
+
+    @api.model
+    def _get_silent_domain(self, days, since, until):
+        """
+        :return: ``Domain`` of those that have been without news for ``days`` days by ``until``, and that were
+            not by ``since``: there was some in between, or the last thing that was planned has passed
+
+        Only those are looked at for later news.
+        """
+        delta = timedelta(days=days)
+        domain = self._get_entered_domain(None, until - delta) & ~Domain.OR(
+            self._get_news_domains(days, until)
+        )
+        if since:
+            entered = self._get_entered_domain(since - delta, until - delta)
+            domain &= self._get_union_domain(self, entered, *self._get_news_domains(days, since, until))
+        return domain
+
+    @api.model
+    def _get_union_domain(self, documents, *domains):
+        """:return: ``Domain`` as ``Domain.OR`` of ``domains``, each of them looked up by itself"""
+        # sudo: see `_get_entered_domain`
+        documents = documents.sudo().with_context(active_test=False)
+        queries = SQL(" UNION ").join(documents._search(domain).subselect() for domain in domains)
+        return Domain("id", "in", SQL("(%s)", queries))
+
+    @api.model
+    def _get_news_domains(self, days, since, until=None):
+        """
+        :return: for each kind of news, ``Domain`` of the opportunities that it keeps from being silent at
+            ``since``, and no longer at ``until``: messages, meetings that took place, and what is planned, of
+            the opportunity or of its quotations and orders
+        """
+        delta = timedelta(days=days)
+        period = since - delta, until and until - delta
+        has_messages = Domain("message_ids", "any!", self.env["mail.message"]._get_news_domain(*period))
+        is_meeting = Domain("active", "=", True) & get_range_domain("stop", *period)  # cancelled are archived
+        orders = self.env["sale.order"]
+        has_orders = (has_messages, self._get_planned_domain(orders, since, until))
+        return [
+            has_messages,
+            Domain("calendar_event_ids", "any!", is_meeting),
+            self._get_planned_domain(self, since, until),
+            self._get_orders_domain(self._get_union_domain(orders, *has_orders)),
+        ]
+
+    @api.model
+    def _get_planned_domain(self, documents, since, until):
+        """
+        :param documents: model with activities, which is of companies
+        :return: ``Domain`` of those with an open activity of a day that was not over by ``since``, and is by
+            ``until``
+        """
+        is_open = Domain("active", "=", True)  # Odoo archives those that are done
+        return Domain.OR(
+            companies_domain
+            & Domain("activity_ids", "any!", is_open & get_range_domain("date_deadline", before, last))
+            for before, last, companies_domain in documents._get_crm_stage_last_days(0, since, until)
+        )

@@ -1,0 +1,306 @@
+from collections import defaultdict
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import MissingError
+from odoo.fields import Domain
+
+from ...tools import ON, get_range_domain
+
+# Bad news: of final stages, these propose to lose the opportunity; all others propose to win it
+LOSING_TRIGGERS = frozenset({"quotation_cancelled", "quotation_expired"})
+
+
+def is_passed(value):
+    """:return: whether a date may have passed by now, wherever that is: a day more does no harm"""
+    return bool(value) and fields.Datetime.to_datetime(value) < fields.Datetime.now() + timedelta(days=1)
+
+
+class CrmStageTriggerMixin(models.AbstractModel):
+    """Documents that announce what happened to them, so that their opportunities move.
+
+    Joining takes an inherit, two declarations and one call where the thing happens::
+
+        class ServiceVisit(models.Model):
+            _name = "service.visit"
+            _inherit = ["service.visit", "crm.stage.trigger.mixin"]
+            _crm_stage_lead_path = "opportunity_id"
+
+            @api.model
+            def _get_crm_stage_triggers(self):
+                return {**super()._get_crm_stage_triggers(), "visit_done": self.env._("a visit is done")}
+
+            @api.model
+            def _get_crm_stage_trigger_domain(self, trigger):
+                if trigger == "visit_done":
+                    return Domain("state", "=", "done")
+                return super()._get_crm_stage_trigger_domain(trigger)
+
+            def action_done(self):
+                self.state = "done"
+                self._trigger_crm_stage("visit_done")
+
+    The trigger can be chosen in Stage Automations at once. Announcing costs no query while no automation
+    listens. The domain tells to which documents the trigger has happened by what they are now, so that the
+    automation can be applied to those that exist already; without it, it has happened to none of them.
+
+    A trigger in time is not announced. It takes a label, and a declaration of the date that counts::
+
+            @api.model
+            def _get_crm_stage_trigger_dates(self):
+                return {**super()._get_crm_stage_trigger_dates(), "visit_over": "date_end"}
+
+    Documents that are not due by one date alone say themselves what falls due between two moments: see
+    ``_get_crm_stage_due_domain``.
+    """
+
+    _name = "crm.stage.trigger.mixin"
+    _description = "Document That Moves Opportunities"
+
+    # Fields that lead from the document to its opportunities, with dots over links to one record or to many
+    _crm_stage_lead_path = "opportunity_id"
+
+    # Field that says how old the document is: only those newer than a loss bring lost opportunities back
+    _crm_stage_date_name = "create_date"
+
+    @api.model
+    def _get_crm_stage_triggers(self):
+        """:return: label by trigger; the label continues "Move an opportunity here when" """
+        return {}
+
+    @api.model
+    def _get_crm_stage_trigger_domain(self, trigger):
+        """:return: ``Domain`` of the documents to which ``trigger`` has happened by what they are now
+
+        For documents linked to an opportunity afterwards, and to apply an automation to existing documents.
+        A trigger of which a model says nothing here has happened to none of them; one in time has happened
+        to those whose date has passed.
+        """
+        return self._get_crm_stage_due_domain(trigger, 0, None, fields.Datetime.now())
+
+    # ------------------------------------------------------------------
+    # Announcing
+    # ------------------------------------------------------------------
+
+    def _trigger_crm_stage(self, *triggers):
+        """Move the opportunities of these documents as the automations listening on ``triggers`` say."""
+        if heard := self._get_heard_crm_stage_triggers().intersection(triggers):
+            self.env["crm.stage.automation"]._process(dict.fromkeys(heard, self))
+
+    def _trigger_crm_stage_current(self):
+        """Announce what has happened to these documents by what they are now: they are new here.
+
+        Good news comes along with them. Bad news counts when it happens: an opportunity is not lost because
+        it is merged with another one whose quotation was cancelled long ago.
+        """
+        documents_by_trigger = {
+            trigger: documents
+            for trigger in self._get_heard_crm_stage_triggers() - LOSING_TRIGGERS
+            if (documents := self.filtered_domain(self._get_crm_stage_trigger_domain(trigger)))
+        }
+        if documents_by_trigger:
+            self.env["crm.stage.automation"]._process(documents_by_trigger)
+
+    def _get_heard_crm_stage_triggers(self):
+        """:return: those of this model's triggers that an automation listens on; without a query"""
+        if self.env.context.get("crm_stage_moving") is ON:
+            return frozenset()  # no loops: what a move brings about moves nothing
+        return self.env["crm.stage.automation"]._get_heard_triggers().get(self._name, frozenset())
+
+    # ------------------------------------------------------------------
+    # Falling due
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _get_crm_stage_trigger_dates(self):
+        """
+        :return: by trigger in time, the name of the stored field with the date that counts; None of a trigger
+            that has no such field, and of which ``_get_crm_stage_due_domain`` tells all
+        """
+        return {}
+
+    @api.model
+    def _get_crm_stage_due_text(self, trigger, label, days):
+        """:return: what an automation waits for, in words, by the label of the trigger and the days"""
+        if "…" in label:
+            return label.replace("…", str(days))
+        if days == 1:
+            return self.env._("%s, a day later", label)
+        return self.env._("%(event)s, %(days)s days later", event=label, days=days) if days else label
+
+    @api.model
+    def _get_crm_stage_due_domain(self, trigger, days, since, until):
+        """
+        :param int days: documents fall due that many days after their date
+        :param datetime since: in UTC; None for those that fell due at any time
+        :param datetime until: in UTC
+        :return: ``Domain`` of the documents that fall due by ``trigger`` after ``since``, and not after
+            ``until``
+        """
+        name = self._get_crm_stage_trigger_dates().get(trigger)
+        return self._get_crm_stage_date_domain(name, days, since, until) if name else Domain.FALSE
+
+    @api.model
+    def _get_crm_stage_date_domain(self, name, days, since, until):
+        """
+        :param name: of a stored field, a date or a datetime
+        :return: ``Domain`` as in ``_get_crm_stage_due_domain``, of the documents that fall due by this field
+        """
+        if self._fields[name].type == "date":
+            return self._get_crm_stage_day_domain(name, days, since, until)
+        delta = timedelta(days=days)
+        return get_range_domain(name, since and since - delta, until - delta)
+
+    @api.model
+    def _get_crm_stage_day_domain(self, name, days, since, until):
+        """Dates without time count from the day after, in the time zone of the document's company."""
+        return Domain.OR(
+            companies_domain & get_range_domain(name, before, last)
+            for before, last, companies_domain in self._get_crm_stage_last_days(days, since, until)
+        )
+
+    @api.model
+    def _get_crm_stage_last_days(self, days, since, until):
+        """Within an hour, mostly no day ends anywhere: then there is nothing to look for in the database.
+
+        :return: ``[(last day by since, last day by until, Domain of the documents of companies where they are
+            these)]``, see ``_get_crm_stage_last_day``; without companies where both are the same
+        """
+        company_ids_by_days = defaultdict(list)
+        # sudo: documents are of any company, and people of one do not see the others
+        companies = self.env["res.company"].sudo().with_context(active_test=False)
+        for company in companies.search(Domain.TRUE):
+            before = since and self._get_crm_stage_last_day(company, days, since)
+            last = until and self._get_crm_stage_last_day(company, days, until)
+            ids = [company.id, False] if company == self.env.company else [company.id]
+            company_ids_by_days[before, last] += ids
+        is_everywhere = len(company_ids_by_days) == 1
+        path = self._get_crm_stage_company_path()
+        return [
+            (before, last, Domain.TRUE if is_everywhere else Domain(path, "in", company_ids))
+            for (before, last), company_ids in company_ids_by_days.items()
+            if before != last
+        ]
+
+    @api.model
+    def _get_crm_stage_last_day(self, company, days, moment):
+        """:return: the last date without time that has fallen due by ``moment`` where the company is"""
+        # A company has no time zone of its own: its address has one, or its working hours.
+        zone = company.partner_id.tz or company.resource_calendar_id.tz or "UTC"
+        today = fields.Datetime.context_timestamp(self.with_context(tz=zone), moment).date()
+        return today - timedelta(days=days + 1)
+
+    @api.model
+    def _get_crm_stage_company_path(self):
+        """:return: fields that lead to the company whose time zone counts: the document's, or else the
+        opportunity's
+        """
+        return "company_id" if "company_id" in self._fields else f"{self._crm_stage_lead_path}.company_id"
+
+    def _get_crm_stage_dates(self, trigger):
+        """:return: the date that counts, a datetime, by id of the documents; of a trigger in time
+
+        A document falls due anew when it is later than before. One that has none falls due once.
+        """
+        name = self._get_crm_stage_trigger_dates()[trigger] or self._crm_stage_date_name
+        return {document.id: fields.Datetime.to_datetime(document[name]) for document in self}
+
+    # What the job could not find out later: which documents came with a date that had passed, and whose date
+    # was changed to one.
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        documents = super().create(vals_list)
+        if names := self._get_heard_crm_stage_dates():
+            documents._handle_crm_stage_dates(names)
+        return documents
+
+    def write(self, vals):
+        names = self._get_heard_crm_stage_dates()
+        if not names:
+            return super().write(vals)
+        before = {document: document._get_crm_stage_tie() for document in self}
+        dates = {name: {document: document[name] for document in self} for name in names}
+        res = super().write(vals)
+        documents = self
+        try:
+            came = documents._filter_crm_stage_came(before)
+        except MissingError:  # of a series of meetings, some may be gone by now
+            documents = self.exists()
+            came = documents._filter_crm_stage_came(before)
+        came._handle_crm_stage_dates(names)
+        for name, dates_before in dates.items():
+            (documents - came)._handle_crm_stage_change(name, dates_before)
+        return res
+
+    def _filter_crm_stage_came(self, ties):
+        """:return: those that are of another opportunity than by ``ties``, a dictionary by document"""
+        return self.filtered(lambda document: document._get_crm_stage_tie() != ties[document])
+
+    def _get_crm_stage_tie(self):
+        """:return: what makes this a document of its opportunities: when it changes, it comes to others"""
+        return self[self._crm_stage_lead_path.partition(".")[0]]
+
+    def _handle_crm_stage_dates(self, names):
+        """:param names: of date fields of these documents, which are new to their opportunities"""
+        passed = self.filtered(lambda document: any(is_passed(document[name]) for name in names))
+        if passed:
+            self.env["crm.stage.automation"]._pass_over_due(passed)
+
+    def _handle_crm_stage_change(self, name, dates_before):
+        """
+        :param name: of a date field
+        :param dates_before: its values by document, before these documents were written
+        """
+        changed = self.filtered(
+            lambda document: is_passed(document[name]) and document[name] != dates_before[document]
+        )
+        same_day = changed.filtered(
+            lambda document: (
+                is_passed(dates_before[document])
+                and fields.Date.to_date(document[name]) == fields.Date.to_date(dates_before[document])
+            )
+        )
+        automations = self.env["crm.stage.automation"]
+        if same_day:
+            automations._keep_handled(same_day, name)
+        if others := changed - same_day:
+            automations._wait_for_due(others, name)
+
+    @api.model
+    def _get_heard_crm_stage_dates(self):
+        """:return: those of this model's date fields that an automation listens on; without a query"""
+        if not any(self._get_crm_stage_trigger_dates().values()):
+            return frozenset()
+        return self.env["crm.stage.automation"]._get_setup().dates.get(self._name, frozenset())
+
+    # ------------------------------------------------------------------
+    # From documents to opportunities
+    # ------------------------------------------------------------------
+
+    def _get_crm_stage_leads(self):
+        """:return: the documents' opportunities, as [(document, crm.lead), ...]"""
+        return [
+            (document, leads) for document in self if (leads := document.mapped(self._crm_stage_lead_path))
+        ]
+
+    def _get_crm_stage_document_dates(self, trigger):
+        """:return: since when these documents exist, by id; where they are opportunities themselves, when
+        ``trigger`` has happened to them. What is missing is older than any loss.
+        """
+        return {document.id: document[self._crm_stage_date_name] for document in self}
+
+    @api.model
+    def _get_crm_stage_lead_domain(self, leads=None):
+        """:return: ``Domain`` of the documents of ``leads``, by default of any opportunity"""
+        path = self._crm_stage_lead_path
+        return Domain(path, "!=", False) if leads is None else Domain(path, "in", leads.ids)
+
+    @api.model
+    def _search_crm_stage_lead_ids(self, domain):
+        """:return: ids, or a subquery, of the opportunities of matching documents, for ``("id", "in")``"""
+        path = self._crm_stage_lead_path
+        if "." in path:
+            return self.search(domain).mapped(path).ids
+        query = self._search(domain)
+        return query.subselect(self._field_to_sql(query.table, path, query))
