@@ -35,6 +35,23 @@ class Switch(Enum):
 ON = Switch.ON
 
 
+# Key of the cursor's cache, which Odoo empties when a transaction ends or goes back to a savepoint
+KNOWN = "crm_sales_stage.known"
+
+
+def read_once(cr, name, read):
+    """:return: what ``read()`` returns about stages and automations, asked once in a transaction"""
+    known = cr.cache.setdefault(KNOWN, {})
+    if name not in known:
+        known[name] = read()
+    return known[name]
+
+
+def forget(cr):
+    """Read anew what is known of stages and automations, after any of these has changed."""
+    cr.cache.pop(KNOWN, None)
+
+
 @contextmanager
 def kept_by_transaction(cr, key, value):
     """Keep ``value`` as ``cr.cache[key]`` in here, for methods that cannot be given it as a parameter.

@@ -3,10 +3,8 @@ from typing import NamedTuple
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.fields import Command, Domain
-from odoo.tools import frozendict
 
-# What the cache knows of stages to tell what happens on arrival
-ARRIVAL_FIELDS = {"activity_plan_id", "mail_template_id", "required_field_ids"}
+from ...tools import read_once
 
 
 class Arrival(NamedTuple):
@@ -69,6 +67,7 @@ class CrmStage(models.Model):
         help="Whether somebody who moves an opportunity here is asked for fields.",
     )
 
+    @api.depends("activity_plan_id", "required_field_ids")
     @api.depends_context("uid")
     def _compute_on_arrival(self):
         arrivals = self._get_arrivals_by_stage()
@@ -181,26 +180,21 @@ class CrmStage(models.Model):
                 )
             )
 
-    # ------------------------------------------------------------------
-    # The cache
-    # ------------------------------------------------------------------
-
-    def _clear_automation_cache(self, vals=None):
-        """What happens on arrival is kept where automations are."""
-        self.invalidate_model(["plans_activities", "asks_for_fields"], flush=False)
-        return super()._clear_automation_cache(None if vals and ARRIVAL_FIELDS & vals.keys() else vals)
-
-    def _get_arrivals(self):
-        """:return: what happens on arrival, by id of those of these stages where something does"""
-        arrivals = {}
-        for stage in self:
-            names = tuple(stage.required_field_ids.sorted("field_description").mapped("name"))
-            arrival = Arrival(stage.activity_plan_id.id, stage.mail_template_id.id, names)
-            if any(arrival):
-                arrivals[stage.id] = arrival
-        return frozendict(arrivals)
-
     @api.model
     def _get_arrivals_by_stage(self):
-        """:return: what happens on arrival, by id of the stages where something does; without a query"""
-        return self.env["crm.stage.automation"]._get_setup().arrivals
+        """:return: what happens on arrival, by id of the stages where something does; read once"""
+        return read_once(self.env.cr, "arrivals", self._read_arrivals)
+
+    @api.model
+    def _read_arrivals(self):
+        # sudo: opportunities are moved by users who may not read what stages do
+        stages = self.sudo().with_context(active_test=False, lang=None)
+        acting = ["activity_plan_id", "mail_template_id", "required_field_ids"]
+        return {
+            stage.id: Arrival(
+                stage.activity_plan_id.id,
+                stage.mail_template_id.id,
+                tuple(stage.required_field_ids.sorted("field_description").mapped("name")),
+            )
+            for stage in stages.search(Domain.OR(Domain(name, "!=", False) for name in acting))
+        }

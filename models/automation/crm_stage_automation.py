@@ -8,7 +8,7 @@ from odoo.fields import Domain
 from odoo.tools import clean_context, split_every
 from odoo.tools.translate import LazyTranslate
 
-from ...tools import CONFLICTS, KEPT_CONTEXT, NOT_TRIED_AGAIN, attempt
+from ...tools import CONFLICTS, KEPT_CONTEXT, NOT_TRIED_AGAIN, attempt, forget
 
 _logger = logging.getLogger(__name__)
 _lt = LazyTranslate(__name__)
@@ -189,7 +189,7 @@ class CrmStageAutomation(models.Model):
     def create(self, vals_list):
         automations = super().create(vals_list)
         automations._assign_actions()
-        self._clear_setup()
+        forget(self.env.cr)
         return automations
 
     def write(self, vals):
@@ -201,13 +201,12 @@ class CrmStageAutomation(models.Model):
         res = super().write(vals)
         if is_other_move:
             self._assign_actions()
-        if self._get_configuration_fields() & vals.keys():
-            self._clear_setup()
+        forget(self.env.cr)
         return res
 
     def unlink(self):
         res = super().unlink()
-        self._clear_setup()
+        forget(self.env.cr)
         return res
 
     @api.model

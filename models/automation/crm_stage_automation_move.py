@@ -184,7 +184,7 @@ class CrmStageAutomationMove(models.Model):
             """,
             move=SQL.identifier(alias),
             days=TAKEN_BACK_DAYS,
-            stages=list(self.env["crm.stage.automation"]._get_setup().stage_ids),
+            stages=list(self.env["crm.stage"]._get_ordered_ids()),
         )
 
     # ------------------------------------------------------------------

@@ -2,9 +2,10 @@ from contextlib import contextmanager, nullcontext
 
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
+from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ...tools import drop_empty
+from ...tools import drop_empty, forget, read_once
 
 # The stages this addon delivers, in the order of a sale: external id and English name, as in the data
 DEFAULT_STAGES = {
@@ -90,7 +91,7 @@ class CrmStage(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         stages = super().create([self._complete_values(vals) for vals in vals_list])
-        self._clear_automation_cache()
+        forget(self.env.cr)
         return stages
 
     def write(self, vals):
@@ -107,7 +108,7 @@ class CrmStage(models.Model):
         values_before = None if FOLLOWED_FIELDS.isdisjoint(vals) else self._get_followed_values()
         with self._renaming_actions() if "name" in vals else nullcontext():
             res = super().write(vals)
-        self._clear_automation_cache(vals)
+        forget(self.env.cr)
         if values_before:
             self._recompute_followers(values_before)
         return res
@@ -232,16 +233,21 @@ class CrmStage(models.Model):
     # The order of the stages
     # ------------------------------------------------------------------
 
-    def _clear_automation_cache(self, vals=None):
-        """Let all workers forget what the cache knows, after ``vals`` were written that it is made of."""
-        if vals is None or {"sequence", "name", "active", "team_ids"} & vals.keys():
-            self.env["crm.stage.automation"]._clear_setup()
+    @api.model
+    def _get_ordered_ids(self):
+        """:return: ids of all stages, archived ones included, in the order of the pipeline; read once"""
+        # sudo: opportunities are moved by users who may not read stages
+        stages = self.sudo().with_context(active_test=False, lang=None)
+        return read_once(self.env.cr, "stages", lambda: tuple(stages.search(Domain.TRUE).ids))
 
     def _get_earlier_stage_ids(self):
         """
-        :return: ids of the stages before this one, and False: an opportunity without stage is before all
+        :return: ids of the stages before this one, and False: an opportunity without stage is before all.
+            Before a stage that is not known yet there is none.
         """
-        return self.env["crm.stage.automation"]._get_setup().get_earlier_stage_ids(self.id)
+        ordered_ids = self._get_ordered_ids()
+        position = ordered_ids.index(self.id) if self.id in ordered_ids else 0
+        return frozenset({False, *ordered_ids[:position]})
 
     @api.model
     def name_create(self, name):

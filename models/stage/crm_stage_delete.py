@@ -1,6 +1,8 @@
 from odoo import api, models
 from odoo.exceptions import RedirectWarning, UserError
 
+from ...tools import forget
+
 # What is counted of the opportunities in a stage, apart from each other
 OPPORTUNITY_KINDS = ("active", "archived", "lost", "leads")
 
@@ -19,7 +21,7 @@ class CrmStage(models.Model):
         losing_origins = self.sudo()._get_automations_losing_origins()
         res = super().unlink()
         losing_origins.exists().active = False
-        self._clear_automation_cache()
+        forget(self.env.cr)
         return res
 
     def _get_automations_losing_origins(self):
