@@ -179,3 +179,8 @@ def get_range_domain(name, after, until):
     """
     domain = Domain(name, ">", after) if after else Domain.TRUE
     return domain & Domain(name, "<=", until) if until else domain
+
+
+def by_count(count, one, many):
+    """:return: ``one`` of two texts for a single record, ``many`` for any other number of them"""
+    return one if count == 1 else many

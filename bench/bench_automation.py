@@ -149,7 +149,7 @@ class Bench:
         with way() as move:
             records = prepare(count)
             self.commit()
-            self.env["crm.stage.automation"]._get_heard_triggers()  # as in a worker that has served a request
+            self.env["crm.stage.automation"]._get_listening()  # as in a worker that has served a request
             self.env.invalidate_all()
             gc.collect()
             queries, start = self.env.cr.sql_log_count, time.perf_counter()
@@ -298,7 +298,7 @@ class Bench:
         automation.date_begun = fields.Datetime.now() - timedelta(days=1)
         self.commit()
         self.env.invalidate_all()
-        self.env["crm.stage.automation"]._get_setup()
+        self.env["crm.stage.automation"]._get_listening()
         gc.collect()
         queries, start = self.env.cr.sql_log_count, time.perf_counter()
         act(leads, automation)

@@ -111,7 +111,7 @@ class TestAuthor(AutomationCase):
                     automation = self.as_user(self.create_by(author, "quotation_created", domain), user)
                     self.assertEqual(self.get_preview(automation).line_ids.lead_id, expected)
                     with patch(
-                        "odoo.addons.crm_sales_stage.models.automation.crm_stage_automation_catch_up.BATCH",
+                        "odoo.addons.crm_sales_stage.models.automation.crm_stage_automation.BATCH",
                         0 if by_job else 200,
                     ):
                         automation.action_catch_up()
@@ -259,7 +259,7 @@ class TestAuthor(AutomationCase):
 
         self.patch(type(self.partner), "_compute_display_name", fail)
         self.env.invalidate_all()
-        with mute_logger("odoo.addons.crm_sales_stage.models.automation.crm_stage_automation_text"):
+        with mute_logger("odoo.addons.crm_sales_stage.models.automation.sentence"):
             self.assertIn("its condition is met", automation.name)
 
 

@@ -88,7 +88,7 @@ class TestExistingDocuments(AutomationCase):
 
     def test_many_by_job(self):
         self.automation.filter_domain = False
-        with patch("odoo.addons.crm_sales_stage.models.automation.crm_stage_automation_catch_up.BATCH", 2):
+        with patch("odoo.addons.crm_sales_stage.models.automation.crm_stage_automation.BATCH", 2):
             self.automation.with_user(self.manager).action_catch_up()
             self.assertEqual(self.leads.stage_id, self.new, "left to the job")
             self.assertEqual((self.automation.waiting_count, self.automation.catch_up_progress), (3, 0))
@@ -108,7 +108,7 @@ class TestExistingDocuments(AutomationCase):
 
     def test_job_stops_at_fault(self):
         self.automation.filter_domain = False
-        with patch("odoo.addons.crm_sales_stage.models.automation.crm_stage_automation_catch_up.BATCH", 2):
+        with patch("odoo.addons.crm_sales_stage.models.automation.crm_stage_automation.BATCH", 2):
             self.automation.action_catch_up()
             with (
                 patch.object(type(self.env["ir.cron"]), "_commit_progress", return_value=60),
@@ -124,7 +124,7 @@ class TestExistingDocuments(AutomationCase):
 
     def test_job_runs_as_scheduled(self):
         self.automation.filter_domain = False
-        with patch("odoo.addons.crm_sales_stage.models.automation.crm_stage_automation_catch_up.BATCH", 2):
+        with patch("odoo.addons.crm_sales_stage.models.automation.crm_stage_automation.BATCH", 2):
             self.automation.action_catch_up()
             with self.enter_registry_test_mode():
                 self.env.ref("crm_sales_stage.ir_cron_crm_stage_catch_up").method_direct_trigger()
@@ -160,7 +160,7 @@ class TestExistingDocuments(AutomationCase):
         for refused in (leads[3], leads[:2], leads[6], leads[:2] + leads[3] + leads[6]):
             with (
                 self.subTest(refused),
-                patch("odoo.addons.crm_sales_stage.models.automation.crm_stage_automation_catch_up.BATCH", 2),
+                patch("odoo.addons.crm_sales_stage.models.automation.crm_stage_automation.BATCH", 2),
                 patch.object(type(self.env["ir.cron"]), "_commit_progress", return_value=60),
             ):
                 self.automation.action_catch_up()

@@ -9,7 +9,7 @@ from odoo.exceptions import ValidationError
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
-from odoo.addons.crm_sales_stage.models.automation import crm_stage_automation_catch_up
+from odoo.addons.crm_sales_stage.models.automation import crm_stage_automation
 
 from ..tools import ON
 from .common_automation import AutomationCase
@@ -473,9 +473,7 @@ class TestDueOnce(DueCase):
         automation = self.create_at(NOON, "no_news", days=10)
         leads = self.create_lead_at(NOON) + self.create_lead_at(NOON)
         with self.at(NOON + timedelta(days=10)):
-            with patch(
-                "odoo.addons.crm_sales_stage.models.automation.crm_stage_automation_catch_up.BATCH", 1
-            ):
+            with patch("odoo.addons.crm_sales_stage.models.automation.crm_stage_automation.BATCH", 1):
                 automation.action_catch_up()
             leads[0].message_post(body="Hi", message_type="comment", subtype_xmlid="mail.mt_comment")
             with patch.object(type(self.env["ir.cron"]), "_commit_progress", return_value=60):
@@ -819,7 +817,7 @@ class TestDueJob(DueCase):
         with self.at(NOON):
             leads = self.create_leads(3)
         due = NOON + timedelta(days=10)
-        with patch.object(crm_stage_automation_catch_up, "BATCH", 2):
+        with patch.object(crm_stage_automation, "BATCH", 2):
             progress = self.run_at(due, seconds_left=0)
             progress.assert_called_with(2, remaining=1)
             self.assertEqual(leads.mapped("stage_id.id"), (self.visit + self.new).ids)
@@ -905,14 +903,14 @@ class TestDueJob(DueCase):
         with self.at(NOON):
             leads = self.create_leads(6, date_deadline="2031-01-20")
         self.env.flush_all()
-        with patch.object(crm_stage_automation_catch_up, "BATCH", 2), self.refusing(leads[4:]):
+        with patch.object(crm_stage_automation, "BATCH", 2), self.refusing(leads[4:]):
             self.run_at(datetime(2031, 1, 21))
         self.assertEqual(leads[:4].stage_id, self.visit)
         self.assertIn("An e-mail address first", automation.fault)
         leads[:4].stage_id = self.new
         with self.at(datetime(2031, 1, 22)):
             leads[:4].date_deadline = "2031-01-21"
-        with patch.object(crm_stage_automation_catch_up, "BATCH", 2), self.refusing(leads[4:]):
+        with patch.object(crm_stage_automation, "BATCH", 2), self.refusing(leads[4:]):
             self.run_at(datetime(2031, 1, 22, 1))
         self.assertEqual(leads[:4].stage_id, self.visit, "they do not wait for those that came first")
         self.run_at(datetime(2031, 1, 22, 2))

@@ -376,9 +376,9 @@ class TestPending(AutomationCase):
         for act in (
             lambda: sent.action_preview(),
             lambda: sent.action_catch_up(),
-            lambda: sent._make_moves_of(sent._get_listener(), sent.move_ids),
+            lambda: sent._make_moves_of(sent.move_ids),
             lambda: expired._insert_due(state="waiting"),
-            lambda: self.automations._filter_unmatched(self.automation._get_listener(), lead),
+            lambda: self.automations._filter_unmatched(self.automation, lead),
             lambda: lead._do_on_arrival(plan, lead._plan_on_arrival, True),
         ):
             self.env.flush_all()

@@ -5,7 +5,7 @@ from unittest.mock import patch
 from odoo.tests import tagged
 from odoo.tools import SQL
 
-from odoo.addons.crm_sales_stage.models.automation import crm_stage_automation_catch_up
+from odoo.addons.crm_sales_stage.models.automation import crm_stage_automation
 
 from .test_automation_due import NOON, DueCase
 
@@ -65,7 +65,7 @@ class TestJournal(JournalCase):
         lead = self.create_lead_at(NOON, date_deadline="2031-01-16")
         row = {"automation_id": automation.id, "lead_id": lead.id, "document_id": lead.id}
         row |= {"model_name": "crm.lead", "document_date": datetime(2031, 1, 16)}
-        with self.at(NOON + 2 * DAY), patch.object(crm_stage_automation_catch_up, "BATCH", 0):
+        with self.at(NOON + 2 * DAY), patch.object(crm_stage_automation, "BATCH", 0):
             automation.action_catch_up()
             [waiting] = self.search_moves("waiting")
             waiting_row = {**row, "state": "waiting", "date": NOON + 2 * DAY, "is_applied": True}
@@ -410,7 +410,7 @@ class TestJobs(JournalCase):
         """Between any two statements: what is committed stays, the next run does the rest."""
         self.env.flush_all()
         number = 0
-        with patch.object(crm_stage_automation_catch_up, "BATCH", 1):
+        with patch.object(crm_stage_automation, "BATCH", 1):
             while True:
                 number += 1
                 with self.subTest(number), self.env.cr.savepoint() as whole:

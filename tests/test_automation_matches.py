@@ -180,7 +180,7 @@ class TestMatches(AutomationCase):
     def count_queries(self, act):
         self.env.flush_all()
         self.env.invalidate_all()
-        self.automations._get_heard_triggers()
+        self.automations._get_listening()
         before = self.env.cr.sql_log_count
         act()
         self.env.flush_all()

@@ -9,7 +9,7 @@ from odoo.tools import mute_logger
 
 from .common_automation import AutomationCase
 
-BATCH = "odoo.addons.crm_sales_stage.models.automation.crm_stage_automation_catch_up.BATCH"
+BATCH = "odoo.addons.crm_sales_stage.models.automation.crm_stage_automation.BATCH"
 MOVE_LOGGER = "odoo.addons.crm_sales_stage.models.automation.crm_stage_automation_move"
 
 
@@ -264,7 +264,7 @@ class TestUndo(PreviewCase):
             is_lost_included=True,
             filter_domain=repr([("id", "=", back.id)]),
         )
-        restoring._move(restoring._get_listener(), [(back, back)], back)
+        restoring._move([(back, back)], back)
         self.search_moves("done", restoring).is_applied = True
         self.assertEqual((lost + back).mapped("won_status"), ["lost", "pending"])
         self.assertEqual((lost.lost_reason_id, back.stage_id), (other, self.visit))

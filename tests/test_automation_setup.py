@@ -122,7 +122,7 @@ class TestThreads(TransactionCase):
 class TestUnknownStage(AutomationCase):
     def test_stage_made_by_sql(self):
         """One that the cache does not know has no stage before it: nothing fails."""
-        self.automations._get_setup()
+        self.automations._get_listening()
         self.env.cr.execute(
             'INSERT INTO crm_stage (name, sequence) VALUES (\'{"en_US": "SQL"}\', 2) RETURNING id'
         )

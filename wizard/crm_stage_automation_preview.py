@@ -1,6 +1,7 @@
 from odoo import Command, api, fields, models
 from odoo.fields import Domain
 
+from ..models.automation.fault import get_reason
 from ..tools import CONFLICTS, attempt
 
 # Opportunities that the dialog lists; it counts all of them
@@ -78,7 +79,7 @@ class CrmStageAutomationPreview(models.TransientModel):
                 unlisted_count=max(len(leads) - LISTED, 0),
             )
         if made.error:  # whatever is wrong with it, people want to read what
-            values["obstacle"] = automation._get_reason(made.error)
+            values["obstacle"] = get_reason(made.error)
         return leads, values
 
     @api.model
@@ -187,8 +188,8 @@ class CrmStageAutomationPreviewLine(models.TransientModel):
 
     @api.model
     def _selection_document(self):
-        models_ = self.env["crm.stage.automation"]._get_trigger_models()
-        return [(model._name, self.env["ir.model"]._get(model._name).name) for model, _triggers in models_]
+        models_ = self.env["crm.stage.automation"]._get_document_models()
+        return [(model._name, self.env["ir.model"]._get(model._name).name) for model in models_]
 
     @api.depends("document_id", "preview_id.automation_id.model_name")
     def _compute_document(self):

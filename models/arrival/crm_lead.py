@@ -8,6 +8,7 @@ from odoo.tools import email_normalize_all, frozendict
 from odoo.tools.misc import format_date
 
 from ...tools import CONFLICTS, KEPT_CONTEXT, NOT_TRIED_AGAIN, ON, attempt
+from ..automation.fault import get_reason
 from ..history.crm_stage_stay import SILENT_CONTEXT
 
 _logger = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ class CrmLead(models.Model):
                 lead._do_on_arrival(record, getattr(lead, method.__name__), is_tried_again)
         elif error:  # whatever it is, the move goes through
             _logger.warning("Opportunity %s goes without %s on arrival", self.id, record, exc_info=error)
-            reason = self.env["crm.stage.automation"]._get_reason(error)
+            reason = get_reason(error)
             self._log_arrival({self: self._get_failure_body(record, reason)})
 
     def _get_failure_body(self, record, reason):

@@ -1,58 +1,86 @@
 import logging
 from contextlib import contextmanager
-from typing import NamedTuple
+
+import psycopg2
+from markupsafe import Markup
 
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
-from odoo.tools import clean_context, split_every
+from odoo.tools import clean_context, format_list, ormcache, split_every
 from odoo.tools.translate import LazyTranslate
 
-from ...tools import CONFLICTS, KEPT_CONTEXT, NOT_TRIED_AGAIN, attempt, forget
+from ...tools import (
+    CONFLICTS,
+    KEPT_CONTEXT,
+    NOT_TRIED_AGAIN,
+    attempt,
+    by_count,
+    forget,
+    get_done_action,
+    kept_by_transaction,
+    read_once,
+)
+from ..trigger.crm_stage_trigger_mixin import LOSING_TRIGGERS
+from . import condition, examples, fault, listening, sentence
+from .fault import AutomationError
+from .ir_actions_server import RUNNING
 
 _logger = logging.getLogger(__name__)
 _lt = LazyTranslate(__name__)
 
+# Opportunities that are moved at once, by the user who applies an automation and by the scheduled jobs
+BATCH = 200
 
-class AutomationError(UserError):
-    """Why an automation does not work, and what to do.
+# Ten years: nobody waits longer
+MAX_DAYS = 3650
 
-    Whoever met it is told in their language, the automation's managers in theirs.
-    """
+# What the form proposes for the triggers that mean nothing without days
+USUAL_DAYS = {"stage_waiting": 10, "no_news": 10}
 
-    def __init__(self, env, message, part):
-        """
-        :param LazyGettext message: why, and what to do
-        :param str part: of the automation that is at fault, see ``MENDING_FIELDS``
-        """
-        self.lazy_message = message
-        self.part = part
-        super().__init__(self.get_text(env))
+# How long undoing is offered
+UNDO_DAYS = 7
 
-    def get_text(self, env):
-        """:return: why, and what to do, in the language of ``env``"""
-        return env._(self.lazy_message)
+# Opportunities that are named of those that stay where they are
+MAX_STAYING_NAMES = 10
 
+# An automation whose value of one of these changes begins anew
+BEGINNING_FIELDS = ("trigger", "days", "active")
 
-class Moved(NamedTuple):
-    """What became of opportunities that an automation was to move."""
-
-    ids: set  # of those that are moved
-    waiting_ids: set  # of those that are left to the scheduled job
-    errors: dict  # why the others could not be moved, by id
-
-    @property
-    def is_none(self):
-        """:return: whether there were some, and none of them could be moved"""
-        return bool(self.errors) and not self.ids
+# What says whom an automation moves, and where
+CONFIGURATION_FIELDS = {"stage_id", "filter_domain", "from_stage_ids", "outcome", "lost_reason_id"}
+CONFIGURATION_FIELDS |= {"is_lost_included", *BEGINNING_FIELDS}
 
 
 class CrmStageAutomation(models.Model):
+    """Move an opportunity to a stage when something happens to one of its documents, or fails to happen.
+
+    Documents announce what happens (``_process``); the hourly job asks what has fallen due (``_cron_due``);
+    a manager applies an automation to what exists already (``action_catch_up``). All of these end in
+    ``_move``, which runs the automation's own server action and writes the journal.
+    """
+
     _name = "crm.stage.automation"
     _description = "Stage Automation"
     _order = "stage_id, sequence, id"
     _rec_names_search = ("stage_id.name",)
 
+    name = fields.Char(
+        string="Automation",
+        compute="_compute_name",
+        help="What this automation does, as a sentence.",
+    )
+    event_text = fields.Char(
+        string="When It Happens",
+        compute="_compute_name",
+        help='What this automation does, as a sentence that goes on after "Move an opportunity here when …".',
+    )
+    active = fields.Boolean(default=True, help="An archived automation moves nothing.")
+    sequence = fields.Integer(
+        default=10,
+        help="Of the automations that move to the same stage, the first one that matches is told in the "
+        "chatter.",
+    )
     stage_id = fields.Many2one(
         "crm.stage",
         required=True,
@@ -60,12 +88,14 @@ class CrmStageAutomation(models.Model):
         ondelete="cascade",
         help="Stage that the opportunities are moved to.",
     )
-    sequence = fields.Integer(
-        default=10,
-        help="Of the automations that move to the same stage, the first one that matches is told in the "
-        "chatter.",
+    stage_is_won = fields.Boolean(
+        related="stage_id.is_won",
+        string="To a Final Stage",
+        help="Whether the stage is a won stage: the automation then wins or loses the opportunities.",
     )
-    active = fields.Boolean(default=True, help="An archived automation moves nothing.")
+
+    # When, and whom
+
     trigger = fields.Selection(
         selection="_selection_trigger",
         string="When",
@@ -79,11 +109,77 @@ class CrmStageAutomation(models.Model):
         compute="_compute_model_name",
         help="Model of the document that the condition is about.",
     )
+    is_in_time = fields.Boolean(
+        compute="_compute_model_name",
+        help="Whether the automation waits for a date or a time, instead of something that somebody does.",
+    )
+    days = fields.Integer(
+        help="Opportunities are moved that many days after the date that counts. Dates without time count "
+        "from the day after.",
+    )
+    date_begun = fields.Datetime(
+        string="Counts Since",
+        default=fields.Datetime.now,
+        readonly=True,
+        copy=False,
+        help="When the automation was made, changed in what it listens to or waits for, or unarchived. What "
+        "happened or fell due before is moved by applying it to existing documents.",
+    )
+    filter_domain = fields.Char(
+        string="Condition",
+        help="Which documents count: the quotation, meeting or activity that triggers the automation, "
+        "or the opportunity itself for e-mails. Without condition, all do.",
+    )
+    author_id = fields.Many2one(
+        "res.users",
+        string="Condition Set By",
+        readonly=True,
+        copy=False,
+        ondelete="set null",
+        help="Who set the condition last. Documents, and what they are linked to, count only as far as this "
+        "user may see them.",
+    )
+    is_author_gone = fields.Boolean(
+        compute="_compute_is_author_gone",
+        help="Whether the condition cannot be evaluated, because the user who set it was archived or "
+        "deleted, or has become a portal user.",
+    )
     from_stage_ids = fields.Many2many(
         "crm.stage",
         string="Only from",
         help="Stages from which opportunities are moved, backward too, and won ones out of a won stage, "
         "unless they still have a confirmed order. Empty: from any earlier stage.",
+    )
+    is_lost_included = fields.Boolean(
+        string="Lost Ones Too",
+        compute="_compute_is_lost_included",
+        store=True,
+        readonly=False,
+        help="Lost opportunities are restored, and moved to this stage. One that was lost in this stage or a "
+        "later one stays in that stage, unless this automation says which stages it takes them from. Of the "
+        "documents that exist already, only those that are newer than the loss bring an opportunity back.",
+    )
+
+    # What becomes of them
+
+    outcome = fields.Selection(
+        [("won", "Win the opportunity"), ("lost", "Lose the opportunity")],
+        compute="_compute_outcome",
+        store=True,
+        readonly=False,
+        help="Of final stages. Win: the opportunity moves to the stage and is won.\n"
+        "Lose: it is lost as with Odoo's own button, and keeps its stage. One that has a confirmed order "
+        "is left alone. When a quotation is cancelled or expires, so is one that has another quotation "
+        "which is neither.",
+    )
+    lost_reason_id = fields.Many2one(
+        "crm.lost.reason",
+        compute="_compute_lost_reason_id",
+        store=True,
+        readonly=False,
+        index="btree_not_null",
+        ondelete="restrict",
+        help="Why the opportunities are lost.",
     )
     action_server_id = fields.Many2one(
         "ir.actions.server",
@@ -93,12 +189,89 @@ class CrmStageAutomation(models.Model):
         index=True,
         ondelete="set null",
         groups="base.group_system",
-        help="Action that moves the opportunities to the stage.",
+        help="Action that moves the opportunities to the stage. It is made, changed and deleted with the "
+        "automation.",
+    )
+
+    # What it did
+
+    move_ids = fields.One2many(
+        "crm.stage.automation.move",
+        "automation_id",
+        string="Moves",
+        help="What this automation waits to move, moved, passed over and took back.",
+    )
+    moved_count = fields.Integer(
+        "Moved",
+        compute="_compute_move_counts",
+        help="How many times it moved an opportunity in the last 12 months.",
+    )
+    taken_back_count = fields.Integer(
+        "Taken Back",
+        compute="_compute_move_counts",
+        help="How many of these moves were taken back by hand within seven days.",
+    )
+    skipped_count = fields.Integer(
+        "Passed Over",
+        compute="_compute_move_counts",
+        help="How many times an opportunity was due and could not be moved in the last 12 months.",
+    )
+    waiting_count = fields.Integer(
+        "Waiting",
+        compute="_compute_move_counts",
+        help="How many opportunities the scheduled job has still to move.",
+    )
+    undoable_count = fields.Integer(
+        "Opportunities That Can Be Moved Back",
+        compute="_compute_move_counts",
+        help="How many opportunities were moved when it was applied to existing documents the last time.",
+    )
+    catch_up_progress = fields.Integer(
+        "Progress (%)",
+        compute="_compute_move_counts",
+        help="Of the opportunities that there were to move when it was applied to existing documents, the "
+        "share that the scheduled job is done with.",
+    )
+    fault = fields.Text(
+        translate=True,
+        readonly=True,
+        copy=False,
+        help="Why the automation could not do its work the last time, and what to do. It goes away when the "
+        "automation works again, or when what it does is changed.",
+    )
+    fault_date = fields.Datetime(
+        string="Faulty Since",
+        readonly=True,
+        copy=False,
+        help="When the automation met this fault first.",
+    )
+    is_fault_told = fields.Boolean(
+        string="Managers Know of the Fault",
+        readonly=True,
+        copy=False,
+        help="Whether a message about this fault went to the managers.",
     )
 
     # ------------------------------------------------------------------
     # Fields
     # ------------------------------------------------------------------
+
+    @api.depends(
+        "stage_id.name",
+        "trigger",
+        "days",
+        "filter_domain",
+        "from_stage_ids.name",
+        "outcome",
+        "lost_reason_id.name",
+        "is_lost_included",
+    )
+    @api.depends_context("lang", "uid", "allowed_company_ids")
+    def _compute_name(self):
+        for automation in self:
+            condition_text = sentence.get_condition_text(automation)
+            automation.name = sentence.get_sentence(automation, condition_text)
+            automation.event_text = sentence.get_text_in_stage(automation, condition_text)
 
     @api.model
     def _get_document_models(self):
@@ -107,57 +280,165 @@ class CrmStageAutomation(models.Model):
         return [self.env[name] for name in names if not self.env[name]._abstract]
 
     @api.model
-    def _get_trigger_models(self):
-        """:return: [(model, label by trigger), ...] of all models that joined the trigger mixin"""
-        return [(model, model._get_crm_stage_triggers()) for model in self._get_document_models()]
+    def _selection_trigger(self):
+        models_ = self._get_document_models()
+        return [item for model in models_ for item in model._get_crm_stage_triggers().items()]
 
     @api.model
-    def _selection_trigger(self):
-        return [item for _model, triggers in self._get_trigger_models() for item in triggers.items()]
+    @ormcache()
+    def _get_model_names(self):
+        """:return: ``{trigger: (model name of its documents, whether it waits for a date or a time)}``"""
+        return {
+            trigger: (model._name, trigger in model._get_crm_stage_trigger_dates())
+            for model in self._get_document_models()
+            for trigger in model._get_crm_stage_triggers()
+        }
 
     @api.depends("trigger")
     def _compute_model_name(self):
-        names = {
-            trigger: model._name for model, triggers in self._get_trigger_models() for trigger in triggers
-        }
+        names = self._get_model_names()
         for automation in self:
-            automation.model_name = names.get(automation.trigger, False)
+            automation.model_name, automation.is_in_time = names.get(automation.trigger, (False, False))
 
-    def _get_event_text(self):
-        """:return: what must happen, in words that continue "when " """
-        return dict(self._selection_trigger()).get(self.trigger, "")
+    @api.depends("author_id.active", "author_id.share", "filter_domain")
+    def _compute_is_author_gone(self):
+        # sudo: whether a user is active is no secret, and users may be another company's
+        for automation in self:
+            author = automation.sudo().author_id
+            is_there = author.id == SUPERUSER_ID or (author.active and not author.share)
+            automation.is_author_gone = bool(automation.filter_domain) and not is_there
+
+    @api.depends("stage_id", "trigger")
+    def _compute_outcome(self):
+        for automation in self:
+            automation.outcome = automation._get_proposed_outcome()
+
+    @api.depends("outcome")
+    def _compute_lost_reason_id(self):
+        for automation in self:
+            automation.lost_reason_id = automation.outcome == "lost" and automation.lost_reason_id
+
+    @api.depends("outcome")
+    def _compute_is_lost_included(self):
+        for automation in self:
+            automation.is_lost_included = automation.outcome != "lost" and automation.is_lost_included
+
+    def _get_proposed_outcome(self):
+        """:return: what the trigger proposes where the stage is final"""
+        if not self.stage_id.is_won or not self.trigger:
+            return False
+        return "lost" if self.trigger in LOSING_TRIGGERS else "won"
+
+    @api.onchange("trigger")
+    def _onchange_trigger_days(self):
+        if not self.is_in_time:
+            self.days = 0
+        elif not self.days:
+            self.days = USUAL_DAYS.get(self.trigger, 0)
+
+    @api.depends("move_ids.state", "move_ids.date", "move_ids.is_applied", "move_ids.is_being_undone")
+    @api.depends_context("uid", "allowed_company_ids")
+    def _compute_move_counts(self):
+        moves = self.env["crm.stage.automation.move"]
+        own = Domain("automation_id", "in", self.ids)
+        last_year = own & Domain("date", ">=", "-1y")
+        counts = self._count_moves(last_year)
+        taken_back = dict(
+            moves._read_group(last_year & Domain("is_taken_back", "=", True), ["automation_id"], ["__count"])
+        )
+        applied = self._count_moves(own & self._get_applied_domain())
+        for automation in self:
+            known = automation._origin
+            automation.moved_count = counts.get((known, "done"), 0)
+            automation.skipped_count = counts.get((known, "skipped"), 0)
+            automation.waiting_count = counts.get((known, "waiting"), 0)
+            automation.taken_back_count = taken_back.get(known, 0)
+            automation.undoable_count = applied.get((known, "done"), 0)
+            total = sum(applied.get((known, state), 0) for state in ("waiting", "done", "skipped"))
+            waiting = applied.get((known, "waiting"), 0)
+            automation.catch_up_progress = 100 - round(100 * waiting / (total or 1))
+
+    @api.model
+    def _count_moves(self, domain):
+        """:return: ``{(automation, state): number}`` of the moves that the user may see and that match"""
+        groups = self.env["crm.stage.automation.move"]._read_group(
+            domain, ["automation_id", "state"], ["__count"]
+        )
+        return {(automation, state): count for automation, state, count in groups}
 
     # ------------------------------------------------------------------
     # Constraints
     # ------------------------------------------------------------------
 
-    @api.constrains("stage_id", "from_stage_ids")
-    def _check_from_stage_ids(self):
-        for automation in self:
-            if automation.stage_id in automation.from_stage_ids:
+    @api.constrains("filter_domain", "trigger")
+    def _check_filter_domain(self):
+        # Odoo checks constraints with the system's rights; here those of the writing user are the point.
+        for automation in self.with_user(self.env.user):
+            condition.check(automation)
+            if automation.trigger == "opportunity_matches" and automation._is_without_condition():
                 raise ValidationError(
                     self.env._(
-                        'Opportunities cannot be moved from the stage "%s" to itself: '
-                        "take it out of the stages they come from.",
-                        automation.stage_id.name,
+                        "Say what an opportunity has to meet: an automation that waits until it comes to "
+                        "meet the condition needs a condition."
                     )
                 )
 
-    @api.constrains("action_server_id", "stage_id", "outcome", "lost_reason_id")
-    def _check_action_server_id(self):
-        """An automation runs nothing but the move to its stage: no code, no other action."""
-        # sudo: the field is not for sales managers, the check is for everybody
-        for automation in self.sudo():
-            action = automation.action_server_id
-            if action and not automation._is_own_action(action):
-                raise ValidationError(
-                    self.env._(
-                        'The server action of an automation must be of the type "Move Opportunity to Stage", '
-                        'for opportunities, to the stage "%s" and with the same outcome, without groups nor '
-                        "other actions.",
-                        automation.stage_id.name,
-                    )
+    @api.constrains("days")
+    def _check_days(self):
+        if any(not 0 <= automation.days <= MAX_DAYS for automation in self):
+            raise ValidationError(self.env._("The number of days must be between 0 and %s.", MAX_DAYS))
+
+    @api.constrains("stage_id", "outcome", "lost_reason_id")
+    def _check_outcome(self):
+        """What is not refused here, the server action refuses: an outcome where the stage has none."""
+        if any(automation.lost_reason_id and automation.outcome != "lost" for automation in self):
+            raise ValidationError(
+                self.env._(
+                    "Only opportunities that are lost have a lost reason: choose to lose them, or leave the "
+                    "reason empty."
                 )
+            )
+
+    @api.constrains("active", "stage_id", "trigger", "from_stage_ids", "outcome", "is_lost_included")
+    def _check_somebody_moves(self):
+        """Refuse what would promise to move opportunities that are never moved."""
+        for automation in self:
+            if error := automation._get_nobody_moves_error():
+                raise ValidationError(error)
+
+    def _get_nobody_moves_error(self):
+        """:return: which of the opportunities that this automation names are never moved, and what to do"""
+        if self.stage_id in self.from_stage_ids:
+            return self.env._(
+                'Opportunities cannot be moved from the stage "%s" to itself: take it out of the stages they '
+                "come from.",
+                self.stage_id.name,
+            )
+        won_stages = self.from_stage_ids.filtered("is_won")
+        names = format_list(self.env, won_stages.mapped("name"), "or")
+        if not self.active:
+            return None
+        if self.outcome == "lost" and self.is_lost_included:
+            return self.env._('Lost opportunities are not lost again: untick "Lost Ones Too".')
+        if self.outcome == "lost" and self.trigger == "order_confirmed":
+            return self.env._("An opportunity with a confirmed order is not lost: choose to win it.")
+        if self.outcome == "lost" and won_stages:
+            return self.env._(
+                "Automations do not lose won opportunities: take %s out of the stages they come from.", names
+            )
+        if self.trigger == "order_confirmed" and won_stages and not self.outcome:
+            return self.env._(
+                "Won opportunities with a confirmed order stay won: "
+                "take %s out of the stages they come from.",
+                names,
+            )
+        if self.is_lost_included and won_stages and won_stages == self.from_stage_ids:
+            return self.env._(
+                "Opportunities keep the stage where they were lost, which is never a won one: add the stages "
+                'that they come from beside %s, or untick "Lost Ones Too".',
+                names,
+            )
+        return None
 
     # ------------------------------------------------------------------
     # CRUD
@@ -165,10 +446,7 @@ class CrmStageAutomation(models.Model):
 
     @api.model
     def _has_field_access(self, field, operation):
-        """Nobody writes what the system writes: what is stored and read-only, but not computed.
-
-        Managers get messages about it from OdooBot, and the scheduled jobs go on from there.
-        """
+        """Only the system writes what is stored and read-only, but not computed: the author, faults …"""
         is_for_system = field.store and field.readonly and not field.compute
         if is_for_system and operation == "write" and not self.env.su:
             return False
@@ -187,54 +465,126 @@ class CrmStageAutomation(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
+        for vals in vals_list:
+            condition.check_storable(self.env, vals.get("filter_domain"))
         automations = super().create(vals_list)
-        automations._assign_actions()
+        automations._complete_outcomes()
+        automations._set_author()
+        automations._store_actions()
         forget(self.env.cr)
         return automations
 
     def write(self, vals):
-        """Whoever changes what an automation makes of opportunities gives it another server action."""
-        is_other_move = not self._get_move_fields().isdisjoint(vals)
-        self.check_access("write")
-        if is_other_move:
-            self.sudo().action_server_id = False  # sudo: it is for the system alone
-        res = super().write(vals)
-        if is_other_move:
-            self._assign_actions()
+        """Let what follows from the configuration follow: author, server action, fault, what is to be moved.
+
+        An outcome that was chosen against what the trigger proposes is kept with another trigger.
+        """
+        condition.check_storable(self.env, vals.get("filter_domain"))
+        before = {automation: automation._get_beginning() for automation in self}
+        chosen = self.browse()
+        if {"stage_id", "trigger"} & vals.keys() and "outcome" not in vals:
+            stage = self.env["crm.stage"].browse(vals.get("stage_id"))
+            chosen = self.filtered(lambda automation: automation._is_outcome_chosen(stage))
+        for automation in chosen:
+            kept = {"outcome": automation.outcome, "lost_reason_id": automation.lost_reason_id.id}
+            super(CrmStageAutomation, automation).write({**kept, **vals})
+        res = super(CrmStageAutomation, self - chosen).write(vals)
+        if "outcome" in vals:
+            self._complete_outcomes()
+        if "filter_domain" in vals:
+            self._set_author()
+        if not CONFIGURATION_FIELDS.isdisjoint(vals):
+            # What applying it had still to move was so before it was changed; what is due stays due.
+            self._get_waiting().filtered("is_applied").unlink()
+            self._store_actions()
+            self._clear_faults()
+        self.filtered(lambda automation: automation._get_beginning() != before[automation])._begin()
         forget(self.env.cr)
         return res
 
     def unlink(self):
+        actions = self.sudo().action_server_id  # sudo: it is for the system alone
         res = super().unlink()
+        actions.unlink()
         forget(self.env.cr)
         return res
 
-    @api.model
-    def _get_configuration_fields(self):
-        """:return: names of the fields that say what an automation does"""
-        return {"stage_id", "sequence", "active", "trigger", "filter_domain", "from_stage_ids"}
+    def _is_outcome_chosen(self, stage):
+        """:param stage: that replaces the automation's own one, if any
+        :return: whether the outcome was chosen against what the trigger proposes, and stays possible
+        """
+        is_final = self.stage_id.is_won and (not stage or stage.is_won)
+        return is_final and self.outcome and self.outcome != self._get_proposed_outcome()
 
-    @api.model
-    def _get_move_fields(self):
-        """:return: names of the fields that say what becomes of the opportunities, or propose it"""
-        return {"stage_id", "trigger", "outcome", "lost_reason_id"}
+    def _complete_outcomes(self):
+        """A won stage that does not ask means won, as everywhere in Odoo."""
+        won = self.filtered(lambda automation: automation.stage_is_won and not automation.outcome)
+        won.filtered(lambda automation: not automation.stage_id.ask_outcome).outcome = "won"
 
-    def _is_own_action(self, action):
-        """:return: whether the server action does what this automation makes of opportunities, and no more"""
-        return action._is_plain_move_to(self.stage_id, self.outcome, self.lost_reason_id)
+    def _set_author(self):
+        """Make the present user the author, with whose rights the condition is evaluated."""
+        self.sudo().author_id = self.env.uid  # sudo: only the system writes it
 
-    def _assign_actions(self):
-        """Give automations without server action the one that moves opportunities to their stage."""
-        # sudo: sales managers have no right on server actions; what is created here is always the plain move.
-        for automation in self.sudo().filtered(lambda automation: not automation.action_server_id):
-            actions = self.env["ir.actions.server"].sudo().with_context(clean_context(self.env.context))
-            automation.action_server_id = actions._get_plain_move_to(
-                automation.stage_id, automation.outcome, automation.lost_reason_id
-            )
+    def action_take_over_condition(self):
+        """Let the condition be evaluated with the rights of the present user, as if they had set it."""
+        for automation in self:
+            automation.filter_domain = automation.filter_domain
+
+    def _store_actions(self):
+        """Let the server action of each automation do what the automation says."""
+        # sudo: sales managers have no right on server actions; what is stored here is always the plain move.
+        for automation in self.sudo():
+            values = {
+                "model_id": self.env["ir.model"]._get_id("crm.lead"),
+                "state": "crm_stage",
+                "crm_stage_id": automation.stage_id.id,
+                "crm_stage_outcome": automation.outcome,
+                "crm_lost_reason_id": automation.lost_reason_id.id,
+            }
+            if automation.action_server_id:
+                automation.action_server_id.write(values)
+            else:
+                actions = automation.action_server_id.with_context(clean_context(self.env.context))
+                name = actions.new(values)._generate_action_name()
+                automation.action_server_id = actions.create(
+                    {**values, "name": name, "automated_name": name}  # which follows what the action does
+                )
 
     # ------------------------------------------------------------------
-    # Moving
+    # Beginning
     # ------------------------------------------------------------------
+
+    def _get_beginning(self):
+        return [self[name] for name in BEGINNING_FIELDS]
+
+    def _begin(self):
+        """Let these automations count from now on, and forget what they had still to move."""
+        self._get_waiting().unlink()
+        self.sudo().date_begun = fields.Datetime.now()  # sudo: only the system writes it
+
+    def _get_waiting(self):
+        """:return: the moves that these automations have still to make, in sudo"""
+        # sudo: only the system writes the journal
+        moves = self.env["crm.stage.automation.move"].sudo()
+        return moves.search([("automation_id", "in", self.ids), ("state", "=", "waiting")])
+
+    # ------------------------------------------------------------------
+    # Listening
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _get_listening(self):
+        """:return: ``Listening`` as this transaction sees it; the first time by two or three queries"""
+        # sudo: the user who triggers an automation need not see stages nor automations
+        return read_once(self.env.cr, "automations", lambda: listening.read(self.browse().sudo()))
+
+    @api.model
+    def _get_at_work(self, triggers=None):
+        """:return: automations that are not idle, furthest stage first, in sudo; of ``triggers`` only"""
+        at_work = self.sudo().browse(self._get_listening().ids)  # sudo: see `_get_listening`
+        if triggers is None:
+            return at_work
+        return at_work.filtered(lambda automation: automation.trigger in triggers)
 
     @api.model
     def _process(self, documents_by_trigger):
@@ -242,51 +592,69 @@ class CrmStageAutomation(models.Model):
 
         :param dict documents_by_trigger: recordset by trigger
         """
-        self._process_listeners(
+        self._process_documents(
             {
-                listener: documents_by_trigger[listener.trigger]
-                for listener in self._get_setup().listeners
-                if listener.trigger in documents_by_trigger
+                automation: documents_by_trigger[automation.trigger]
+                for automation in self._get_at_work(documents_by_trigger)
             }
         )
 
     @api.model
-    def _process_listeners(self, documents_by_listener):
+    def _process_documents(self, documents_by_automation):
         """Move the opportunities of documents that concern some automations only.
 
         The furthest stage wins: an opportunity that one automation moved is left alone by the next ones. A
         faulty automation leaves its opportunities to them. Each automation moves all of its own in one run.
 
-        :param dict documents_by_listener: recordset by ``Listener``, furthest stage first
+        :param dict documents_by_automation: recordset by automation, furthest stage first
         """
         is_tried_again = not any(self.env.context.get(key) for key in NOT_TRIED_AGAIN)
-        automations = self._with_moving_env()
-        pairs_by_documents = {}
-        done_ids = set()
-        for listener, documents in documents_by_listener.items():
-            automation = automations.browse(listener.automation_id)
-            leads = None
-            # Another addon may say how to find a document's opportunities.
-            with automation._show_failure("trigger", is_undone=False):
+        env = self._get_moving_env()
+        pairs_by_documents, done_ids = {}, set()
+        for automation, documents in documents_by_automation.items():
+            automation = automation.with_env(env)
+            try:
                 if documents not in pairs_by_documents:
-                    pairs_by_documents[documents] = documents.with_env(automations.env)._get_crm_stage_leads()
+                    pairs_by_documents[documents] = documents.with_env(env)._get_crm_stage_leads()
                 pairs = pairs_by_documents[documents]
-                leads = automation._get_movable_leads(listener, pairs, done_ids)
-            if leads and (moved := automation._move(listener, pairs, leads, is_tried_again)):
-                done_ids |= moved.ids | moved.waiting_ids
-
-    def _with_moving_env(self):
-        """
-        :return: the same automations, with the rights that they move opportunities with
-
-        sudo: whoever triggers an automation (a customer who signs, too) need not see, nor be allowed to move,
-        the opportunity. Nothing of it is returned to them.
-        """
-        context = {key: value for key, value in self.env.context.items() if key in KEPT_CONTEXT}
-        return self.with_env(self.env(su=True, context=context))
+                leads = automation._get_movable_leads(pairs, done_ids)
+            except (psycopg2.Error, *CONFLICTS):
+                raise
+            except Exception as error:  # another addon may say how to find a document's opportunities
+                automation._set_fault(error, "trigger")
+            else:
+                if leads:
+                    done_ids |= automation._move(pairs, leads, is_tried_again) or set()
 
     @api.model
-    def _get_movable_leads(self, listener, pairs, done_ids=()):
+    def _get_moving_env(self):
+        """
+        :return: environment that opportunities are moved in
+
+        sudo: the user who triggers an automation (a customer who signs, too) need not see, nor be allowed to
+        move, the opportunity. Nothing of it is returned to them.
+        """
+        context = {key: value for key, value in self.env.context.items() if key in KEPT_CONTEXT}
+        return self.env(su=True, context=context)
+
+    # ------------------------------------------------------------------
+    # Which opportunities
+    # ------------------------------------------------------------------
+
+    def _get_origin_ids(self):
+        """:return: ids of the stages that it takes opportunities from; False for those without stage"""
+        return frozenset(self.from_stage_ids.ids) or self.stage_id._get_earlier_stage_ids()
+
+    def _get_movable_domains(self):
+        """:return: see ``crm.lead``"""
+        return self.env["crm.lead"]._get_movable_domains(
+            self.stage_id,
+            self._get_origin_ids(),
+            is_back=bool(self.from_stage_ids) and self.outcome != "lost",
+            is_lost_included=self.is_lost_included,
+        )
+
+    def _get_movable_leads(self, pairs, done_ids=()):
         """
         :param list pairs: documents and their opportunities, as [(document, crm.lead), ...]
         :param done_ids: opportunities to leave alone
@@ -294,194 +662,717 @@ class CrmStageAutomation(models.Model):
         """
         lead_ids = {lead_id for _document, leads in pairs for lead_id in leads.ids}.difference(done_ids)
         leads = self.env["crm.lead"].browse(sorted(lead_ids))
-        leads = leads.filtered_domain(self._get_movable_domain(listener))
-        return self._filter_unprotected(listener, leads)
+        leads = leads.filtered_domain(Domain.AND(self._get_movable_domains().values()))
+        return self._filter_unprotected(leads)
 
-    @api.model
-    def _get_movable_domain(self, listener):
-        """:return: ``Domain`` of the opportunities that the automation takes"""
-        return Domain.AND(self._get_movable_domains(listener).values())
-
-    @api.model
-    def _get_movable_domains(self, listener):
-        """:return: see ``crm.lead``"""
-        return self.env["crm.lead"]._get_movable_domains(
-            self.env["crm.stage"].browse(listener.stage_id),
-            listener.origin_ids,
-            listener.team_ids,
-            listener.is_back,
-            listener.is_lost_included,
-        )
-
-    @api.model
-    def _get_reasons_to_stay(self, listener, leads, done_ids):
+    def _get_reasons_to_stay(self, leads, done_ids):
         """
         :param done_ids: of opportunities that other automations have just moved
         :return: the first reason why the automation does not take an opportunity, for those it does not take
         """
         reasons = {lead: "further" for lead in leads if lead.id in done_ids}
-        for reason, domain in self._get_movable_domains(listener).items():
+        for reason, domain in self._get_movable_domains().items():
             for lead in leads - leads.filtered_domain(domain):
                 reasons.setdefault(lead, reason)
-        for lead in leads - self._filter_unprotected(listener, leads):
+        for lead in leads - self._filter_unprotected(leads):
             reasons.setdefault(lead, "order")
         return reasons
 
-    def _move(self, listener, pairs, leads, is_tried_again=True, waiting=None):
+    def _filter_unprotected(self, leads):
+        """A confirmed order protects from being lost, and from being taken out of the won stages.
+
+        An open quotation protects from being lost by another one that is cancelled or expires only: who is
+        silent for ten days is silent with a quotation, too.
+
+        :return: those of ``leads`` that no order keeps the automation from taking
+        """
+        is_protecting = Domain(leads._get_lead_sale_order_domain())
+        if self.outcome == "lost":
+            exposed = leads
+            if self.trigger in LOSING_TRIGGERS:
+                is_protecting |= self.env["sale.order"]._get_crm_stage_open_domain()
+        else:
+            exposed = leads.filtered(lambda lead: lead.stage_id.is_won and not self.outcome)
+        return leads - exposed._filter_with_orders(is_protecting)
+
+    def _filter_newer(self, pairs):
+        """Documents that exist already bring back lost opportunities only if they are newer than the loss.
+
+        :param list pairs: documents and their opportunities, as [(document, crm.lead), ...]
+        :return: the same, without the lost opportunities of older documents
+        """
+        if not self.is_lost_included:
+            return pairs
+        documents = self.env[self.model_name].union(*(document for document, _leads in pairs))
+        dates = documents._get_crm_stage_document_dates(self.trigger)
+
+        def is_taken(document, lead):
+            if lead.won_status != "lost":
+                return True
+            if not (date := dates.get(document.id)):
+                return False
+            # Odoo keeps the moment of the loss to the second: within one, what was stored later is newer.
+            lost = (lead.date_closed or lead.write_date).replace(microsecond=0)
+            return (date.replace(microsecond=0), document.write_date) >= (lost, lead.write_date)
+
+        return [
+            (document, leads.filtered(lambda lead, document=document: is_taken(document, lead)))
+            for document, leads in pairs
+        ]
+
+    # ------------------------------------------------------------------
+    # Which documents
+    # ------------------------------------------------------------------
+
+    def _is_without_condition(self):
+        return condition.parse(self.filter_domain).is_true()
+
+    def _filter_due(self, documents):
+        """:return: those of ``documents`` that are due, or all of them where it does not wait for a date"""
+        if not self.is_in_time:
+            return documents
+        existing = documents.with_context(active_test=False)
+        return existing.search(Domain("id", "in", documents.ids) & self._get_happened_domain())
+
+    def _filter_documents(self, documents):
+        """:return: those of ``documents`` that meet the condition, and are due; which may not be so any more
+        :raise UserError: the author of the condition is gone, or a record that it names
+        """
+        documents = self._filter_due(documents)
+        if self._is_without_condition():
+            return documents
+        domain = Domain("id", "in", documents.ids)
+        return documents.with_context(active_test=False).search(domain & condition.get_domain(self, domain))
+
+    @api.model
+    def _filter_unmatched(self, automation, leads):
+        """:return: those of ``leads`` that are no opportunities that meet the automation's condition; none
+        when it is faulty, which it shows
+        """
+        automation = automation.with_env(self._get_moving_env())
+        with automation._show_failure("condition"):
+            opportunities = leads.with_env(automation.env).filtered(lambda lead: lead.type == "opportunity")
+            matching_ids = set(automation._filter_documents(opportunities).ids)
+            return leads.filtered(lambda lead: lead.id not in matching_ids)
+        return leads.browse()
+
+    def _get_happened_domain(self, since=None):
+        """
+        :param datetime since: of an automation in time, the documents that fell due after it only
+        :return: ``Domain`` of the existing documents that the trigger has happened to, or that are due by now
+        """
+        model = self.env[self.model_name]
+        if not self.is_in_time:
+            return model._get_crm_stage_trigger_domain(self.trigger)
+        return model._get_crm_stage_due_domain(self.trigger, self.days, since, fields.Datetime.now())
+
+    def _get_documents_domain(self):
+        """
+        :return: ``Domain`` of the existing documents that the trigger has happened to, that meet the
+            condition, and that the present user may see
+        """
+        documents = self.env[self.model_name]
+        return (
+            self._get_happened_domain()
+            & condition.get_domain(self)
+            & condition.get_visible_domain(documents, condition.parse(self.filter_domain))
+        )
+
+    def _get_existing_documents(self):
+        """:return: empty recordset to search existing documents with
+
+        sudo: the domain says what the present user and the author may see; the rest of it, such as whether an
+        e-mail went out, is evaluated with the system's rights, as when it happens.
+        """
+        return self.env[self.model_name].sudo().with_context(active_test=False)
+
+    def _get_document_dates(self, documents):
+        """:return: the dates that count, by id of the documents; None of triggers that do not wait for one"""
+        if not self.is_in_time:
+            return dict.fromkeys(document.id for document in documents)
+        return self.env[self.model_name].union(*documents)._get_crm_stage_dates(self.trigger)
+
+    @api.model
+    def _get_first_documents(self, pairs, lead_ids):
+        """:return: the first document in ``pairs`` of each opportunity of ``lead_ids``, by its id"""
+        documents = {}
+        for document, leads in pairs:
+            for lead_id in lead_ids.intersection(leads._ids):
+                documents.setdefault(lead_id, document)
+        return documents
+
+    # ------------------------------------------------------------------
+    # Moving
+    # ------------------------------------------------------------------
+
+    def _move(self, pairs, leads, is_tried_again=True, waiting=(), done_ids=frozenset()):
         """Move those of ``leads`` with a document that meets the condition, all of them if that is possible.
 
         One that cannot be moved, because another addon refuses it, say, keeps no others. Where none can be
         moved, the automation is faulty.
 
-        :param bool is_tried_again: whether somebody tries the transaction again after a conflict with another
-            one; otherwise the scheduled job makes up for the move
+        :param bool is_tried_again: whether the transaction is tried again after a conflict with another one;
+            otherwise the scheduled job makes up for the move
         :param waiting: rows of the journal that are waiting for these moves, if any
-        :return: ``Moved``; None where the automation itself does not work
+        :param done_ids: of opportunities that other automations have just moved
+        :return: ids of the opportunities that are moved, or left to the scheduled job; None where the
+            automation itself does not work
         :raise CONFLICTS: to be tried again
         """
-        if not self.exists():
-            return Moved(set(), set(), {})  # deleted a moment ago, which this process does not know yet
         journal = self.env["crm.stage.automation.move"]
         documents_by_lead, before = {}, {}
         with attempt(self.env, raised=CONFLICTS if is_tried_again else ()) as made:
             documents_by_lead = self._get_matching_documents(pairs, leads)
             if documents_by_lead:
                 before = journal._read_values(leads.browse(documents_by_lead))
-                self._run_action(listener, documents_by_lead)
-        is_working = bool(documents_by_lead) and not isinstance(made.error, AutomationError)
-        if made.error and not is_working and not isinstance(made.error, CONFLICTS):
-            self._tell_fault(made.error, "condition")
+                self._run_action(documents_by_lead)
+        if made.error and (not documents_by_lead or isinstance(made.error, AutomationError)):
+            self._set_fault(made.error, "condition")
             return None
-        moved = self._get_moved(listener, documents_by_lead, made.error, is_tried_again)
-        journal._record(self, documents_by_lead, moved, before, waiting or journal)
-        if moved.waiting_ids:
+        errors = self._move_by_halves(documents_by_lead, made.error, is_tried_again)
+        left_ids = {lead_id for lead_id, error in errors.items() if isinstance(error, CONFLICTS)}
+        refusals = {lead_id: error for lead_id, error in errors.items() if lead_id not in left_ids}
+        is_working = not refusals or len(refusals) < len(documents_by_lead)
+        journal._record(self, documents_by_lead, before, refusals, left_ids, is_working, waiting)
+        if left_ids:
             self._get_catch_up_job()._trigger()
-        if moved.is_none:
-            self._tell_fault(next(iter(moved.errors.values())), "move")
-        elif moved.ids:
-            self._show_moved(moved)
-        return moved
+        if not is_working:
+            self._set_fault(next(iter(refusals.values())), "move")
+            return None
+        if waiting:
+            others = waiting.exists().filtered(lambda move: move.lead_id.id not in left_ids)
+            others._pass_over(done_ids)
+        if len(errors) < len(documents_by_lead) and self.fault:
+            self._set_fault()
+        return documents_by_lead.keys() - refusals.keys()
 
-    def _get_moved(self, listener, documents_by_lead, error, is_tried_again):
+    def _move_by_halves(self, documents_by_lead, error, is_tried_again):
         """Where opportunities could not be moved all at once, move each half of them, and so on.
 
         :param dict documents_by_lead: what moves the opportunities, by id of the latter
         :param error: why they could not be moved, if that is so
         :param bool is_tried_again: see ``_move``
-        :return: ``Moved``
+        :return: errors by id of the opportunities that are not moved
         """
         if not error:
-            return Moved(set(documents_by_lead), set(), {})
-        if isinstance(error, CONFLICTS):
-            return Moved(set(), set(documents_by_lead), {})
-        if len(documents_by_lead) == 1:
-            return Moved(set(), set(), dict.fromkeys(documents_by_lead, error))
-        moved = Moved(set(), set(), {})
+            return {}
+        if isinstance(error, CONFLICTS) or len(documents_by_lead) == 1:
+            ids = list(documents_by_lead)
+            _logger.warning("Stage automation %s cannot move opportunities %s", self.id, ids, exc_info=error)
+            return dict.fromkeys(documents_by_lead, error)
+        errors = {}
         for half in split_every((len(documents_by_lead) + 1) // 2, documents_by_lead.items(), dict):
             with attempt(self.env, raised=CONFLICTS if is_tried_again else ()) as made:
-                self._run_action(listener, half)
-            for all_of_it, of_the_half in zip(
-                moved, self._get_moved(listener, half, made.error, is_tried_again), strict=True
-            ):
-                all_of_it.update(of_the_half)
-        return moved
+                self._run_action(half)
+            errors |= self._move_by_halves(half, made.error, is_tried_again)
+        return errors
 
     def _get_matching_documents(self, pairs, leads):
         """:return: a document that meets the condition by id of its opportunity, for those of ``leads``"""
-        movable_ids = set(leads.ids)
-        documents_and_leads = [
-            (document, lead_id)
-            for document, its_leads in pairs
-            for lead_id in its_leads.ids
-            if lead_id in movable_ids
-        ]
-        documents = self.env[self.model_name].union(*(document for document, _lead_id in documents_and_leads))
+        lead_ids = set(leads.ids)
+        pairs = [pair for pair in pairs if not lead_ids.isdisjoint(pair[1]._ids)]
+        documents = self.env[self.model_name].union(*(document for document, _leads in pairs))
         matching_ids = set(self._filter_documents(documents).ids)
-        return {lead_id: document for document, lead_id in documents_and_leads if document.id in matching_ids}
+        return self._get_first_documents([pair for pair in pairs if pair[0].id in matching_ids], lead_ids)
 
-    def _run_action(self, listener, documents_by_lead):
+    def _run_action(self, documents_by_lead):
         """Run the server action once for all the opportunities.
 
         :param dict documents_by_lead: what the chatter names, by opportunity id
         """
-        self._assign_actions()
-        action = self.action_server_id
-        if not self._is_own_action(action):
-            raise AutomationError(
-                self.env,
-                _lt(
-                    "Its server action was changed: it no longer does what this automation says. Have an "
-                    "administrator correct it, or choose the stage anew."
-                ),
-                "move",
-            )
+        if not self.action_server_id:
+            self._store_actions()
         leads = self.env["crm.lead"].browse(documents_by_lead)
-        with leads._moved_by(self._get_chatter_bodies(documents_by_lead), self.id):
-            action._run_for(listener, leads)
+        context = {"active_model": leads._name, "active_id": leads.ids[0], "active_ids": leads.ids}
+        with (
+            leads._moved_by(self._get_chatter_bodies(documents_by_lead), self.id),
+            kept_by_transaction(self.env.cr, RUNNING, self),
+        ):
+            self.action_server_id.with_context(**context).run()
 
     def _get_chatter_bodies(self, documents_by_lead):
-        """:return: what the chatter tells of the move, by opportunity id
+        """:return: what the chatter says of the move, by opportunity id
 
-        It is told in the language of who brought it about, as Odoo tells the change of stage. Where that is
-        a customer or a scheduled job, it is told in the language of the opportunity's company.
+        In the language of the user who brought it about, as Odoo does with the change of stage. Where that is
+        a customer or a scheduled job, in the language of the opportunity's company.
         """
-        user = self.env.user
+        user, bodies = self.env.user, {}
         is_colleague = not user.share and user.id != SUPERUSER_ID
-        by_lang = {}
-        bodies = {}
-        for lead in self.env["crm.lead"].browse(documents_by_lead):
-            company = lead.company_id or self.env.company
-            lang = self.env.lang if is_colleague else company.partner_id.lang
-            if lang not in by_lang:
-                by_lang[lang] = self.with_context(lang=lang)
-            bodies[lead.id] = by_lang[lang]._get_chatter_body(documents_by_lead[lead.id])
+
+        def get_lang(lead):
+            return self.env.lang if is_colleague else (lead.company_id or self.env.company).partner_id.lang
+
+        for lang, leads in self.env["crm.lead"].browse(documents_by_lead).grouped(get_lang).items():
+            automation = self.with_context(lang=lang)
+            # Many users read the chatter, and may not see what the condition names: it is left out.
+            event = sentence.get_event_in_stage(automation)
+            for lead in leads:
+                bodies[lead.id] = automation._get_chatter_body(event, documents_by_lead[lead.id])
         return bodies
 
-    def _get_chatter_body(self, document):
-        """Many people read the chatter. The condition may name what some of them may not see: it is left out.
-
-        :param document: what the automation listened to, when it is not the opportunity itself
-        """
-        event = self._get_event_in_stage()
+    def _get_chatter_body(self, event, document):
+        """:param document: is named unless it is the opportunity itself"""
         if document._name == "crm.lead":
             return self.env._("By an automation: %s", event)
         link = document._get_html_link()
         return self.env._("By an automation: %(event)s (%(document)s)", event=event, document=link)
 
     # ------------------------------------------------------------------
+    # Applying it to existing documents
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _get_applied_domain(self):
+        """:return: ``Domain`` of the moves of applying automations the last time, while they can be undone"""
+        return (
+            Domain("is_applied", "=", True)
+            & Domain("is_being_undone", "=", False)
+            & Domain("date", ">=", f"-{UNDO_DAYS}d")
+        )
+
+    def _check_at_work(self):
+        """:raise UserError: the automation is idle"""
+        self.ensure_one()
+        if self not in self._get_at_work():
+            raise AutomationError(
+                self.env,
+                _lt(
+                    "This automation moves nothing while it, or its stage, is archived. "
+                    "Unarchive it, then try again."
+                ),
+            )
+
+    def _search_leads_to_move(self):
+        """
+        :return: opportunities that the existing documents would move now, as far as the present user may see
+            them and the documents
+        :raise UserError: the automation is idle, or its condition does not work
+        """
+        self._check_at_work()
+        model = self._get_existing_documents()
+        try:
+            domain = self._get_documents_domain() & model._get_crm_stage_lead_domain()
+            lead_ids = model._search_crm_stage_lead_ids(domain)
+        except (ValueError, KeyError) as error:  # of a field or a model that is gone by now
+            raise UserError(
+                self.env._("The condition does not work any more: %s", fault.get_reason(error))
+            ) from error
+        movable = Domain.AND(self._get_movable_domains().values())
+        leads = self.env["crm.lead"].search(movable & Domain("id", "in", lead_ids), order="id")
+        if lost := leads.filtered(lambda lead: lead.won_status == "lost"):
+            leads -= lost - lost.browse(self._get_documents_to_move(lost))
+        return self._filter_unprotected(leads)
+
+    def _get_documents_to_move(self, leads):
+        """:return: the first existing document that moves each of ``leads``, by id of the latter"""
+        model = self._get_existing_documents()
+        domain = self._get_documents_domain() & model._get_crm_stage_lead_domain(leads)
+        pairs = self._filter_newer(model.search(domain, order="id")._get_crm_stage_leads())
+        return self._get_first_documents(pairs, set(leads.ids))
+
+    def action_preview(self):
+        """:return: action that opens a dialog with the opportunities that this automation would move now"""
+        self.ensure_one()
+        self.check_access("read")
+        return self.env["crm.stage.automation.preview"]._open(self)
+
+    def action_catch_up(self):
+        """Move the opportunities of existing documents: few at once, many by the scheduled job.
+
+        What it moves can be undone until it is applied again: see ``action_undo_catch_up``.
+
+        :return: action that shows how many were moved, and how many could not be moved and why
+        :raise UserError: none could be moved
+        """
+        self.check_access("write")
+        leads = self._search_leads_to_move()
+        automation = self.sudo()  # sudo: moves as the automation itself does, which the user may set up
+        moves = automation._wait_to_apply(self._get_documents_to_move(leads))
+        if len(leads) > BATCH:
+            self._get_catch_up_job()._trigger()
+            message = self.env._("%s opportunities will be moved within the next minutes.", len(leads))
+            return self._get_notification(message, undoable_id=self.id)
+        moved_ids = automation._make_moves_of(moves)
+        if moved_ids is None:
+            raise UserError(self.env._("The opportunities could not be moved.\n%s", automation.fault))
+        message = by_count(
+            len(moved_ids),
+            self.env._("1 opportunity moved."),
+            self.env._("%s opportunities moved.", len(moved_ids)),
+        )
+        failed = automation._get_applied().filtered("error")
+        for reason, its_moves in failed.grouped("error").items():
+            names = sentence.get_record_names(its_moves.lead_id.with_env(self.env))
+            message += "\n" + self._get_unmoved_text(names, reason)
+        return self._get_notification(message, undoable_id=bool(moved_ids) and self.id)
+
+    def _get_unmoved_text(self, names, reason):
+        """:param names: of opportunities that could not be moved while others were"""
+        values = {"count": len(names), "names": ", ".join(names[:MAX_STAYING_NAMES]), "reason": reason}
+        return by_count(
+            len(names),
+            self.env._("1 could not be moved: %(names)s: %(reason)s", **values),
+            self.env._("%(count)s could not be moved: %(names)s: %(reason)s", **values),
+        )
+
+    @api.model
+    def _get_notification(self, message, undoable_id=False):
+        """
+        :param undoable_id: id of the automation whose moves the buttons show and undo
+        :return: action that shows ``message`` and closes the dialog that it was called from
+        """
+        call = {"model": self._name, "args": [[undoable_id]]}
+        show = {**call, "name": self.env._("Show Them"), "method": "action_show_moved"}
+        undo = {**call, "name": self.env._("Undo"), "method": "action_undo_catch_up", "reload": True}
+        buttons = [show, undo] if undoable_id else []
+        return get_done_action(message, buttons, type="info", sticky=bool(buttons))
+
+    def _get_applied(self):
+        """:return: the moves of applying this automation the last time, as far as the user may see them"""
+        moves = self.env["crm.stage.automation.move"]
+        return moves.search(self._get_applied_domain() & Domain("automation_id", "=", self.id))
+
+    def _wait_to_apply(self, documents_by_lead):
+        """Put the moves of ``documents_by_lead`` into the journal, as those of applying it the last time.
+
+        :return: these moves
+        """
+        journal = self.env["crm.stage.automation.move"]
+        journal.search([("automation_id", "=", self.id), ("is_applied", "=", True)]).is_applied = False
+        dates = self._get_document_dates(documents_by_lead.values())
+        journal._insert(
+            [
+                journal._get_row(
+                    self,
+                    lead_id,
+                    document.id,
+                    document_date=dates[document.id],
+                    state="waiting",
+                    is_applied=True,
+                )
+                for lead_id, document in documents_by_lead.items()
+            ]
+        )
+        return self._get_applied()
+
+    def action_undo_catch_up(self):
+        """Undo the last "Apply to existing documents": what it has not moved yet is not moved any more, and
+        what was not touched since is moved back; few at once, many by the scheduled job.
+
+        :return: action that shows how many, and which ones stay where they are
+        """
+        self.ensure_one()
+        self.check_access("write")
+        self._get_waiting().filtered("is_applied").unlink()
+        # sudo: moves as the automation itself does, which the user may set up; what they may see of it
+        moves = self._get_applied().filtered(lambda move: move.state == "done").sudo()
+        if len(moves) > BATCH:
+            moves.is_being_undone = True
+            self._get_catch_up_job()._trigger()
+            message = self.env._("%s opportunities will be moved back within the next minutes.", len(moves))
+            return self._get_notification(message)
+        leads = moves.lead_id
+        undone = moves._undo()
+        message = by_count(
+            len(undone),
+            self.env._("1 opportunity moved back."),
+            self.env._("%s opportunities moved back.", len(undone)),
+        )
+        if staying := leads - undone:
+            message += " " + self._get_staying_message(staying.sudo(False))
+        return self._get_notification(message)
+
+    @api.model
+    def _get_staying_message(self, leads):
+        names = leads[:MAX_STAYING_NAMES].mapped("name") + ["…"][: len(leads) > MAX_STAYING_NAMES]
+        values = {"count": len(leads), "names": ", ".join(names)}
+        return by_count(
+            len(leads),
+            self.env._(
+                "1 has been moved, won or lost since, or its former stage is gone: it stays where it is "
+                "(%(names)s).",
+                **values,
+            ),
+            self.env._(
+                "%(count)s have been moved, won or lost since, or their former stages are gone: they stay "
+                "where they are (%(names)s).",
+                **values,
+            ),
+        )
+
+    def action_show_moved(self):
+        """:return: action on the opportunities that it moved when it was applied the last time"""
+        self.ensure_one()
+        moved = self._get_applied().filtered(lambda move: move.state == "done")
+        name = self.env._("Moved Opportunities")
+        return self.env["crm.lead"]._get_list_action(name, [("id", "in", moved.lead_id.ids)])
+
+    def action_open_moves(self):
+        """:return: action on the moves of this automation in the journal"""
+        self.ensure_one()
+        self.check_access("read")
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "crm_sales_stage.crm_stage_automation_move_action"
+        )
+        context = {key: value for key, value in self.env.context.items() if key.startswith("search_default_")}
+        return {**action, "domain": [("automation_id", "=", self.id)], "context": context}
+
+    # ------------------------------------------------------------------
+    # Time: what is due, and not in the journal since the date that counts?
+    # ------------------------------------------------------------------
+
+    def _insert_due(self, documents_domain=Domain.TRUE, since=None, **values):
+        """Put what is due into the journal, unless it is in there since the date that counts.
+
+        :param Domain documents_domain: of the documents in question
+        :param since: see ``_get_happened_domain``
+        :param values: of the rows
+        """
+        journal = self.env["crm.stage.automation.move"]
+        with self._show_failure("trigger"):  # another addon may say what falls due
+            model = self._get_existing_documents()
+            domain = documents_domain & self._get_happened_domain(since) & model._get_crm_stage_lead_domain()
+            documents = model.search(domain, order="id")
+            known = journal._get_known_dates(self, documents)
+            dates = documents._get_crm_stage_dates(self.trigger)
+            journal._insert(
+                [
+                    journal._get_row(self, lead_id, document.id, document_date=dates[document.id], **values)
+                    for document, leads in documents._get_crm_stage_leads()
+                    if document.id not in known or known[document.id] < dates[document.id]
+                    for lead_id in leads.ids
+                ]
+            )
+
+    @api.model
+    def _pass_over_due(self, documents):
+        """Documents have come to their opportunities: what is due of them is old news, and passes."""
+        for automation in self._search_in_time(documents):
+            automation._insert_due(Domain("id", "in", documents.ids), state="skipped", reason="before")
+
+    @api.model
+    def _wait_for_due(self, documents, name):
+        """The date ``name`` of documents was changed: what is due by it is moved by the job, though it may be
+        older than the automation.
+        """
+        for automation in self._search_in_time(documents, name):
+            automation._insert_due(Domain("id", "in", documents.ids), state="waiting")
+
+    @api.model
+    def _keep_handled(self, documents, name):
+        """Only the hour of a day that had passed was changed: what was handled stays so."""
+        for automation in self._search_in_time(documents, name):
+            journal = automation.move_ids.search(
+                [("automation_id", "=", automation.id), ("document_id", "in", documents.ids)]
+            )
+            dates = documents._get_crm_stage_dates(automation.trigger)
+            for move in journal:
+                move.document_date = max(move.document_date, dates[move.document_id])
+
+    @api.model
+    def _search_in_time(self, documents, name=None):
+        """:return: automations that wait for a date of such documents, or for the one called ``name``"""
+        names = documents._get_crm_stage_trigger_dates()
+        triggers = [trigger for trigger, date in names.items() if date and name in (None, date)]
+        # sudo: the user who sets a date need not see automations, nor opportunities
+        return self.sudo().search([("trigger", "in", triggers)])
+
+    # ------------------------------------------------------------------
+    # The scheduled jobs
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _get_catch_up_job(self):
+        # sudo: the user who leaves it something to do has no right on scheduled jobs
+        return self.env.ref("crm_sales_stage.ir_cron_crm_stage_catch_up").sudo()
+
+    @api.model
+    def _cron_due(self):
+        """Move the opportunities of what is due and not in the journal, batch by batch."""
+        for automation in self._get_at_work().filtered("is_in_time"):
+            automation._insert_due(since=automation.date_begun, state="waiting")
+        self._make_waiting_moves()
+
+    @api.model
+    def _cron_catch_up(self):
+        """Make the moves that wait. Of automations that do not work, the hourly job tries what fell due."""
+        is_working = Domain("automation_id.fault", "=", False)
+        self._make_waiting_moves(is_working | Domain("is_applied", "=", True))
+        self.env["crm.stage.automation.move"]._undo_batches(BATCH)
+
+    @api.model
+    def _make_waiting_moves(self, domain=Domain.TRUE):
+        """Make the moves that wait, batch by batch; it goes on where it was interrupted."""
+        at_work = Domain("automation_id", "in", self._get_listening().ids)
+        moves = self.env["crm.stage.automation.move"]
+        waiting = moves.search(domain & at_work & Domain("state", "=", "waiting"), order="id")
+        remaining = len(waiting)
+        self.env["ir.cron"]._commit_progress(remaining=remaining)
+        failed_ids = set()
+        for batch in split_every(BATCH, waiting.grouped("lead_id").values()):
+            its_moves = moves.concat(*batch)
+            remaining -= len(its_moves)
+            # The other job may be at work on some of them, or has made them.
+            its_moves = its_moves.try_lock_for_update().filtered(lambda move: move.state == "waiting")
+            self._make_moves(its_moves, failed_ids)
+            if not self.env["ir.cron"]._commit_progress(len(its_moves), remaining=remaining):
+                return
+
+    @api.model
+    def _make_moves(self, moves, failed_ids):
+        """Make the waiting ``moves`` of some opportunities, the furthest stage first.
+
+        :param set failed_ids: of automations that do not work: their moves go on waiting; is completed
+        """
+        by_automation = moves.grouped("automation_id")
+        done_ids = set()
+        for automation in self._get_at_work().filtered(lambda automation: automation.id not in failed_ids):
+            if automation in by_automation:
+                moved_ids = automation._make_moves_of(by_automation[automation], done_ids)
+                if moved_ids is None:
+                    failed_ids.add(automation.id)
+                else:
+                    done_ids |= moved_ids
+
+    def _make_moves_of(self, moves, done_ids=frozenset()):
+        """
+        :param moves: of this automation, which wait
+        :param done_ids: of opportunities that other automations have just moved
+        :return: ids of the opportunities that are moved, or left to the job; None when it does not work
+        """
+        # The author reads the chatter: nobody's language is the job's.
+        automation = self.with_env(self._get_moving_env()).with_context(lang=self.author_id.lang)
+        with automation._show_failure("trigger"):  # the job has other automations to look after
+            moves = moves.with_env(automation.env)
+            pairs = automation._filter_newer(moves._get_pairs())
+            leads = automation._get_movable_leads(pairs, done_ids)
+            return automation._move(pairs, leads, is_tried_again=False, waiting=moves, done_ids=done_ids)
+        return None
+
+    # ------------------------------------------------------------------
     # Faults
     # ------------------------------------------------------------------
 
     @contextmanager
-    def _show_failure(self, part="trigger", is_undone=True):
+    def _show_failure(self, part):
         """Show it on the automation when what is done in here fails, and let the business action go on.
 
-        :param part: see ``_tell_fault``
-        :param is_undone: see ``attempt``
+        :param part: see ``_set_fault``
         :raise CONFLICTS: to be tried again
         """
-        with attempt(self.env, raised=CONFLICTS, is_undone=is_undone) as made:
+        with attempt(self.env, raised=CONFLICTS) as made:
             yield
         if made.error:
-            self._tell_fault(made.error, part)
+            self._set_fault(made.error, part)
 
-    def _tell_fault(self, error, part="trigger"):
-        """Show on the automation that it does not work, and leave the details to the server's log.
+    def _set_fault(self, error=None, part="move"):
+        """Show on the automation why it does not work, in all languages, or without ``error`` that it does.
 
-        :param str part: what of it does not work, unless the error says so itself
+        Many workers may come by the same faulty automation. They must not wait for each other, nor let the
+        sale be tried again, because of it: it is stored on change only, by the worker that comes first.
+
+        :param str part: what of the automation failed, see ``fault.get_text``
         """
-        _logger.warning("Stage automation %s cannot move opportunities", self.id, exc_info=error)
-        if self.exists():
-            self._set_fault(*self._get_fault(error, part))
+        texts = {}
+        if error:
+            _logger.warning("Stage automation %s cannot move opportunities", self.id, exc_info=error)
+            for lang in {"en_US", *dict(self.env["res.lang"].get_installed())}:
+                texts[lang] = fault.get_text(self.with_context(lang=lang).env, error, part)
+        automation = self.with_context(lang="en_US")
+        if (automation.fault or None) == texts.get("en_US"):
+            return
+        with attempt(self.env) as made:
+            automation = automation.try_lock_for_update()
+            is_told = bool(texts and automation.fault and automation.is_fault_told)
+            automation.write(
+                {
+                    "fault": texts.get("en_US"),
+                    "fault_date": texts and fields.Datetime.now(),
+                    "is_fault_told": is_told,
+                }
+            )
+            if texts:
+                automation.update_field_translations("fault", texts)
+        if made.error:
+            _logger.info("Another worker shows something on stage automation %s", self.id)
 
-    def _show_moved(self, moved):
-        """Show that the automation works, and leave to the server's log why some could not be moved.
+    def _clear_faults(self):
+        faulty = self.sudo().filtered("fault")  # sudo: only the system writes it
+        faulty.write({"fault": False, "fault_date": False, "is_fault_told": False})
 
-        :param Moved moved: what became of the opportunities
+    @api.model
+    def _cron_tell_faults(self):
+        """Send the managers one message about each new fault, outside of the sale that met it."""
+        untold = self.with_context(active_test=False).search(
+            [("fault", "!=", False), ("is_fault_told", "=", False)]
+        )
+        for automation in untold:
+            with attempt(self.env) as made:  # whatever it is, the other faults are sent, too
+                automation.is_fault_told = True
+                automation._notify_managers()
+            if made.error:
+                _logger.error("No message about stage automation %s", automation.id, exc_info=made.error)
+
+    def _notify_managers(self):
+        """Send a message about the fault to its managers, to each in their language."""
+        for lang, managers in self._get_managers().grouped("lang").items():
+            automation = self.with_context(lang=lang)
+            body = Markup("<p>%s</p><p><b>%s</b></p><p>%s</p>") % (
+                automation.env._("A stage automation does not work:"),
+                automation.name,
+                Markup("<br/>").join(automation.fault.splitlines()),
+            )
+            automation.env["mail.thread"].message_notify(
+                partner_ids=managers.partner_id.ids,
+                subject=automation.env._("Stage automation does not work: %s", automation.name),
+                body=body,
+                model=self._name,
+                res_id=self.id,
+            )
+
+    def _get_managers(self):
+        """:return: those who may set the automation up: leaders of the stage's teams, or all of them"""
+        managers = self.env.ref("sales_team.group_sale_manager").all_user_ids.filtered("active")
+        return managers & self.stage_id.team_ids.user_id or managers
+
+    # ------------------------------------------------------------------
+    # Examples, and stages that become won stages or are none any more
+    # ------------------------------------------------------------------
+
+    @api.model
+    def get_examples(self):
         """
-        if self.fault:
-            self._set_fault(None)
-        if moved.errors:
-            error = next(iter(moved.errors.values()))
-            ids = list(moved.errors)
-            _logger.warning("Stage automation %s cannot move opportunities %s", self.id, ids, exc_info=error)
+        :return: the automations that are used most, as ``[{"title": …, "sentence": …, "context": {…}}, …]``:
+            what they are called, what they do, and the default values of a form that is filled in
+        """
+        self.check_access("create")
+        found = []
+        for title, values in examples.get_values(self.env):
+            values = {name: value for name, value in values.items() if value}
+            if "stage_id" in values:
+                context = {f"default_{name}": value for name, value in values.items()}
+                found.append({"title": title, "sentence": self.new(values).name, "context": context})
+        return found
+
+    def _follow_won_stage(self):
+        """Their stage has become a won one: by moving there they win, from now on.
+
+        One that listens to what loses opportunities is archived, and says why.
+        """
+        for automation in self:
+            if automation.outcome:
+                automation._clear_faults()
+            elif automation.trigger in LOSING_TRIGGERS:
+                automation.write({"active": False, "outcome": "lost"})
+                note = _lt(
+                    "It would win opportunities whose quotation is cancelled or expires, so it was archived. "
+                    "It is set to lose them now: look whether that is meant, and unarchive it."
+                )
+                automation._set_fault(AutomationError(self.env, note))
+            else:
+                automation.outcome = "won"
+
+    def _follow_open_stage(self):
+        """Their stage is no won stage any more: those that win or lose opportunities cannot go on."""
+        for automation in self.filtered("outcome"):
+            automation._set_fault(automation.stage_id._get_outcome_error())

@@ -7,6 +7,8 @@ from odoo.fields import Domain
 from odoo.tools import SQL, split_every
 
 from ...tools import CONFLICTS, ON, attempt
+from .fault import get_reason
+from .sentence import get_sentence
 
 _logger = logging.getLogger(__name__)
 
@@ -18,7 +20,7 @@ MOVED_FIELDS = (*PLACE_FIELDS, "probability", "automated_probability", "lost_rea
 
 # Fields of automations that follow from the journal
 MOVES_FIELDS = ["move_ids", "moved_count", "taken_back_count", "skipped_count", "waiting_count"]
-MOVES_FIELDS += ["undoable_count", "catch_up_progress", "unmoved_text"]
+MOVES_FIELDS += ["undoable_count", "catch_up_progress"]
 
 # A move that is taken back by hand within these days was a mistake
 TAKEN_BACK_DAYS = 7
@@ -225,24 +227,25 @@ class CrmStageAutomationMove(models.Model):
         }
 
     @api.model
-    def _record(self, automation, documents_by_lead, moved, before, waiting):
+    def _record(self, automation, documents_by_lead, before, refusals, left_ids, is_working, waiting):
         """Write down what became of the opportunities that ``automation`` was to move.
 
         :param dict documents_by_lead: because of what, by id of the opportunity
-        :param Moved moved: what became of them
         :param before: what ``_read_values`` returned before
-        :param waiting: the rows that have waited for it
+        :param refusals: why others could not be moved, by id of the opportunity
+        :param left_ids: of those that are left to the scheduled job
+        :param is_working: whether any could be moved; otherwise what has waited goes on waiting
+        :param waiting: the rows that have waited for it, if any
         """
-        leads = self.env["crm.lead"].browse(moved.ids)
-        after = self._read_values(leads)
-        values = {lead.id: self._get_moved_values(lead, before[lead.id], after[lead.id]) for lead in leads}
-        for lead_id, error in moved.errors.items():
-            values[lead_id] = {"state": "skipped", "reason": "failed", "error": automation._get_reason(error)}
-        values.update(dict.fromkeys(moved.waiting_ids, {"state": "waiting"}))
-        # What an automation that does not work has left to the scheduled job stays there.
-        staying_ids = moved.waiting_ids | (moved.errors.keys() if moved.is_none else set())
+        values = dict.fromkeys(left_ids, {"state": "waiting"})
+        for lead_id, error in refusals.items():
+            values[lead_id] = {"state": "skipped", "reason": "failed", "error": get_reason(error)}
+        moved = self.env["crm.lead"].browse(documents_by_lead.keys() - values.keys())
+        after = self._read_values(moved)
+        values |= {lead.id: self._get_moved_values(lead, before[lead.id], after[lead.id]) for lead in moved}
+        staying_ids = left_ids | (set() if is_working else refusals.keys())
         rows, ended = [], self.browse()
-        by_document = waiting.grouped(lambda move: (move.lead_id.id, move.document_id))
+        by_document = (waiting or self).grouped(lambda move: (move.lead_id.id, move.document_id))
         for lead_id, document in documents_by_lead.items():
             its_waiting = by_document.get((lead_id, document.id), self.browse())
             if not values[lead_id] or (its_waiting and lead_id in staying_ids):
@@ -277,28 +280,27 @@ class CrmStageAutomationMove(models.Model):
                 pairs.append((document, leads.browse(sorted(ids))))
         return pairs
 
-    def _pass_over(self, listener, moved, done_ids):
+    def _pass_over(self, done_ids):
         """Write down why these moves of one automation, which were due, were not made.
 
-        Those of documents that are gone, or that are another opportunity's by now, go as well.
+        Those of documents that are gone, or that are another opportunity's by now, are removed.
 
-        :param Moved moved: what the automation has just moved
         :param done_ids: of opportunities that other automations have just moved
         """
         pairs = {(document.id, lead_id) for document, leads in self._get_pairs() for lead_id in leads.ids}
         gone = self.filtered(lambda move: (move.document_id, move.lead_id.id) not in pairs)
-        left = (self - gone).filtered(lambda move: move.lead_id.id not in moved.waiting_ids)
+        left = self - gone
         gone.unlink()
         if not left:
             return
         automation = left.automation_id
-        reasons = automation._get_reasons_to_stay(listener, left.lead_id, done_ids)
+        reasons = automation._get_reasons_to_stay(left.lead_id, done_ids)
         due = automation._filter_due(self.env[automation.model_name].browse(left.mapped("document_id")))
 
-        def get_reason(move):
+        def get_reason_to_stay(move):
             return reasons.get(move.lead_id) or ("condition" if move.document_id in due._ids else "not_yet")
 
-        for reason, moves in left.grouped(get_reason).items():
+        for reason, moves in left.grouped(get_reason_to_stay).items():
             moves.write({"state": "skipped", "reason": reason, "date": self.env.cr.now()})
 
     @api.model
@@ -339,7 +341,7 @@ class CrmStageAutomationMove(models.Model):
         untouched = self.filtered(lambda move: move._is_untouched())
         bodies = {}
         for automation, moves in untouched.grouped("automation_id").items():
-            body = self.env._("Moved back, because this was undone: %s", automation._get_sentence(""))
+            body = self.env._("Moved back, because this was undone: %s", get_sentence(automation))
             bodies.update(dict.fromkeys(moves.lead_id.ids, body))
         # No loops: moving back moves nothing else. It is no arrival in the former stage either.
         leads = untouched.lead_id.with_context(crm_stage_moving=ON, crm_stage_undoing=ON)

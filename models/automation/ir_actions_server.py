@@ -1,13 +1,11 @@
-import ast
-
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, ValidationError
 from odoo.fields import Domain
 
 from ...tools import ON, kept_by_transaction
 
-# Key of the cursor's cache: which opportunities an automation takes, by id of the action that it runs
-LISTENERS = "crm_sales_stage.listeners"
+# Key of the cursor's cache: the automation that runs its own action, if any
+RUNNING = "crm_sales_stage.running"
 
 
 class IrActionsServer(models.Model):
@@ -64,20 +62,14 @@ class IrActionsServer(models.Model):
         readonly=False,
         help="Fields that lead from the record to its opportunity, e.g. 'opportunity_id'.",
     )
-    crm_stage_domain = fields.Char(
-        string="Records",
-        help="When the action runs without records, as a scheduled action does: the records it moves the "
-        "opportunities of.",
-    )
-
     # ------------------------------------------------------------------
     # Fields
     # ------------------------------------------------------------------
 
     def write(self, vals):
-        """An automatic name follows what the action does. Stages tell themselves when they get another name.
+        """An automatic name follows what the action does.
 
-        Nothing here makes Odoo's field depend on ours: uninstalling removes what depends on our fields.
+        Odoo's field does not depend on ours: uninstalling removes what depends on our fields.
         """
         res = super().write(vals)
         if not {"crm_stage_id", "crm_stage_outcome", "crm_lost_reason_id"}.isdisjoint(vals):
@@ -89,20 +81,13 @@ class IrActionsServer(models.Model):
         self._compute_name()
 
     def _generate_action_name(self):
-        if self.state == "crm_stage" and self.crm_stage_id:
-            return self._get_crm_stage_name(
-                self.crm_stage_id, self.crm_stage_outcome, self.crm_lost_reason_id
-            )
-        return super()._generate_action_name()
-
-    @api.model
-    def _get_crm_stage_name(self, stage, outcome, reason):
-        """:return: name of an action that moves opportunities to ``stage``, or loses them"""
-        if outcome == "lost" and reason:
-            return self.env._("Lose Opportunities: %s", reason.name)
-        if outcome == "lost":
+        if self.state != "crm_stage" or not self.crm_stage_id:
+            return super()._generate_action_name()
+        if self.crm_stage_outcome == "lost" and self.crm_lost_reason_id:
+            return self.env._("Lose Opportunities: %s", self.crm_lost_reason_id.name)
+        if self.crm_stage_outcome == "lost":
             return self.env._("Lose Opportunities")
-        return self.env._("Move to %s", stage.name)
+        return self.env._("Move to %s", self.crm_stage_id.name)
 
     @api.depends("state", "crm_stage_id")
     def _compute_crm_stage_outcome(self):
@@ -135,23 +120,9 @@ class IrActionsServer(models.Model):
     @api.constrains("state", "crm_stage_id", "crm_lead_path", "model_id", "crm_stage_outcome")
     def _check_crm_stage(self):
         for action in self.filtered(lambda action: action.state == "crm_stage"):
-            stage, outcome = action.crm_stage_id, action.crm_stage_outcome
-            if not stage:
+            if not action.crm_stage_id:
                 raise ValidationError(self.env._("Choose the stage that the opportunities are moved to."))
-            if outcome and not stage.is_won:
-                raise ValidationError(
-                    self.env._(
-                        'The stage "%s" is no won stage: opportunities are neither won nor lost by moving '
-                        "there. Leave the outcome empty, or choose a won stage.",
-                        stage.name,
-                    )
-                )
-            if stage.is_won and stage.ask_outcome and not outcome:
-                raise ValidationError(
-                    self.env._(
-                        'The stage "%s" means won or lost: choose which of both the action does.', stage.name
-                    )
-                )
+            action.crm_stage_id._check_outcome(action.crm_stage_outcome)
             if action.model_id.model != "crm.lead":
                 action._check_crm_lead_path()
 
@@ -199,29 +170,23 @@ class IrActionsServer(models.Model):
     # ------------------------------------------------------------------
 
     def _run_action_crm_stage_multi(self, eval_context=None):
-        """Move the opportunities of all records at once, with the rights of whoever runs the action.
+        """Move the opportunities of all records at once, with the rights of the user who runs the action.
 
-        An automation says which ones it takes, see ``_run_for``. That is for this run alone: what the move
+        An automation that runs its own action has chosen them. That is for this run alone: what the move
         brings about may run other actions, or this one again, and then their own direction counts.
 
         :raise AutomationError: it wins or loses opportunities by a stage that is no won stage any more
         """
-        records = (
-            eval_context.get("records")
-            or eval_context.get("record")
-            or self._get_crm_stage_records(eval_context)
-        )
+        records = eval_context.get("records") or eval_context.get("record") or eval_context["model"]
         leads = records.mapped(self.crm_lead_path) if self.crm_lead_path else records
         stage = leads.env["crm.stage"].browse(self.crm_stage_id.id)
         if leads.env.user.share and not leads.env.su:
             raise AccessError(self.env._("Opportunities are moved by people of the company only."))
-        automations = self.env["crm.stage.automation"]
         if self.crm_stage_outcome and not stage.is_won:
-            raise automations._get_open_stage_error(stage)
-        listeners = self.env.cr.cache.get(LISTENERS) or {}
-        if listener := listeners.get(self.id):
-            origin_ids = listener.origin_ids
-            leads = leads.filtered_domain(automations._get_movable_domain(listener))
+            raise stage._get_outcome_error()
+        automation = self.env.cr.cache.get(RUNNING)
+        if automation and automation.action_server_id == self:
+            origin_ids = automation._get_origin_ids()
         else:
             origin_ids = stage._get_earlier_stage_ids() if self.crm_stage_policy == "forward" else None
             leads = leads.filtered_domain(Domain.AND(leads._get_movable_domains(stage, origin_ids).values()))
@@ -229,65 +194,8 @@ class IrActionsServer(models.Model):
                 is_open = Domain(leads._get_lead_quotation_domain())
                 leads -= leads._filter_with_orders(is_open | Domain(leads._get_lead_sale_order_domain()))
         leads = leads.with_context(crm_stage_moving=ON)
-        with kept_by_transaction(self.env.cr, LISTENERS, {}):
+        with kept_by_transaction(self.env.cr, RUNNING, None):
             if self.crm_stage_outcome == "lost":
                 leads._lose(self.crm_lost_reason_id)
             else:
                 leads._enter_stage(stage, origin_ids)
-
-    def _run_for(self, listener, leads):
-        """Run this action on those of ``leads`` that an automation takes.
-
-        :param Listener listener: of the automation
-        """
-        context = {"active_model": leads._name, "active_id": leads.ids[0], "active_ids": leads.ids}
-        with kept_by_transaction(self.env.cr, LISTENERS, {self.id: listener}):
-            self.with_context(**context).run()
-
-    def _get_crm_stage_records(self, eval_context):
-        """:return: the records that the action moves the opportunities of when it is run without any"""
-        if not self.crm_stage_domain:
-            return eval_context["model"]
-        return eval_context["model"].search(ast.literal_eval(self.crm_stage_domain))
-
-    # ------------------------------------------------------------------
-    # Stage automations
-    # ------------------------------------------------------------------
-
-    def _is_plain_move_to(self, stage, outcome=False, reason=None):
-        """
-        :param outcome: ``won`` or ``lost``, of final stages
-        :param reason: crm.lost.reason of those that are lost, if any
-        :return: whether the action moves opportunities to ``stage`` in this way, and does nothing else
-        """
-        return (
-            self.state == "crm_stage"
-            and self.model_id.model == "crm.lead"
-            and self.crm_stage_id == stage
-            and self.crm_stage_outcome == outcome
-            and self.crm_lost_reason_id.ids == (reason.ids if reason else [])
-            and self.usage == "ir_actions_server"
-            and not self.group_ids
-            and not self.child_ids
-            and not self.parent_id
-        )
-
-    @api.model
-    def _get_plain_move_to(self, stage, outcome=False, reason=None):
-        """:return: the action that the automations of ``stage`` which do the same share, a new one if there
-        is none; parameters as of ``_is_plain_move_to``
-        """
-        actions = self.search([("state", "=", "crm_stage"), ("crm_stage_id", "=", stage.id)], order="id")
-        plain = actions.filtered(lambda action: action._is_plain_move_to(stage, outcome, reason))
-        name = self._get_crm_stage_name(stage, outcome, reason)
-        return plain[:1] or self.create(
-            {
-                "name": name,
-                "automated_name": name,  # so that it follows the stage's, or the reason's
-                "model_id": self.env["ir.model"]._get_id("crm.lead"),
-                "state": "crm_stage",
-                "crm_stage_id": stage.id,
-                "crm_stage_outcome": outcome,
-                "crm_lost_reason_id": reason and reason.id,
-            }
-        )

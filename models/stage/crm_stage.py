@@ -1,5 +1,3 @@
-from contextlib import contextmanager, nullcontext
-
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.fields import Domain
@@ -62,14 +60,6 @@ class CrmStage(models.Model):
         ondelete="set null",
         help="The default stage that this stage was merged into when the default stages were set up.",
     )
-    automation_ids = fields.One2many(
-        "crm.stage.automation",
-        "stage_id",
-        string="Automations",
-        groups="sales_team.group_sale_manager",
-        help="What moves opportunities to this stage by itself.",
-    )
-
     _check_probability = models.Constraint(
         "CHECK(probability >= 0 AND probability <= 100)",
         "The probability of a stage must be between 0% and 100%.",
@@ -95,7 +85,7 @@ class CrmStage(models.Model):
         return stages
 
     def write(self, vals):
-        """Let opportunities follow the new probability of their stage, and actions its new name.
+        """Let opportunities follow the new probability of their stage.
 
         :raise UserError: when archiving would leave somebody without an open or a won stage
         """
@@ -106,8 +96,7 @@ class CrmStage(models.Model):
             return self._reopen(vals)
         vals = self._complete_won_values(vals)
         values_before = None if FOLLOWED_FIELDS.isdisjoint(vals) else self._get_followed_values()
-        with self._renaming_actions() if "name" in vals else nullcontext():
-            res = super().write(vals)
+        res = super().write(vals)
         forget(self.env.cr)
         if values_before:
             self._recompute_followers(values_before)
@@ -199,35 +188,6 @@ class CrmStage(models.Model):
         middle = (lower + upper) / 2
         rounded = (round(middle / step) * step for step in (5, 1))
         return next((value for value in rounded if lower < value < upper), round(middle, 2))
-
-    # ------------------------------------------------------------------
-    # Actions named after their stage
-    # ------------------------------------------------------------------
-
-    def _update_field_translations(self, field_name, translations, digest=None, source_lang=""):
-        with self._renaming_actions() if field_name == "name" else nullcontext():
-            return super()._update_field_translations(field_name, translations, digest, source_lang)
-
-    @contextmanager
-    def _renaming_actions(self):
-        """Let the actions that have their automatic name follow the new name of their stage.
-
-        Each language has a name of its own for both. Odoo's ``automated_name`` has one for all languages.
-        """
-        # sudo: stages are their managers', server actions the administrators'
-        actions = self.env["ir.actions.server"].sudo().search([("crm_stage_id", "in", self.ids)])
-        names = [
-            (action, action._generate_action_name())
-            for lang, _label in self.env["res.lang"].get_installed()
-            for action in actions.with_context(lang=lang)
-        ]
-        automatic = [(action, name) for action, name in names if action.name in (name, action.automated_name)]
-        yield
-        for action, name_before in automatic:
-            name = action._generate_action_name()
-            if name != name_before:
-                is_told = action.automated_name == name_before
-                action.write({"name": name, "automated_name": name} if is_told else {"name": name})
 
     # ------------------------------------------------------------------
     # The order of the stages

@@ -13,22 +13,9 @@ class CrmStage(models.Model):
     _inherit = "crm.stage"
 
     def unlink(self):
-        """Archive automations that name origins when the last of these is deleted.
-
-        Without origins they would take opportunities from any earlier stage.
-        """
-        # sudo: deleting a stage takes rights on stages, not on automations
-        losing_origins = self.sudo()._get_automations_losing_origins()
         res = super().unlink()
-        losing_origins.exists().active = False
         forget(self.env.cr)
         return res
-
-    def _get_automations_losing_origins(self):
-        """:return: active automations to other stages that take opportunities from these stages alone"""
-        domain = [("from_stage_ids", "in", self.ids), ("stage_id", "not in", self.ids)]
-        automations = self.env["crm.stage.automation"].search(domain)
-        return automations.filtered(lambda automation: automation.from_stage_ids <= self)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_needed(self):

@@ -109,8 +109,8 @@ class CrmLead(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         leads = super().create(vals_list)
-        if listeners := self._get_matching_listeners():
-            self.env["crm.stage.automation"]._process_listeners(dict.fromkeys(listeners, leads))
+        if automations := self._get_matching_automations():
+            automations._process_documents(dict.fromkeys(automations, leads))
         return leads
 
     def write(self, vals):
@@ -119,22 +119,21 @@ class CrmLead(models.Model):
         The database tells, before and after, so that it does not matter how the fields of the condition
         follow from those that are written.
         """
-        listeners = self._get_matching_listeners() if self and vals.keys() - PLACING_FIELDS else ()
-        if not listeners:
+        automations = self._get_matching_automations() if self and vals.keys() - PLACING_FIELDS else ()
+        if not automations:
             return super().write(vals)
-        automations = self.env["crm.stage.automation"]
-        others = {listener: automations._filter_unmatched(listener, self) for listener in listeners}
+        others = {automation: automations._filter_unmatched(automation, self) for automation in automations}
         res = super().write(vals)
-        automations._process_listeners(others)
+        automations._process_documents(others)
         return res
 
     @api.model
-    def _get_matching_listeners(self):
-        """:return: the listeners for opportunities that come to meet a condition; without a query"""
+    def _get_matching_automations(self):
+        """:return: automations for opportunities that come to meet a condition; without a query"""
+        automations = self.env["crm.stage.automation"]
         if "opportunity_matches" not in self._get_heard_crm_stage_triggers():
-            return []
-        listeners = self.env["crm.stage.automation"]._get_setup().listeners
-        return [listener for listener in listeners if listener.trigger == "opportunity_matches"]
+            return automations
+        return automations._get_at_work({"opportunity_matches"})
 
     # ------------------------------------------------------------------
     # Time

@@ -105,7 +105,7 @@ class CrmStageTriggerMixin(models.AbstractModel):
         """:return: those of this model's triggers that an automation listens on; without a query"""
         if self.env.context.get("crm_stage_moving") is ON:
             return frozenset()  # no loops: what a move brings about moves nothing
-        return self.env["crm.stage.automation"]._get_heard_triggers().get(self._name, frozenset())
+        return self.env["crm.stage.automation"]._get_listening().heard.get(self._name, frozenset())
 
     # ------------------------------------------------------------------
     # Falling due
@@ -272,7 +272,7 @@ class CrmStageTriggerMixin(models.AbstractModel):
         """:return: those of this model's date fields that an automation listens on; without a query"""
         if not any(self._get_crm_stage_trigger_dates().values()):
             return frozenset()
-        return self.env["crm.stage.automation"]._get_setup().dates.get(self._name, frozenset())
+        return self.env["crm.stage.automation"]._get_listening().dates.get(self._name, frozenset())
 
     # ------------------------------------------------------------------
     # From documents to opportunities

@@ -1,0 +1,196 @@
+"""The condition of an automation: what it says, for whom it is evaluated, and what makes it wrong."""
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Collection
+
+from odoo import SUPERUSER_ID
+from odoo.exceptions import ValidationError
+from odoo.fields import Domain
+from odoo.tools import SQL, OrderedSet
+from odoo.tools.translate import LazyTranslate
+
+from ...tools import CONFLICTS
+from .fault import AutomationError, get_reason
+
+_lt = LazyTranslate(__name__)
+
+
+class GoneRecordError(AutomationError):
+    """A condition names records that are gone."""
+
+    def __init__(self, env, model_name, ids):
+        self.model_name = model_name
+        self.ids = ids
+        super().__init__(env, None)
+
+    def get_text(self, env):
+        # sudo: only for its name
+        label = env["ir.model"].sudo()._get(self.model_name).name
+        return env._(
+            "The condition names a record that is gone (deleted or merged): %(model)s %(ids)s\n"
+            "Set another condition, or leave it empty.",
+            model=label,
+            ids=", ".join(map(str, sorted(self.ids))),
+        )
+
+
+def parse(text):
+    """
+    :param text: of a condition; only literals are read, nothing is evaluated
+    :return: ``Domain``
+    :raise ValueError: it is no list of literals, or no domain
+    """
+    try:
+        domain = ast.literal_eval(text or "[]")
+        if not isinstance(domain, list):
+            raise ValueError(text)
+        return Domain(domain)
+    except Exception as error:  # whatever is written there
+        raise ValueError(text) from error
+
+
+def check_storable(env, text):
+    """:raise ValidationError: the database cannot store it, so that no constraint would check it"""
+    if isinstance(text, str) and (stored := re.sub("[\x00\ud800-\udfff]", "", text)) != text:
+        raise _get_invalid_error(env, stored)
+
+
+def check(automation):
+    """Refuse a condition that could not work, or that asks what the user of ``automation`` may not read.
+
+    PostgreSQL plans the search, which is not made: it refuses values that fit no field.
+
+    :raise ValidationError: why, and what to do
+    """
+    env = automation.env
+    try:
+        domain = parse(automation.filter_domain)
+    except ValueError as error:
+        raise _get_invalid_error(env, automation.filter_domain) from error
+    if domain.is_true():
+        return
+    model = env[automation.model_name].with_context(active_test=False)
+    try:
+        domain.validate(model)
+        _check_finished(model, domain)
+        query = model._search(domain)
+        with env.cr.savepoint(flush=False):
+            env.cr.execute(SQL("EXPLAIN %s", query.select()), log_exceptions=False)
+    except (*CONFLICTS, ValidationError):
+        raise
+    except RecursionError as error:
+        raise ValidationError(
+            env._("The condition is nested too deeply, or its links are: make it simpler.")
+        ) from error
+    except Exception as error:  # whatever the value is, evaluating it fails
+        reason = get_reason(error).partition("\n")[0]
+        raise ValidationError(env._("The condition cannot be evaluated: %s", reason)) from error
+
+
+def _get_invalid_error(env, text):
+    return ValidationError(
+        env._(
+            "The condition is not valid: build it with the condition editor, "
+            "out of fields, operators and plain values.\n%s",
+            text,
+        )
+    )
+
+
+def _check_finished(model, domain):
+    """:raise ValidationError: a value was left empty in the condition editor
+
+    That is an empty list, text or pattern: False is what its "is set" and "is not set" compare with.
+    """
+    for condition in domain.iter_conditions():
+        value = condition.value
+        if condition.operator in ("any", "not any"):
+            _check_finished(follow(model, condition.field_expr), Domain(value))
+            continue
+        if isinstance(value, Collection) and not isinstance(value, (str, dict)):
+            is_empty = all(item == "" for item in value)
+        else:
+            is_pattern = "like" in condition.operator
+            is_empty = isinstance(value, str) and not value.strip("%" if is_pattern else None)
+        if is_empty:
+            field = model._fields[condition.field_expr.partition(".")[0]]
+            raise ValidationError(
+                model.env._(
+                    'The condition does not say what "%s" is compared with. Choose a value; or "is set" '
+                    'or "is not set", if that is what you mean.',
+                    field.get_description(model.env, ["string"])["string"],
+                )
+            )
+
+
+def get_domain(automation, domain=Domain.TRUE):
+    """
+    :param Domain domain: of the documents in question, where the caller knows them
+    :return: ``Domain`` of the documents that meet the condition as far as its author may see them and what
+        they are linked to; the database alone evaluates it, as when it was checked
+    :raise UserError: the author is gone, or a record that the condition names
+    """
+    condition = parse(automation.filter_domain)
+    if condition.is_true():
+        return condition
+    env = automation.env
+    for name, ids in get_named_ids(env[automation.model_name], condition).items():
+        # sudo: whether a record is there is no secret. Without it, a condition would mean something else.
+        if gone := ids - set(env[name].sudo().browse(ids).exists().ids):
+            raise GoneRecordError(env, name, gone)
+    author = automation.sudo().author_id  # sudo: only to see with their eyes
+    if author.id == SUPERUSER_ID:
+        return condition
+    if automation.is_author_gone:
+        raise AutomationError(
+            env,
+            _lt(
+                "The condition counts what the user who set it may see, and that user is gone, or has "
+                "become a portal user. Open the automation and take the condition over, or set another "
+                "one."
+            ),
+        )
+    env = env(user=author.id, su=False, context={"allowed_company_ids": author.company_ids.ids})
+    return get_visible_domain(env[automation.model_name], condition & domain)
+
+
+def get_visible_domain(documents, domain):
+    """:return: ``Domain`` of the documents that the user of ``documents`` finds by ``domain``"""
+    if documents.env.su:
+        return domain
+    return Domain("id", "in", documents.with_context(active_test=False)._search(domain))
+
+
+def get_named_ids(model, domain):
+    """:return: ids of the records that a ``Domain`` on ``model`` names, over links, too, by model name"""
+    named = defaultdict(set)
+    for condition in domain.iter_conditions():
+        target = follow(model, condition.field_expr)
+        if target is None:
+            continue
+        if condition.operator in ("any", "not any"):
+            for name, ids in get_named_ids(target, Domain(condition.value)).items():
+                named[name] |= ids
+        elif "like" not in condition.operator and (ids := get_ids(condition.value)):
+            named[target._name].update(ids)
+    return named
+
+
+def follow(model, path):
+    """:return: model that the links of ``path`` lead to, None where they lead to none"""
+    for name in path.split("."):
+        field = model._fields.get(name)
+        if name == "id" or field is None:
+            return model if field else None
+        if not field.comodel_name:
+            return None
+        model = model.env[field.comodel_name]
+    return model
+
+
+def get_ids(value):
+    """:return: ids in the value of a condition, which may be one of them or a collection"""
+    values = value if isinstance(value, Collection) else [value]
+    return OrderedSet(item for item in values if type(item) is int and item > 0)

@@ -1,0 +1,226 @@
+"""What an automation does, in words: whole sentences, that agree in French, too."""
+
+import logging
+
+from odoo import fields
+from odoo.tools import format_date, format_datetime, format_list, formatLang
+
+from ...tools import by_count
+from . import condition
+
+_logger = logging.getLogger(__name__)
+
+# How many terms of a condition are named; of more, only their number is
+MAX_NAMED_TERMS = 3
+
+# The sentences leave out verbs that would have to agree with the name of a field
+COMPARISONS = {"<": "<", ">": ">", "<=": "≤", ">=": "≥"}
+
+
+def get_sentence(automation, condition_text=""):
+    """:return: what the automation does, as a sentence"""
+    env = automation.env
+    if not (automation.stage_id and automation.trigger):
+        return env._("New Automation")
+    parts = {"move": _get_move(automation), "event": _get_event(automation), "condition": condition_text}
+    if condition_text:
+        return env._("%(move)s when %(event)s, if %(condition)s", **parts)
+    return env._("%(move)s when %(event)s", **parts)
+
+
+def get_text_in_stage(automation, condition_text=""):
+    """:return: what the automation does, said from within its stage: it starts with what happens"""
+    env = automation.env
+    if not automation.trigger:
+        return env._("New Automation")
+    text = get_event_in_stage(automation)
+    if condition_text:
+        text = env._("%(event)s, if %(condition)s", event=text, condition=condition_text)
+    if automation.outcome == "won":
+        return env._("%s: won", text)
+    if automation.outcome == "lost" and automation.lost_reason_id:
+        return env._("%(event)s: lost (%(reason)s)", event=text, reason=automation.lost_reason_id.name)
+    return env._("%s: lost", text) if automation.outcome == "lost" else text
+
+
+def get_event_in_stage(automation):
+    """:return: what happens, and to which opportunities"""
+    text = _get_event(automation)
+    if origins := _get_origins(automation):
+        text = automation.env._('%(event)s, only from "%(origins)s"', event=text, origins=origins)
+    return automation.env._("%s, lost ones too", text) if automation.is_lost_included else text
+
+
+def _get_event(automation):
+    """:return: what must happen, in words that continue "when " """
+    text = dict(automation._selection_trigger()).get(automation.trigger, "")
+    if not automation.is_in_time:
+        return text
+    model = automation.env[automation.model_name]
+    return model._get_crm_stage_due_text(automation.trigger, text, automation.days)
+
+
+def _get_origins(automation):
+    """:return: names of the stages it takes opportunities from; the quotes around them are missing"""
+    return automation.env._('" or "').join(automation.from_stage_ids.mapped("name"))
+
+
+def _get_move(automation):
+    """:return: what becomes of the opportunities, and of which ones"""
+    env, origins = automation.env, _get_origins(automation)
+    text = ""
+    if automation.outcome == "won":
+        text = env._("Win the opportunity")
+    elif automation.outcome == "lost" and automation.lost_reason_id:
+        text = env._("Lose the opportunity (%s)", automation.lost_reason_id.name)
+    elif automation.outcome == "lost":
+        text = env._("Lose the opportunity")
+    stage = automation.stage_id.name
+    if text and origins:
+        text = env._('%(move)s from "%(origins)s"', move=text, origins=origins)
+    elif origins:
+        text = env._('From "%(origins)s" to "%(stage)s"', origins=origins, stage=stage)
+    elif not text:
+        text = env._('Move to "%s"', stage)
+    return env._("%s, lost ones too,", text) if automation.is_lost_included else text
+
+
+def get_condition_text(automation):
+    """:return: the condition in words when it is a simple one, a mention of it otherwise, or nothing"""
+    env = automation.env
+    try:
+        domain = condition.parse(automation.filter_domain)
+        terms = list(domain.iter_conditions())
+        if domain.is_true() or not automation.model_name:
+            return ""
+        text = _get_domain_text(env[automation.model_name], domain, terms)
+    except (ValueError, RecursionError, KeyError):  # of a field that is gone
+        return env._("its condition, which is not valid, is met")
+    except Exception:  # a record whose name cannot be read must not hide the whole list
+        _logger.warning("Stage automation %s: the condition has no words", automation.id, exc_info=True)
+        text = None
+    return text or by_count(
+        len(terms), env._("its condition is met"), env._("its %s conditions are met", len(terms))
+    )
+
+
+def _get_domain_text(model, domain, terms):
+    """:return: a few terms in words, or None when one of them, or the whole, is no simple one"""
+    operators = {item for item in domain if isinstance(item, str)}
+    if len(terms) > MAX_NAMED_TERMS or not (operators <= {"&"} or operators == {"|"}):
+        return None
+    texts = [_get_term_text(model, term) for term in terms]
+    return format_list(model.env, texts, "or" if operators == {"|"} else "standard") if all(texts) else None
+
+
+def _get_term_text(model, term):
+    """:return: one term in words, or None when it is none of the simple ones
+    :raise KeyError: its field is gone
+    """
+    env = model.env
+    label, field = _get_field_label(model, term.field_expr)
+    if field is None:
+        return None  # a part of a date, or a property
+    operator, value = term.operator, term.value
+    values = list(value) if isinstance(value, (list, tuple, set, frozenset)) else [value]
+    if operator in COMPARISONS:
+        (name,) = _get_value_names(env, field, values)
+        return f"{label} {COMPARISONS[operator]} {name}"
+    if operator == "ilike":
+        return env._('%(field)s contains "%(text)s"', field=label, text=value)
+    if operator == "not ilike":
+        return env._('%(field)s does not contain "%(text)s"', field=label, text=value)
+    if operator not in ("=", "!=", "in", "not in"):
+        return None
+    is_equal = operator in ("=", "in")
+    if field.type == "boolean" and isinstance(value, bool):
+        return env._("%s = yes", label) if is_equal == value else env._("%s = no", label)
+    if not any(item is not False for item in values):
+        return _get_empty_text(env, label, field, is_equal)
+    return _get_equal_text(env, label, field, _get_value_names(env, field, values), is_equal)
+
+
+def _get_field_label(model, path):
+    """:return: what users call the field at the end of ``path``, and the field; None when it is none
+    :raise KeyError: it is gone
+    """
+    labels, field = [], None
+    for name in path.split("."):
+        if model is None:
+            return "", None
+        field = model._fields[name]
+        if name != "id" or not labels:
+            labels.append(field.get_description(model.env, ["string"])["string"])
+        model = model.env[field.comodel_name] if field.relational else None
+    return " › ".join(labels), field
+
+
+def _get_equal_text(env, label, field, names, is_equal):
+    """:param list names: of the values"""
+    values = format_list(env, names, "or") or "?"
+    if field.type in ("many2many", "one2many"):
+        # Their names are plural ones, so that the verb can agree.
+        label = _get_label_within(label)
+        if is_equal:
+            return env._("the %(fields)s contain %(values)s", fields=label, values=values)
+        return env._("the %(fields)s do not contain %(values)s", fields=label, values=values)
+    if field.type not in ("many2one", "selection", "char", "text"):
+        return f"{label} {'=' if is_equal else '≠'} {values}"
+    if is_equal:
+        return env._("%(field)s is %(values)s", field=label, values=values)
+    return env._("%(field)s is not %(values)s", field=label, values=values)
+
+
+def _get_label_within(label):
+    """:return: the label of a field as written within a sentence: abbreviations keep their capitals"""
+    return label if label[1:2].isupper() else label[:1].lower() + label[1:]
+
+
+def _get_empty_text(env, label, field, is_empty):
+    if field.type in ("many2many", "one2many"):
+        label = _get_label_within(label)
+        if is_empty:
+            return env._("the %(fields)s are empty", fields=label)
+        return env._("the %(fields)s are not empty", fields=label)
+    if is_empty:
+        return env._("%(field)s is empty", field=label)
+    return env._("%(field)s is not empty", field=label)
+
+
+def _get_value_names(env, field, values):
+    """:return: what users call these values of ``field``"""
+    if field.relational or field.name == "id":
+        model = env[field.comodel_name if field.relational else field.model_name]
+        texts = [value for value in values if isinstance(value, str)]
+        return get_record_names(model.browse(condition.get_ids(values))) + texts
+    if field.type == "selection":
+        labels = dict(field._description_selection(env))
+        return [labels.get(value, str(value)) for value in values]
+    return [_get_value_name(env, field, value) for value in values]
+
+
+def _get_value_name(env, field, value):
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return formatLang(env, value, digits=0 if value == int(value) else 2)
+    try:
+        if field.type == "date":
+            return format_date(env, fields.Date.to_date(value))
+        if field.type == "datetime":
+            return format_datetime(env, fields.Datetime.to_datetime(value))
+    except ValueError:  # relative: "today -7d"
+        pass
+    return str(value)
+
+
+def get_record_names(named):
+    """:return: the names of the records that the reader may see, how many others there are, and how many are
+    gone
+    """
+    env, records = named.env, named.exists()
+    visible = records._filtered_access("read")
+    names = visible.mapped("display_name")
+    if hidden := len(records - visible):
+        names.append(env._("%s that you may not see", hidden))
+    if gone := len(named - records):
+        names.append(by_count(gone, env._("one that is gone"), env._("%s that are gone", gone)))
+    return names
