@@ -1,11 +1,8 @@
 """What is of use anywhere, and knows nothing of sales."""
 
-import copy
-from collections.abc import MutableMapping, MutableSequence, MutableSet
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from copy import deepcopy
 from enum import Enum
-
-import psycopg2
 
 from odoo.exceptions import ConcurrencyError
 from odoo.fields import Domain
@@ -35,21 +32,17 @@ class Switch(Enum):
 ON = Switch.ON
 
 
-# Key of the cursor's cache, which Odoo empties when a transaction ends or goes back to a savepoint
-KNOWN = "crm_sales_stage.known"
-
-
-def read_once(cr, name, read):
-    """:return: what ``read()`` returns about stages and automations, asked once in a transaction"""
-    known = cr.cache.setdefault(KNOWN, {})
-    if name not in known:
-        known[name] = read()
-    return known[name]
+# Keys of the cursor's cache, which Odoo empties when a transaction ends or goes back to a savepoint: what is
+# read of stages and automations once in a transaction
+ORDERED_STAGES = "crm_sales_stage.ordered_stages"
+LISTENING = "crm_sales_stage.listening"
+ARRIVALS = "crm_sales_stage.arrivals"
 
 
 def forget(cr):
-    """Read anew what is known of stages and automations, after any of these has changed."""
-    cr.cache.pop(KNOWN, None)
+    """Have it read anew, after stages or automations have changed."""
+    for key in (ORDERED_STAGES, LISTENING, ARRIVALS):
+        cr.cache.pop(key, None)
 
 
 @contextmanager
@@ -73,71 +66,37 @@ class Attempt:
 
 
 @contextmanager
-def attempt(env, raised=(), is_undone=True):
-    """Try what is done in here: where it fails, nothing of it stays, and whoever tries it goes on.
+def attempt(env, raised=()):
+    """Try what is done in here: where it fails, nothing of it stays, and the caller goes on.
 
     What was pending before is no part of it: it is flushed first, and fails as it would without the attempt.
 
+    A savepoint alone is not enough. Beside the transaction, Odoo keeps what is to be done on committing:
+    trackings to post, e-mails to send. What failed must not leave its own there. And when another savepoint
+    is opened in here, Odoo posts the pending trackings of all records, which rolling back would lose.
+
     :param raised: types of exceptions that the caller is to meet all the same
-    :param is_undone: False where records are only read in here. Then it takes no query unless it fails, and
-        an error of the database, which nothing can go on after, is raised.
     :return: context manager of an ``Attempt``, whose ``error`` is what was raised, if anything
     """
-    if is_undone:
-        env.flush_all()
-    made = Attempt()
-    try:
-        with undo_on_failure(env) if is_undone else nullcontext():
-            yield made
-    except raised:
-        raise
-    except Exception as error:  # whatever it is: the caller decides what follows from it
-        if not is_undone:
-            if isinstance(error, psycopg2.Error):
-                raise
-            env.flush_all()  # what was pending, and was read in here, fails once more
-        made.error = error
-
-
-@contextmanager
-def undo_on_failure(env):
-    """Let what fails in here leave nothing behind, and let nothing that was there before go with it.
-
-    A savepoint alone is not enough. Beside the transaction, Odoo keeps what is to be done on committing:
-    trackings to post, e-mails to send. What failed must not leave its own there. And when somebody opens
-    another savepoint in here, Odoo posts the pending trackings of all records, which rolling back would lose.
-
-    Flush before, as ``attempt`` does, so that a failure of what was pending is told apart from one in here.
-    """
-    cr = env.cr
+    env.flush_all()
+    cr, made = env.cr, Attempt()
     queues = (cr.precommit, cr.postcommit, cr.prerollback, cr.postrollback)
-    kept = [(queue, list(queue._funcs), _copy_containers(queue.data, depth=2)) for queue in queues]
+    kept = [(queue, list(queue._funcs), deepcopy(queue.data)) for queue in queues]
     try:
         # A savepoint that flushes would post the pending trackings, too early.
         with cr.savepoint(flush=False):
-            yield
+            yield made
             env.flush_all()
-    except BaseException:
+    except BaseException as error:
         env.clear()
         for queue, functions, data in kept:
             queue.clear()
             queue.data.update(data)
             for function in functions:
                 queue.add(function)
-        raise
-
-
-def _copy_containers(value, depth):
-    """
-    :param int depth: how many levels of dictionaries are copied below this one
-    :return: a copy of ``value`` if it can change, otherwise ``value`` itself
-    """
-    if isinstance(value, MutableMapping):
-        value = copy.copy(value)
-        if depth:
-            value.update({key: _copy_containers(item, depth - 1) for key, item in value.items()})
-        return value
-    return copy.copy(value) if isinstance(value, (MutableSequence, MutableSet)) else value
+        if isinstance(error, raised) or not isinstance(error, Exception):
+            raise
+        made.error = error  # whatever it is: the caller decides what follows from it
 
 
 def get_done_action(message, buttons=(), **options):

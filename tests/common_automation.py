@@ -118,6 +118,11 @@ class AutomationCase(SalesStageCase):
         domain = [("state", "=", state), *([("automation_id", "=", automation.id)] if automation else ())]
         return self.env["crm.stage.automation.move"].search(domain, order="id")
 
+    def get_unmoved(self):
+        """:return: the opportunities that could not be moved, and the reasons, as the journal has them"""
+        failed = self.search_moves("skipped").filtered("error")
+        return failed.lead_id, {move.error for move in failed}
+
     def run_job(self, name="catch_up", seconds_left=60):
         """Run one of the scheduled jobs, which may commit, without a commit.
 

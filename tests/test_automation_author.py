@@ -1,7 +1,7 @@
 from unittest.mock import patch
 
 from odoo import Command
-from odoo.exceptions import ValidationError
+from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import mute_logger
 
@@ -144,12 +144,13 @@ class TestAuthor(AutomationCase):
         by_b = self.as_user(automation, self.manager_b)
         by_b.sequence = 3
         self.assertEqual(automation.sudo().author_id, self.manager_a, "something else was set")
-        by_b.author_id = self.env.ref("base.user_admin")
+        with self.assertRaises(AccessError):
+            by_b.author_id = self.env.ref("base.user_admin")
         self.assertEqual(automation.sudo().author_id, self.manager_a, "nobody lends others' rights")
         by_b.filter_domain = repr([("amount_total", ">", 2)])
         self.assertEqual(automation.sudo().author_id, self.manager_b)
         created = self.as_user(self.automations, self.manager_b).create(
-            {"stage_id": self.visit.id, "trigger": "quotation_sent", "author_id": 1}
+            {"stage_id": self.visit.id, "trigger": "quotation_sent"}
         )
         self.assertEqual(created.sudo().author_id, self.manager_b)
         self.assertEqual(by_b.copy().sudo().author_id, self.manager_b)

@@ -892,7 +892,7 @@ class TestDueJob(DueCase):
                 self.assertEqual(refused.stage_id, self.new)
                 self.assertFalse(automation.fault)
                 self.assertFalse(self.search_moves("waiting"))
-                self.assertIn(refused[0].name, automation.unmoved_text)
+                self.assertIn(refused[0], self.get_unmoved()[0])
                 self.run_at(day + timedelta(hours=1))
                 self.assertEqual(refused.stage_id, self.new)
                 refused.action_set_lost()

@@ -95,16 +95,6 @@ class TestExpired(DueCase):
             self.losing.action_catch_up()
         self.assertEqual(lead.won_status, "lost")
 
-    def test_beaten_by_one_that_waits_less(self):
-        near = self.create_at(NOON, "no_news", self.estimate, days=10)
-        far = self.create_at(NOON, "no_news", self.visit, days=10)
-        self.assertEqual(near.beaten_by_id, far)
-        for days, beaten_by in ((20, self.automations.browse()), (5, far)):
-            far.days = days
-            self.env.flush_all()
-            near.invalidate_recordset(["beaten_by_id"])  # it depends on other automations
-            self.assertEqual(near.beaten_by_id, beaten_by)
-
 
 @tagged("post_install", "-at_install")
 class TestProtected(DueCase):

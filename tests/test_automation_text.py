@@ -1,14 +1,14 @@
-from odoo import Command
 from odoo.exceptions import ValidationError
 from odoo.tests import Form, tagged
 
+from ..models.automation import sentence
 from .test_automation_outcome import OutcomeCase
 
 
 @tagged("post_install", "-at_install")
 class TestWords(OutcomeCase):
     def tell(self, trigger, domain):
-        return self.automate(self.visit, trigger, filter_domain=domain)._get_condition_text()
+        return sentence.get_condition_text(self.automate(self.visit, trigger, filter_domain=domain))
 
     def test_new(self):
         form = Form(self.automations)
@@ -152,93 +152,3 @@ class TestEmptyValues(OutcomeCase):
         ):
             with self.subTest(domain):
                 self.automate(self.visit, "quotation_sent", filter_domain=domain)
-
-
-@tagged("post_install", "-at_install")
-class TestBeaten(OutcomeCase):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.near = cls.automate(cls.estimate, "activity_done")
-
-    def assertBeaten(self, by=None):
-        self.env.flush_all()
-        self.near.invalidate_recordset(["beaten_by_id"])
-        self.assertEqual(self.near.beaten_by_id, by or self.automations.browse())
-
-    def test_further_stage(self):
-        self.assertBeaten()
-        far = self.automate(self.quotation, "activity_done")
-        self.assertBeaten(far)
-        self.assertFalse(far.beaten_by_id)
-        far.active = False
-        self.assertBeaten()
-        far.active = True
-        self.quotation.active = False
-        self.assertBeaten()
-
-    def test_what_it_does(self):
-        """As it says, it moves nothing."""
-        self.automate(self.quotation, "activity_done")
-        lead = self.create_lead()
-        lead.activity_schedule("mail.mail_activity_data_call").action_feedback()
-        self.assertEqual(lead.stage_id, self.quotation)
-
-    def test_other_trigger(self):
-        self.automate(self.quotation, "activity_planned")
-        self.assertBeaten()
-
-    def test_same_stage(self):
-        self.automate(self.estimate, "activity_done", sequence=1)
-        self.assertBeaten()
-
-    def test_condition(self):
-        domain = "[('summary', '!=', False)]"
-        far = self.automate(self.quotation, "activity_done", filter_domain=domain)
-        self.assertBeaten()
-        self.near.filter_domain = "[('summary', '=', 'x')]"
-        self.assertBeaten()
-        self.near.filter_domain = domain
-        self.assertBeaten(far)
-        far.filter_domain = False
-        self.assertBeaten(far)
-
-    def test_author(self):
-        """The same condition of somebody who sees less is another one."""
-        domain = "[('summary', '!=', False)]"
-        self.near.filter_domain = domain
-        far = self.automate(self.quotation, "activity_done")
-        far.with_user(self.manager).filter_domain = domain
-        self.assertBeaten()
-
-    def test_origins(self):
-        far = self.automate(self.quotation, "activity_done", from_stage_ids=[Command.set(self.visit.ids)])
-        self.assertBeaten()
-        self.near.from_stage_ids = self.visit
-        self.assertBeaten(far)
-        self.near.from_stage_ids = self.visit + self.closed
-        self.assertBeaten()
-
-    def test_team(self):
-        team = self.env["crm.team"].create({"name": "Windows"})
-        far = self.automate(self.quotation, "activity_done")
-        self.quotation.team_ids = team
-        self.assertBeaten()
-        self.estimate.team_ids = team
-        self.assertBeaten(far)
-
-    def test_lost_ones(self):
-        far = self.automate(self.quotation, "activity_done")
-        self.near.is_lost_included = True
-        self.assertBeaten()
-        far.is_lost_included = True
-        self.assertBeaten(far)
-
-    def test_losing_leaves_some_alone(self):
-        self.automate(self.closed, "activity_done", outcome="lost")
-        self.assertBeaten()
-
-    def test_faulty(self):
-        far = self.automate(self.quotation, "activity_done")
-        far._set_fault({"en_US": "Broken"}, "move")
-        self.assertBeaten()

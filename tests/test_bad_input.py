@@ -220,20 +220,6 @@ class TestBadInput(SalesStageCase):
         self.assertIn(HOSTILE, message)
         self.assertNotIsInstance(message, Markup, "The web client escapes what is not")
 
-    def test_automation_deleted_in_another_worker(self):
-        """The cache still knows the automation: nobody's quotation fails for that, the next one moves."""
-        automation = self.env["crm.stage.automation"].create(
-            {"stage_id": self.visit.id, "trigger": "quotation_created"}
-        )
-        lead, other = self.create_opportunities(2)
-        self.quote(other)
-        self.assertEqual(other.stage_id, self.visit)
-        self.env.flush_all()
-        self.env.cr.execute("DELETE FROM crm_stage_automation WHERE id = %s", automation.ids)
-        self.env.invalidate_all()
-        self.quote(lead)
-        self.assertEqual(lead.stage_id, self.estimate)
-
     def test_stage_deleted_under_an_automation(self):
         stage = self.env["crm.stage"].create({"name": "Passing", "sequence": 3})
         automation = self.env["crm.stage.automation"].create(

@@ -10,7 +10,7 @@ from odoo import SUPERUSER_ID, api
 from odoo.tests import TransactionCase, new_test_user, tagged
 from odoo.tools import SQL, mute_logger
 
-from ..tools import ON, undo_on_failure
+from ..tools import ON, attempt
 from .common_report import PipelineHistoryCase, ReportCase
 
 
@@ -267,7 +267,7 @@ class TestCrmStageStayRecording(StayCase):
         with self.at(40):
             by_hand.stage_id = self.estimate
             self.env.flush_all()
-            with suppress(Undo), undo_on_failure(self.env):
+            with attempt(self.env):
                 by_hand.with_context(crm_stage_moving=ON).stage_id = self.visit
                 raise Undo
         self.assertEqual(self.get_stays(lead)[-1], (self.estimate, "open", "hand"))

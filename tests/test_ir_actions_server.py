@@ -115,23 +115,6 @@ class TestMoveAction(AutomationCase):
         with self.assertRaisesRegex(ValidationError, "Choose the stage"):
             self.create_action(crm_stage_id=False)
 
-    def test_scheduled(self):
-        """A scheduled action has no records of its own: it searches them."""
-        lead, other = self.create_lead(name="Old one"), self.create_lead()
-        cron = self.env["ir.cron"].create(
-            {
-                "name": "Move old ones",
-                "model_id": self.env["ir.model"]._get_id("crm.lead"),
-                "state": "crm_stage",
-                "crm_stage_id": self.visit.id,
-                "crm_stage_domain": "[('name', '=', 'Old one')]",
-            }
-        )
-        with self.enter_registry_test_mode():
-            cron.method_direct_trigger()
-        self.assertEqual(lead.stage_id, self.visit)
-        self.assertEqual(other.stage_id, self.new)
-
     def test_without_records(self):
         lead = self.create_lead()
         self.create_action().run()

@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.fields import Command, Domain
 
-from ...tools import read_once
+from ...tools import ARRIVALS
 
 
 class Arrival(NamedTuple):
@@ -183,7 +183,10 @@ class CrmStage(models.Model):
     @api.model
     def _get_arrivals_by_stage(self):
         """:return: what happens on arrival, by id of the stages where something does; read once"""
-        return read_once(self.env.cr, "arrivals", self._read_arrivals)
+        cache = self.env.cr.cache
+        if ARRIVALS not in cache:
+            cache[ARRIVALS] = self._read_arrivals()
+        return cache[ARRIVALS]
 
     @api.model
     def _read_arrivals(self):

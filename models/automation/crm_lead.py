@@ -54,30 +54,21 @@ class CrmLead(models.Model):
         :param automation_id: what their history names
         :return: context manager
         """
+        # The class is not seen: a later installation fills the history of stays by it.
+        mark = Markup('<span class="o_crm_stage_automation">%s</span>')
+        moved_by = self.env.cr.precommit.data.setdefault(MOVED_BY, {})
+        moved_by.update({lead_id: mark % body for lead_id, body in bodies.items()})
         # OdooBot is the author where the user may not see the opportunity: authors may read their messages,
         # which name it. It is the author for customers, too: one who signs an order did not move the card.
         visible = self.browse() if self.env.user.share else self.sudo(False)._filtered_access("read")
-        hidden = self - visible.sudo()
-        return kept_by_transaction(self.env.cr, MOVED_BY, (bodies, frozenset(hidden.ids), automation_id))
-
-    def _track_prepare(self, fields_iter):
-        """Note what moves an opportunity along with its stage: Odoo may post the message at any time."""
-        super()._track_prepare(fields_iter)
-        bodies, hidden_ids, _automation_id = self.env.cr.cache.get(MOVED_BY) or ({}, (), None)
-        if not bodies or "stage_id" not in fields_iter:
-            return
-        moved_by = self.env.cr.precommit.data.setdefault(MOVED_BY, {})
-        moved_by.update({lead.id: bodies[lead.id] for lead in self if lead.id in bodies})
-        if hidden := self.filtered(lambda lead: lead.id in hidden_ids):
+        if hidden := self - visible.sudo():
             hidden._track_set_author(self.env.ref("base.partner_root"))
+        return kept_by_transaction(self.env.cr, MOVED_BY, automation_id)
 
     def _message_track(self, fields_iter, initial_values_dict):
         """Add what moved the opportunity to what others say in the same message ("Expected revenue …")."""
-        moved_by = self.env.cr.precommit.data.pop(MOVED_BY, {})
         bodies = self.env.cr.precommit.data.setdefault("mail.tracking.message.crm.lead", {})
-        for lead_id, body in moved_by.items():
-            # Nobody sees the class: a later installation fills the history of stays by it.
-            body = Markup('<span class="o_crm_stage_automation">%s</span>') % body
+        for lead_id, body in self.env.cr.precommit.data.pop(MOVED_BY, {}).items():
             bodies[lead_id] = Markup("%s<br/>%s") % (body, bodies[lead_id]) if bodies.get(lead_id) else body
         return super()._message_track(fields_iter, initial_values_dict)
 
@@ -86,11 +77,6 @@ class CrmLead(models.Model):
         # sudo: only whether there is one, also of other salespersons; nothing of it is shown
         orders = self.env["sale.order"].sudo().search(Domain("opportunity_id", "in", self.ids) & domain)
         return orders.opportunity_id.with_env(self.env)
-
-    def _lose(self, reason):
-        """Lose all of them at once, as Odoo's own button does: they keep their stage."""
-        if self:
-            self.action_set_lost(lost_reason_id=reason.id)
 
     def action_undo_lost(self, probabilities, states):
         """Take back that opportunities were lost a moment ago, as the notification of it offers.
@@ -110,16 +96,3 @@ class CrmLead(models.Model):
         cancelled = orders.filtered(lambda order: order.state == "cancel")
         for state, its_orders in cancelled.grouped(lambda order: states[order.id]).items():
             its_orders.state = state
-
-    def _enter_stage(self, stage, origin_ids):
-        """Move all of them at once, lost ones after they were restored as Odoo's own button does.
-
-        :param origin_ids: of the stages that they may come from; lost ones of other stages are restored where
-            they are. None: from any stage.
-        """
-        lost = self.filtered(lambda lead: lead.won_status == "lost")
-        if lost:
-            lost.action_unarchive()
-        staying = lost.filtered(lambda lead: origin_ids is not None and lead.stage_id.id not in origin_ids)
-        if moving := self - staying:
-            moving.write({"stage_id": stage.id})

@@ -27,8 +27,11 @@ class CrmStage(models.Model):
     @api.depends("automation_ids.fault", "automation_ids.active")
     def _compute_has_faulty_automation(self):
         # sudo: that something does not work is no secret, how it is set up is
+        automations = self.env["crm.stage.automation"].sudo()
+        is_faulty = [("stage_id", "in", self.ids), ("active", "=", True), ("fault", "!=", False)]
+        faulty_ids = {stage.id for (stage,) in automations._read_group(is_faulty, ["stage_id"])}
         for stage in self:
-            stage.has_faulty_automation = any(stage.sudo().automation_ids.mapped("fault"))
+            stage.has_faulty_automation = stage.id in faulty_ids
 
     def write(self, vals):
         """Automations that win or lose opportunities follow what their stage means.

@@ -13,13 +13,13 @@ from odoo.tools.translate import LazyTranslate
 from ...tools import (
     CONFLICTS,
     KEPT_CONTEXT,
+    LISTENING,
     NOT_TRIED_AGAIN,
     attempt,
     by_count,
     forget,
     get_done_action,
     kept_by_transaction,
-    read_once,
 )
 from ..trigger.crm_stage_trigger_mixin import LOSING_TRIGGERS
 from . import condition, examples, fault, listening, sentence
@@ -391,7 +391,7 @@ class CrmStageAutomation(models.Model):
     @api.constrains("stage_id", "outcome", "lost_reason_id")
     def _check_outcome(self):
         """What is not refused here, the server action refuses: an outcome where the stage has none."""
-        if any(automation.lost_reason_id and automation.outcome != "lost" for automation in self):
+        if any(automation.outcome != "lost" and automation.lost_reason_id for automation in self):
             raise ValidationError(
                 self.env._(
                     "Only opportunities that are lost have a lost reason: choose to lose them, or leave the "
@@ -534,21 +534,19 @@ class CrmStageAutomation(models.Model):
         """Let the server action of each automation do what the automation says."""
         # sudo: sales managers have no right on server actions; what is stored here is always the plain move.
         for automation in self.sudo():
-            values = {
-                "model_id": self.env["ir.model"]._get_id("crm.lead"),
-                "state": "crm_stage",
+            move = {
                 "crm_stage_id": automation.stage_id.id,
                 "crm_stage_outcome": automation.outcome,
                 "crm_lost_reason_id": automation.lost_reason_id.id,
             }
-            if automation.action_server_id:
-                automation.action_server_id.write(values)
-            else:
-                actions = automation.action_server_id.with_context(clean_context(self.env.context))
-                name = actions.new(values)._generate_action_name()
-                automation.action_server_id = actions.create(
-                    {**values, "name": name, "automated_name": name}  # which follows what the action does
-                )
+            if action := automation.action_server_id:
+                action.write(move)
+                continue
+            values = {"model_id": self.env["ir.model"]._get_id("crm.lead"), "state": "crm_stage", **move}
+            actions = action.with_context(clean_context(self.env.context))
+            name = actions.new(values)._generate_action_name()
+            # Named so by itself, the action follows what it does.
+            automation.action_server_id = actions.create({**values, "name": name, "automated_name": name})
 
     # ------------------------------------------------------------------
     # Beginning
@@ -575,8 +573,11 @@ class CrmStageAutomation(models.Model):
     @api.model
     def _get_listening(self):
         """:return: ``Listening`` as this transaction sees it; the first time by two or three queries"""
-        # sudo: the user who triggers an automation need not see stages nor automations
-        return read_once(self.env.cr, "automations", lambda: listening.read(self.browse().sudo()))
+        cache = self.env.cr.cache
+        if LISTENING not in cache:
+            # sudo: the user who triggers an automation need not see stages nor automations
+            cache[LISTENING] = listening.read(self.browse().sudo())
+        return cache[LISTENING]
 
     @api.model
     def _get_at_work(self, triggers=None):
@@ -838,11 +839,10 @@ class CrmStageAutomation(models.Model):
             self._get_catch_up_job()._trigger()
         if not is_working:
             self._set_fault(next(iter(refusals.values())), "move")
-            return None
-        if waiting:
+        elif waiting:
             others = waiting.exists().filtered(lambda move: move.lead_id.id not in left_ids)
             others._pass_over(done_ids)
-        if len(errors) < len(documents_by_lead) and self.fault:
+        if is_working and self.fault and len(errors) < len(documents_by_lead):
             self._set_fault()
         return documents_by_lead.keys() - refusals.keys()
 
@@ -889,6 +889,19 @@ class CrmStageAutomation(models.Model):
             kept_by_transaction(self.env.cr, RUNNING, self),
         ):
             self.action_server_id.with_context(**context).run()
+
+    def _restore_lost(self, leads):
+        """Restore the lost ones of ``leads`` as Odoo's own button does.
+
+        :return: those of ``leads`` that are to be moved; a lost one of another stage than those that the
+            automation takes opportunities from stays in its stage
+        """
+        lost = leads.filtered(lambda lead: lead.won_status == "lost")
+        if not lost:
+            return leads
+        lost.action_unarchive()
+        origin_ids = self._get_origin_ids()
+        return leads - lost.filtered(lambda lead: lead.stage_id.id not in origin_ids)
 
     def _get_chatter_bodies(self, documents_by_lead):
         """:return: what the chatter says of the move, by opportunity id
@@ -992,19 +1005,21 @@ class CrmStageAutomation(models.Model):
             self._get_catch_up_job()._trigger()
             message = self.env._("%s opportunities will be moved within the next minutes.", len(leads))
             return self._get_notification(message, undoable_id=self.id)
-        moved_ids = automation._make_moves_of(moves)
-        if moved_ids is None:
+        if moves:
+            automation._make_moves_of(moves)
+            moves = automation._get_applied()
+        moved = moves.filtered(lambda move: move.state == "done")
+        if not moved and automation.fault:
             raise UserError(self.env._("The opportunities could not be moved.\n%s", automation.fault))
         message = by_count(
-            len(moved_ids),
+            len(moved),
             self.env._("1 opportunity moved."),
-            self.env._("%s opportunities moved.", len(moved_ids)),
+            self.env._("%s opportunities moved.", len(moved)),
         )
-        failed = automation._get_applied().filtered("error")
-        for reason, its_moves in failed.grouped("error").items():
+        for reason, its_moves in moves.filtered("error").grouped("error").items():
             names = sentence.get_record_names(its_moves.lead_id.with_env(self.env))
             message += "\n" + self._get_unmoved_text(names, reason)
-        return self._get_notification(message, undoable_id=bool(moved_ids) and self.id)
+        return self._get_notification(message, undoable_id=bool(moved) and self.id)
 
     def _get_unmoved_text(self, names, reason):
         """:param names: of opportunities that could not be moved while others were"""
@@ -1038,6 +1053,8 @@ class CrmStageAutomation(models.Model):
         :return: these moves
         """
         journal = self.env["crm.stage.automation.move"]
+        if not documents_by_lead:
+            return journal
         journal.search([("automation_id", "=", self.id), ("is_applied", "=", True)]).is_applied = False
         dates = self._get_document_dates(documents_by_lead.values())
         journal._insert(

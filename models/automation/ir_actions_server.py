@@ -185,9 +185,8 @@ class IrActionsServer(models.Model):
         if self.crm_stage_outcome and not stage.is_won:
             raise stage._get_outcome_error()
         automation = self.env.cr.cache.get(RUNNING)
-        if automation and automation.action_server_id == self:
-            origin_ids = automation._get_origin_ids()
-        else:
+        if not automation or automation.action_server_id != self:
+            automation = None
             origin_ids = stage._get_earlier_stage_ids() if self.crm_stage_policy == "forward" else None
             leads = leads.filtered_domain(Domain.AND(leads._get_movable_domains(stage, origin_ids).values()))
             if self.crm_stage_outcome == "lost":
@@ -195,7 +194,9 @@ class IrActionsServer(models.Model):
                 leads -= leads._filter_with_orders(is_open | Domain(leads._get_lead_sale_order_domain()))
         leads = leads.with_context(crm_stage_moving=ON)
         with kept_by_transaction(self.env.cr, RUNNING, None):
-            if self.crm_stage_outcome == "lost":
-                leads._lose(self.crm_lost_reason_id)
-            else:
-                leads._enter_stage(stage, origin_ids)
+            if automation:
+                leads = automation._restore_lost(leads)
+            if leads and self.crm_stage_outcome == "lost":
+                leads.action_set_lost(lost_reason_id=self.crm_lost_reason_id.id)
+            elif leads:
+                leads.write({"stage_id": stage.id})

@@ -53,10 +53,12 @@ def get_event_in_stage(automation):
 
 def _get_event(automation):
     """:return: what must happen, in words that continue "when " """
-    text = dict(automation._selection_trigger()).get(automation.trigger, "")
+    if not automation.model_name:
+        return ""
+    model = automation.env[automation.model_name]
+    text = model._get_crm_stage_triggers()[automation.trigger]
     if not automation.is_in_time:
         return text
-    model = automation.env[automation.model_name]
     return model._get_crm_stage_due_text(automation.trigger, text, automation.days)
 
 
@@ -91,14 +93,17 @@ def get_condition_text(automation):
     try:
         domain = condition.parse(automation.filter_domain)
         terms = list(domain.iter_conditions())
-        if domain.is_true() or not automation.model_name:
-            return ""
+    except (ValueError, RecursionError):
+        return env._("its condition, which is not valid, is met")
+    if domain.is_true() or not automation.model_name:
+        return ""
+    text = None
+    try:
         text = _get_domain_text(env[automation.model_name], domain, terms)
-    except (ValueError, RecursionError, KeyError):  # of a field that is gone
+    except KeyError:  # of a field that is gone
         return env._("its condition, which is not valid, is met")
     except Exception:  # a record whose name cannot be read must not hide the whole list
         _logger.warning("Stage automation %s: the condition has no words", automation.id, exc_info=True)
-        text = None
     return text or by_count(
         len(terms), env._("its condition is met"), env._("its %s conditions are met", len(terms))
     )

@@ -6,8 +6,7 @@ from odoo.tools import SQL, file_open, groupby, sql
 
 from ...tools import KEPT_CONTEXT, NOT_TRIED_AGAIN, ON
 
-# Key of the cursor's cache: texts for the chatter by opportunity id, ids of those that OdooBot writes to, and
-# the id of the automation
+# Key of the cursor's cache: id of the automation that moves opportunities at this moment, if one does
 MOVED_BY = "crm_sales_stage.moved_by"
 
 # Odoo's context keys of what opportunities are not said to arrive by: imports, data files, stages that go
@@ -205,8 +204,7 @@ class CrmStageStay(models.Model):
         notes = self._get_notes()
         movers = notes["movers"]
         if is_placing:
-            _bodies, _hidden_ids, automation_id = self.env.cr.cache.get(MOVED_BY) or (None, None, None)
-            notes["automation_ids"].update(dict.fromkeys(leads.ids, automation_id))
+            notes["automation_ids"].update(dict.fromkeys(leads.ids, self.env.cr.cache.get(MOVED_BY)))
         kept = {} if is_placing or self._is_automatic(mover) else movers
         movers.update({lead_id: kept.get(lead_id, mover) for lead_id in leads.ids})
 

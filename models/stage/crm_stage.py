@@ -3,7 +3,7 @@ from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ...tools import drop_empty, forget, read_once
+from ...tools import ORDERED_STAGES, drop_empty, forget
 
 # The stages this addon delivers, in the order of a sale: external id and English name, as in the data
 DEFAULT_STAGES = {
@@ -196,9 +196,12 @@ class CrmStage(models.Model):
     @api.model
     def _get_ordered_ids(self):
         """:return: ids of all stages, archived ones included, in the order of the pipeline; read once"""
-        # sudo: opportunities are moved by users who may not read stages
-        stages = self.sudo().with_context(active_test=False, lang=None)
-        return read_once(self.env.cr, "stages", lambda: tuple(stages.search(Domain.TRUE).ids))
+        cache = self.env.cr.cache
+        if ORDERED_STAGES not in cache:
+            # sudo: opportunities are moved by users who may not read stages
+            stages = self.sudo().with_context(active_test=False, lang=None)
+            cache[ORDERED_STAGES] = tuple(stages.search(Domain.TRUE).ids)
+        return cache[ORDERED_STAGES]
 
     def _get_earlier_stage_ids(self):
         """
