@@ -43,7 +43,7 @@ class TestPreview(PreviewCase):
             preview.summary, "3 opportunities would move to Relance: 2 from New, 1 from Estimate"
         )
         self.assertEqual(preview.line_ids.lead_id, self.leads)
-        self.assertEqual([line.document for line in preview.line_ids], list(self.orders))
+        self.assertEqual(preview.line_ids.mapped("document_id"), self.orders.ids)
         self.assertEqual(preview.line_ids.mapped("stage_id.name"), ["New", "Estimate"])
         self.assertFalse(preview.obstacle)
         self.assertNotIn(self.relance, self.leads.stage_id, "a preview moves nothing")
@@ -84,14 +84,14 @@ class TestPreview(PreviewCase):
         automation = self.create_automation(self.relance, "email_received")
         lines = self.get_preview(automation).line_ids
         line = lines.filtered(lambda line: line.lead_id == self.leads[0])
-        self.assertEqual((len(line), line.document), (1, None))
+        self.assertEqual((len(line), line.document_id), (1, line.lead_id.id))
 
     def test_first_of_several_documents(self):
         second = self.create_order(self.leads[0])
         self.leads[0].stage_id = self.new
-        documents = [line.document for line in self.get_preview(self.automation).line_ids]
-        self.assertEqual(documents, list(self.orders))
-        self.assertNotIn(second, documents)
+        document_ids = self.get_preview(self.automation).line_ids.mapped("document_id")
+        self.assertEqual(document_ids, self.orders.ids)
+        self.assertNotIn(second.id, document_ids)
 
     def test_many(self):
         with patch("odoo.addons.crm_sales_stage.wizard.crm_stage_automation_preview.LISTED", 2):

@@ -101,14 +101,15 @@ class TestMoveAction(AutomationCase):
         self.assertEqual(leads.stage_id, self.visit)
 
     def test_wrong_paths(self):
-        for model, path, error in (
-            ("res.partner", False, "Choose the path"),
-            ("sale.order", "partner_id", "leads to Contact, not to an opportunity"),
-            ("sale.order", "name", '"name" is no link'),
-            ("sale.order", "nonsense.opportunity_id", '"nonsense" is no link'),
-            ("sale.order", "opportunity_id.name", '"name" is no link'),
+        for model, path in (
+            ("res.partner", False),
+            ("sale.order", "partner_id"),
+            ("sale.order", "name"),
+            ("sale.order", "nonsense.opportunity_id"),
+            ("sale.order", "opportunity_id.name"),
+            ("sale.order", "opportunity_id.name.x"),
         ):
-            with self.subTest(path), self.assertRaisesRegex(ValidationError, error):
+            with self.subTest(path), self.assertRaisesRegex(ValidationError, "does not lead from"):
                 self.create_action(model, crm_lead_path=path)
 
     def test_without_stage(self):

@@ -2,7 +2,7 @@ from odoo import Command, api, fields, models
 from odoo.fields import Domain
 
 from ..models.automation.fault import get_reason
-from ..tools import CONFLICTS, attempt
+from ..tools import CONFLICTS, attempt, by_count
 
 # Opportunities that the dialog lists; it counts all of them
 LISTED = 80
@@ -107,13 +107,15 @@ class CrmStageAutomationPreview(models.TransientModel):
             Domain("id", "in", leads.ids) & has_address
         )
         values = {"template": template.name, "count": count}
-        if count == 1:
-            return self.env._(
+        return count and by_count(
+            count,
+            self.env._(
                 'The stage sends the e-mail "%(template)s" to 1 customer. That cannot be undone.', **values
-            )
-        return count and self.env._(
-            'The stage sends the e-mail "%(template)s" to %(count)s customers. That cannot be undone.',
-            **values,
+            ),
+            self.env._(
+                'The stage sends the e-mail "%(template)s" to %(count)s customers. That cannot be undone.',
+                **values,
+            ),
         )
 
     @api.model
@@ -129,12 +131,16 @@ class CrmStageAutomationPreview(models.TransientModel):
         )
         values = {"stage": automation.stage_id.display_name, "count": len(leads), "origins": origins}
         if automation.outcome == "lost":
-            if len(leads) == 1:
-                return self.env._("1 opportunity would be lost: %(origins)s", **values)
-            return self.env._("%(count)s opportunities would be lost: %(origins)s", **values)
-        if len(leads) == 1:
-            return self.env._("1 opportunity would move to %(stage)s: %(origins)s", **values)
-        return self.env._("%(count)s opportunities would move to %(stage)s: %(origins)s", **values)
+            return by_count(
+                len(leads),
+                self.env._("1 opportunity would be lost: %(origins)s", **values),
+                self.env._("%(count)s opportunities would be lost: %(origins)s", **values),
+            )
+        return by_count(
+            len(leads),
+            self.env._("1 opportunity would move to %(stage)s: %(origins)s", **values),
+            self.env._("%(count)s opportunities would move to %(stage)s: %(origins)s", **values),
+        )
 
     def action_apply(self):
         """Move them now.
@@ -179,21 +185,8 @@ class CrmStageAutomationPreviewLine(models.TransientModel):
         ondelete="cascade",
         help="Stage that the opportunity is in.",
     )
-    document_id = fields.Integer("Document ID", help="Id of the document; the automation knows its model.")
-    document = fields.Reference(
-        selection="_selection_document",
-        compute="_compute_document",
-        help="The document that the trigger happened to. None where that is the opportunity itself.",
+    document_id = fields.Many2oneReference(
+        model_field="model_name",
+        help="The document that the trigger happened to, which may be the opportunity itself.",
     )
-
-    @api.model
-    def _selection_document(self):
-        models_ = self.env["crm.stage.automation"]._get_document_models()
-        return [(model._name, self.env["ir.model"]._get(model._name).name) for model in models_]
-
-    @api.depends("document_id", "preview_id.automation_id.model_name")
-    def _compute_document(self):
-        for line in self:
-            model_name = line.preview_id.automation_id.model_name
-            is_other = line.document_id and model_name != line.lead_id._name
-            line.document = self.env[model_name].browse(line.document_id) if is_other else False
+    model_name = fields.Char(related="preview_id.model_name")

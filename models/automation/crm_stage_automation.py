@@ -245,12 +245,6 @@ class CrmStageAutomation(models.Model):
         copy=False,
         help="When the automation met this fault first.",
     )
-    is_fault_told = fields.Boolean(
-        string="Managers Know of the Fault",
-        readonly=True,
-        copy=False,
-        help="Whether a message about this fault went to the managers.",
-    )
 
     # ------------------------------------------------------------------
     # Fields
@@ -455,13 +449,10 @@ class CrmStageAutomation(models.Model):
     @api.model
     def default_get(self, fields):
         """Defaults that users set for themselves are no way to write it either."""
-        return super().default_get(
-            [
-                name
-                for name in fields
-                if name not in self._fields or self._has_field_access(self._fields[name], "write")
-            ]
-        )
+        may_write = self._has_field_access
+        known = self._fields
+        fields = [name for name in fields if name not in known or may_write(known[name], "write")]
+        return super().default_get(fields)
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -842,8 +833,8 @@ class CrmStageAutomation(models.Model):
         elif waiting:
             others = waiting.exists().filtered(lambda move: move.lead_id.id not in left_ids)
             others._pass_over(done_ids)
-        if is_working and self.fault and len(errors) < len(documents_by_lead):
-            self._set_fault()
+        if is_working and len(errors) < len(documents_by_lead):
+            self._clear_faults()
         return documents_by_lead.keys() - refusals.keys()
 
     def _move_by_halves(self, documents_by_lead, error, is_tried_again):
@@ -1282,53 +1273,40 @@ class CrmStageAutomation(models.Model):
         if made.error:
             self._set_fault(made.error, part)
 
-    def _set_fault(self, error=None, part="move"):
-        """Show on the automation why it does not work, in all languages, or without ``error`` that it does.
+    def _set_fault(self, error, part="move"):
+        """Show on the automation why it does not work, in all languages, and send its managers a message.
 
         Many workers may come by the same faulty automation. They must not wait for each other, nor let the
         sale be tried again, because of it: it is stored on change only, by the worker that comes first.
 
         :param str part: what of the automation failed, see ``fault.get_text``
         """
-        texts = {}
-        if error:
-            _logger.warning("Stage automation %s cannot move opportunities", self.id, exc_info=error)
-            for lang in {"en_US", *dict(self.env["res.lang"].get_installed())}:
-                texts[lang] = fault.get_text(self.with_context(lang=lang).env, error, part)
-        automation = self.with_context(lang="en_US")
-        if (automation.fault or None) == texts.get("en_US"):
+        _logger.warning("Stage automation %s cannot move opportunities", self.id, exc_info=error)
+        automation = self.with_user(SUPERUSER_ID)
+        languages = dict(self.env["res.lang"].get_installed())
+        texts = {
+            lang: fault.get_text(automation.with_context(lang=lang).env, error, part)
+            for lang in {"en_US", *languages}
+        }
+        automation = automation.with_context(lang="en_US")
+        if automation.fault == texts["en_US"]:
             return
+        was_faulty = automation.fault
         with attempt(self.env) as made:
             automation = automation.try_lock_for_update()
-            is_told = bool(texts and automation.fault and automation.is_fault_told)
-            automation.write(
-                {
-                    "fault": texts.get("en_US"),
-                    "fault_date": texts and fields.Datetime.now(),
-                    "is_fault_told": is_told,
-                }
-            )
-            if texts:
-                automation.update_field_translations("fault", texts)
-        if made.error:
-            _logger.info("Another worker shows something on stage automation %s", self.id)
-
-    def _clear_faults(self):
-        faulty = self.sudo().filtered("fault")  # sudo: only the system writes it
-        faulty.write({"fault": False, "fault_date": False, "is_fault_told": False})
-
-    @api.model
-    def _cron_tell_faults(self):
-        """Send the managers one message about each new fault, outside of the sale that met it."""
-        untold = self.with_context(active_test=False).search(
-            [("fault", "!=", False), ("is_fault_told", "=", False)]
-        )
-        for automation in untold:
-            with attempt(self.env) as made:  # whatever it is, the other faults are sent, too
-                automation.is_fault_told = True
+            automation.write({"fault": texts["en_US"], "fault_date": fields.Datetime.now()})
+            automation.update_field_translations("fault", texts)
+        if automation and not made.error and not was_faulty:
+            with attempt(self.env) as made:
                 automation._notify_managers()
             if made.error:
-                _logger.error("No message about stage automation %s", automation.id, exc_info=made.error)
+                _logger.error("No message about stage automation %s", self.id, exc_info=made.error)
+
+    def _clear_faults(self):
+        """Show that these automations work, unless another worker shows something on them."""
+        if faulty := self.sudo().filtered("fault"):  # sudo: only the system writes it
+            with attempt(self.env):
+                faulty.try_lock_for_update().write({"fault": False, "fault_date": False})
 
     def _notify_managers(self):
         """Send a message about the fault to its managers, to each in their language."""

@@ -129,34 +129,16 @@ class IrActionsServer(models.Model):
     def _check_crm_lead_path(self):
         """:raise ValidationError: the path does not lead from the action's model to opportunities"""
         model = self.env[self.model_id.model]
-        if not self.crm_lead_path:
+        for name in (self.crm_lead_path or "").split("."):
+            field = model is not None and model._fields.get(name)
+            model = self.env[field.comodel_name] if field and field.relational else None
+        if model is None or model._name != "crm.lead":
             raise ValidationError(
                 self.env._(
-                    "Choose the path that leads from %s to its opportunity, "
-                    "as there is none, or more than one.",
-                    self.model_id.name,
-                )
-            )
-        for name in self.crm_lead_path.split("."):
-            field = model._fields.get(name)
-            if not field or not field.relational:
-                raise ValidationError(
-                    self.env._(
-                        'The path "%(path)s" does not lead from %(model)s to an opportunity: '
-                        '"%(field)s" is no link. '
-                        "Choose another path.",
-                        path=self.crm_lead_path,
-                        model=self.model_id.name,
-                        field=name,
-                    )
-                )
-            model = self.env[field.comodel_name]
-        if model._name != "crm.lead":
-            raise ValidationError(
-                self.env._(
-                    'The path "%(path)s" leads to %(target)s, not to an opportunity. Choose another path.',
-                    path=self.crm_lead_path,
-                    target=self.env["ir.model"]._get(model._name).name,
+                    'The path "%(path)s" does not lead from %(model)s to an opportunity. Choose another '
+                    "path.",
+                    path=self.crm_lead_path or "",
+                    model=self.model_id.name,
                 )
             )
 
