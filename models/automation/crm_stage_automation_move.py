@@ -189,6 +189,11 @@ class CrmStageAutomationMove(models.Model):
             stages=list(self.env["crm.stage"]._get_ordered_ids()),
         )
 
+    def action_open_lead(self):
+        """:return: action that shows the opportunity of this move"""
+        self.ensure_one()
+        return self.lead_id.get_formview_action()
+
     # ------------------------------------------------------------------
     # Writing
     # ------------------------------------------------------------------
