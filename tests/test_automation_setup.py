@@ -2,16 +2,15 @@ from contextlib import contextmanager
 
 from odoo import api
 from odoo.tests import TransactionCase, tagged
+from odoo.tools import mute_logger
 
 from .common_automation import AutomationCase
 
+LOGGER = "odoo.addons.crm_sales_stage.models.automation.crm_stage_automation"
 
-@tagged("post_install", "-at_install")
-class TestThreads(TransactionCase):
-    """Requests of one process share the cache of stages and automations; each has a transaction of its own.
 
-    These are real transactions that are committed, so what they make is deleted in the end.
-    """
+class RequestCase(TransactionCase):
+    """Requests with real transactions, which are committed: what they make is deleted in the end."""
 
     def setUp(self):
         super().setUp()
@@ -34,6 +33,11 @@ class TestThreads(TransactionCase):
         with self.request() as env:
             for model, record_id in reversed(self.made):
                 env[model].browse(record_id).exists().unlink()
+
+
+@tagged("post_install", "-at_install")
+class TestThreads(RequestCase):
+    """Each transaction sees automations as it sees the rest of the database."""
 
     def make_automation(self, env):
         stage = self.make(env, "crm.stage", name="Fresh", sequence=60)
@@ -116,6 +120,65 @@ class TestThreads(TransactionCase):
         name = self.schedule(env)
         del self.made[-2:]
         return name
+
+
+@tagged("post_install", "-at_install")
+class TestTwoConnections(RequestCase):
+    """Two jobs, and a job and a user, at work on the same opportunity, each in a connection of its own."""
+
+    def setUp(self):
+        super().setUp()
+        with self.request() as env:
+            stage = self.make(env, "crm.stage", name="Fresh", sequence=60)
+            automation = self.make(env, "crm.stage.automation", stage_id=stage.id, trigger="email_sent")
+            lead = self.make(env, "crm.lead", name="House", type="opportunity")
+            automation._wait_to_apply({lead.id: lead})
+            self.automation_id, self.lead_id = automation.id, lead.id
+
+    def find_moves(self, env):
+        return env["crm.stage.automation.move"].search([("automation_id", "=", self.automation_id)])
+
+    def run_job(self, env):
+        # In place of waiting for a lock that the test itself holds; the job commits.
+        env.cr.execute("SET lock_timeout = '300ms'")
+        try:
+            with mute_logger("odoo.sql_db", LOGGER):
+                env["crm.stage.automation"]._cron_catch_up()
+        finally:
+            env.cr.execute("RESET lock_timeout")
+
+    def read(self):
+        """:return: stage of the opportunity, and states of its moves"""
+        with self.request() as env:
+            lead = env["crm.lead"].browse(self.lead_id)
+            return lead.stage_id.name, self.find_moves(env).mapped("state")
+
+    def test_two_jobs(self):
+        with self.request() as first:
+            moves = self.find_moves(first).try_lock_for_update()
+            with self.request() as second:
+                self.run_job(second)
+            self.assertEqual(self.read(), ("New", ["waiting"]), "it is left to the first job")
+            first["crm.stage.automation"]._make_moves(moves, set())
+            with self.request() as second:
+                self.run_job(second)
+        self.assertEqual(self.read(), ("Fresh", ["done"]))
+        with self.request() as third:
+            self.run_job(third)
+        self.assertEqual(self.read(), ("Fresh", ["done"]))
+
+    def test_user_at_work(self):
+        with self.request() as user:
+            user["crm.lead"].browse(self.lead_id).name = "Edited"
+            user.flush_all()
+            with self.request() as job:
+                self.run_job(job)
+            self.assertEqual(self.read(), ("New", ["waiting"]))
+        with self.request() as job:
+            self.run_job(job)
+        self.assertEqual(self.read(), ("Fresh", ["done"]))
+        with self.request() as env:
+            self.assertEqual(env["crm.lead"].browse(self.lead_id).name, "Edited")
 
 
 @tagged("post_install", "-at_install")
