@@ -15,7 +15,7 @@ class CrmStageAutomation(models.Model):
     """Time is a question: what is due, and not in the journal since the date that counts?
 
     Nothing else is remembered. Whether the job is killed, late, or run twice, and whether the clock is put
-    back, each document is handled once, until its date is changed to a later one.
+    back, each document is handled once, until its date is changed to a later day.
     """
 
     _inherit = "crm.stage.automation"
@@ -162,7 +162,7 @@ class CrmStageAutomation(models.Model):
                 [
                     journal._get_row(self, lead_id, document.id, document_date=dates[document.id], **values)
                     for document, leads in documents._get_crm_stage_leads()
-                    if document.id not in known or known[document.id] < dates[document.id]
+                    if document.id not in known or known[document.id].date() < dates[document.id].date()
                     for lead_id in leads.ids
                 ]
             )
@@ -184,17 +184,6 @@ class CrmStageAutomation(models.Model):
         """
         for automation in self._search_in_time(documents, name):
             automation._insert_due(Domain("id", "in", documents.ids), state="waiting")
-
-    @api.model
-    def _keep_handled(self, documents, name):
-        """Only the hour of a day that had passed was changed: what was handled stays so."""
-        for automation in self._search_in_time(documents, name):
-            journal = automation.move_ids.search(
-                [("automation_id", "=", automation.id), ("document_id", "in", documents.ids)]
-            )
-            dates = documents._get_crm_stage_dates(automation.trigger)
-            for move in journal:
-                move.document_date = max(move.document_date, dates[move.document_id])
 
     @api.model
     def _search_in_time(self, documents, name=None):

@@ -242,7 +242,7 @@ class CrmStageAutomation(models.Model):
         if not self.is_lost_included:
             return pairs
         documents = self.env[self.model_name].union(*(document for document, _leads in pairs))
-        dates = documents._get_crm_stage_document_dates(self.trigger)
+        dates = documents._get_crm_stage_dates(self.trigger)
 
         def is_taken(document, lead):
             if lead.won_status != "lost":
