@@ -239,10 +239,12 @@ class CrmStageAutomation(models.Model):
         :param list pairs: documents and their opportunities, as [(document, crm.lead), ...]
         :return: the same, without the lost opportunities of older documents
         """
-        if not self.is_lost_included:
+        # A lost opportunity waits since its loss.
+        if not self.is_lost_included or self.trigger in ("stage_waiting", "no_news"):
             return pairs
         documents = self.env[self.model_name].union(*(document for document, _leads in pairs))
-        dates = documents._get_crm_stage_dates(self.trigger)
+        # An opportunity itself is older than its loss: when something happened to it counts.
+        dates = documents._get_crm_stage_dates(self.trigger if documents._name == "crm.lead" else None)
 
         def is_taken(document, lead):
             if lead.won_status != "lost":

@@ -133,7 +133,7 @@ class CrmLead(models.Model):
             return self._get_silent_domain(days, since, until)
         return super()._get_crm_stage_due_domain(trigger, days, since, until)
 
-    def _get_crm_stage_dates(self, trigger):
+    def _get_crm_stage_dates(self, trigger=None):
         if trigger == "stage_waiting":
             return self._get_entered_dates()
         if trigger == "no_news":

@@ -187,9 +187,9 @@ class CrmStageTriggerMixin(models.AbstractModel):
             if before != last
         ]
 
-    def _get_crm_stage_dates(self, trigger):
-        """:return: datetime by id of the documents: of a trigger in time, the date that counts; of another,
-            since when they exist
+    def _get_crm_stage_dates(self, trigger=None):
+        """:return: datetime by id of the documents: of a trigger in time, the date that counts; otherwise
+            since when they exist, or where they are opportunities, when the trigger happened to them
 
         A document falls due anew on a later day than before. Only documents that are newer than a loss bring
         a lost opportunity back; those without date do not.
