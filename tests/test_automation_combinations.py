@@ -137,8 +137,8 @@ class TestCombinations(DueCase):
         elif trigger == "activity_done":
             documents.action_feedback()
         elif trigger == "email_sent":
-            mail = {"model": "crm.lead", "email_to": "customer@example.com"}
-            self.env["mail.mail"].create([{**mail, "res_id": lead.id} for lead in documents])
+            for lead in documents:
+                lead.message_post(body="Hello", message_type="comment", partner_ids=self.partner.ids)
         elif trigger == "email_received":
             for lead in documents:
                 lead.message_post(body="Hello", message_type="email", author_id=self.partner.id)

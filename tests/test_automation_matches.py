@@ -200,9 +200,9 @@ class TestMatches(AutomationCase):
         automation.active = False
         count(1)  # warms the caches
         without = count(8)
-        listened = type(lead)._get_matching_listeners
-        type(lead)._get_matching_listeners = lambda self: []
-        self.addCleanup(setattr, type(lead), "_get_matching_listeners", listened)
+        listened = type(lead)._get_matching_automations
+        type(lead)._get_matching_automations = lambda self: self.env["crm.stage.automation"]
+        self.addCleanup(setattr, type(lead), "_get_matching_automations", listened)
         self.assertEqual(without, count(9))
         self.assertGreater(with_it, without)
 

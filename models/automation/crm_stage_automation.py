@@ -693,10 +693,12 @@ class CrmStageAutomation(models.Model):
         :param list pairs: documents and their opportunities, as [(document, crm.lead), ...]
         :return: the same, without the lost opportunities of older documents
         """
-        if not self.is_lost_included:
+        # A lost opportunity waits since its loss.
+        if not self.is_lost_included or self.trigger in ("stage_waiting", "no_news"):
             return pairs
         documents = self.env[self.model_name].union(*(document for document, _leads in pairs))
-        dates = documents._get_crm_stage_document_dates(self.trigger)
+        # An opportunity itself is older than its loss: when something happened to it counts.
+        dates = documents._get_crm_stage_dates(self.trigger if documents._name == "crm.lead" else None)
 
         def is_taken(document, lead):
             if lead.won_status != "lost":
@@ -1147,7 +1149,7 @@ class CrmStageAutomation(models.Model):
                 [
                     journal._get_row(self, lead_id, document.id, document_date=dates[document.id], **values)
                     for document, leads in documents._get_crm_stage_leads()
-                    if document.id not in known or known[document.id] < dates[document.id]
+                    if document.id not in known or known[document.id].date() < dates[document.id].date()
                     for lead_id in leads.ids
                 ]
             )
@@ -1165,17 +1167,6 @@ class CrmStageAutomation(models.Model):
         """
         for automation in self._search_in_time(documents, name):
             automation._insert_due(Domain("id", "in", documents.ids), state="waiting")
-
-    @api.model
-    def _keep_handled(self, documents, name):
-        """Only the hour of a day that had passed was changed: what was handled stays so."""
-        for automation in self._search_in_time(documents, name):
-            journal = automation.move_ids.search(
-                [("automation_id", "=", automation.id), ("document_id", "in", documents.ids)]
-            )
-            dates = documents._get_crm_stage_dates(automation.trigger)
-            for move in journal:
-                move.document_date = max(move.document_date, dates[move.document_id])
 
     @api.model
     def _search_in_time(self, documents, name=None):

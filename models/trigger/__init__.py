@@ -5,4 +5,3 @@ from . import calendar_event
 from . import mail_activity
 from . import mail_message
 from . import mail_thread
-from . import mail_mail

@@ -33,9 +33,9 @@ class CalendarEvent(models.Model):
         domain = super()._get_crm_stage_due_domain(trigger, days, since, until)
         if trigger != "meeting_over":
             return domain
-        all_day = self._get_crm_stage_date_domain("stop_date", days, since, until)
         is_all_day = Domain("allday", "=", True)
-        return Domain("active", "=", True) & ((domain & ~is_all_day) | (all_day & is_all_day))
+        all_day = is_all_day & self._get_crm_stage_date_domain("stop_date", days, since, until)
+        return Domain("active", "=", True) & ((~is_all_day & domain) | all_day)
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -61,5 +61,5 @@ class CalendarEvent(models.Model):
 
     def _announce_scheduled(self):
         """Those that an import or a synchronisation brings as cancelled are not scheduled."""
-        if self._get_heard_crm_stage_triggers():
+        if "meeting_scheduled" in self._get_heard_crm_stage_triggers():
             self.filtered("active")._trigger_crm_stage("meeting_scheduled")

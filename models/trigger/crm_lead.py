@@ -1,3 +1,5 @@
+"""Opportunities as documents: e-mails, conditions that they come to meet, and triggers in time."""
+
 from datetime import timedelta
 
 from odoo import api, fields, models
@@ -5,16 +7,13 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ...tools import ON, get_range_domain
-
-# Whoever moves a card says where it belongs: that alone triggers no automation.
-PLACING_FIELDS = {"stage_id"}
+from .mail_message import EMAIL_TRIGGERS
 
 
 class CrmLead(models.Model):
-    """Opportunities are documents, too: e-mails, conditions that they come to meet, and time move them."""
-
     _name = "crm.lead"
     _inherit = ["crm.lead", "crm.stage.trigger.mixin"]
+    _crm_stage_tie_name = "type"  # A lead comes with its dates when it is made an opportunity.
 
     _crm_stage_date_deadline_idx = models.Index("(date_deadline) WHERE date_deadline IS NOT NULL")
 
@@ -32,13 +31,9 @@ class CrmLead(models.Model):
 
     @api.model
     def _get_crm_stage_trigger_domain(self, trigger):
-        # sudo: only whether there is one; nothing of it is told
-        messages, mails = self.env["mail.message"].sudo(), self.env["mail.mail"].sudo()
-        if trigger == "email_received":
-            return self._get_messages_domain(messages._get_email_received_domain())
-        if trigger == "email_sent":
-            posted = self._get_messages_domain(messages._get_email_sent_domain())
-            return posted | Domain("id", "in", mails._get_emailed_opportunity_ids())
+        if trigger in EMAIL_TRIGGERS:
+            # sudo: only whether there is one; nothing of it is shown
+            return self._get_messages_domain(self.env["mail.message"].sudo()._get_email_domain(trigger))
         if trigger == "opportunity_matches":
             return Domain("type", "=", "opportunity")  # that meet the condition
         return super()._get_crm_stage_trigger_domain(trigger)
@@ -65,30 +60,6 @@ class CrmLead(models.Model):
     def _get_crm_stage_leads(self):
         return [(lead, lead) for lead in self]
 
-    def _get_crm_stage_document_dates(self, trigger):
-        """An opportunity is older than its loss; what happened to it may be newer.
-
-        A deadline has passed at the end of its day. What falls due by itself is news by then.
-        """
-        if trigger == "deadline_passed":
-            deadlines = {lead.id: lead.date_deadline for lead in self if lead.date_deadline}
-            day = timedelta(days=1)
-            return {lead_id: fields.Datetime.to_datetime(date) + day for lead_id, date in deadlines.items()}
-        if trigger in self._get_crm_stage_trigger_dates():
-            return dict.fromkeys(self.ids, fields.Datetime.now())
-        messages = self.env["mail.message"].sudo()  # sudo: see `_get_crm_stage_trigger_domain`
-        if trigger == "email_received":
-            domain = messages._get_email_received_domain()
-        elif trigger == "email_sent":
-            domain = messages._get_email_sent_domain()
-        else:
-            return {}
-        domain &= Domain("model", "=", self._name) & Domain("res_id", "in", self.ids)
-        return dict(messages._read_group(domain, ["res_id"], ["date:max"]))
-
-    def _get_crm_stage_tie(self):
-        return self.type  # A lead comes with its dates when it is made an opportunity.
-
     @api.model
     def _get_crm_stage_lead_domain(self, leads=None):
         return Domain("type", "=", "opportunity") if leads is None else Domain("id", "in", leads.ids)
@@ -98,7 +69,7 @@ class CrmLead(models.Model):
         return self._search(domain)
 
     def _merge_opportunity(self, *args, **kwargs):
-        """Do not take it for somebody's choice that quotations follow theirs into the merged opportunity."""
+        """Quotations that follow theirs into the merged opportunity are not saved by that."""
         merging = self.with_context(crm_stage_keep_copies=ON)
         return super(CrmLead, merging)._merge_opportunity(*args, **kwargs).with_env(self.env)
 
@@ -116,10 +87,10 @@ class CrmLead(models.Model):
     def write(self, vals):
         """Opportunities that do not meet a condition before, and do so afterwards, have come to meet it.
 
-        The database tells, before and after, so that it does not matter how the fields of the condition
-        follow from those that are written.
+        The database is asked before and after, so that it does not matter how the fields of the condition
+        follow from those that are written. A move alone triggers no automation.
         """
-        automations = self._get_matching_automations() if self and vals.keys() - PLACING_FIELDS else ()
+        automations = self._get_matching_automations() if self and vals.keys() - {"stage_id"} else ()
         if not automations:
             return super().write(vals)
         others = {automation: automations._filter_unmatched(automation, self) for automation in automations}
@@ -161,28 +132,39 @@ class CrmLead(models.Model):
             return self._get_silent_domain(days, since, until)
         return super()._get_crm_stage_due_domain(trigger, days, since, until)
 
-    def _get_crm_stage_dates(self, trigger):
+    def _get_crm_stage_dates(self, trigger=None):
         if trigger == "stage_waiting":
             return self._get_entered_dates()
         if trigger == "no_news":
             return self._get_news_dates()
-        return super()._get_crm_stage_dates(trigger)
+        if trigger in EMAIL_TRIGGERS:
+            # sudo: only when it was; nothing of it is shown
+            messages = self.env["mail.message"].sudo()
+            theirs = Domain("model", "=", self._name) & Domain("res_id", "in", self.ids)
+            emails = theirs & messages._get_email_domain(trigger, theirs)
+            return dict(messages._read_group(emails, ["res_id"], ["date:max"]))
+        # An opportunity is older than its loss, whatever it met before.
+        return {} if trigger == "opportunity_matches" else super()._get_crm_stage_dates(trigger)
 
     def _get_entered_dates(self):
         """:return: since when they are in their stage, by id; lost ones are since they were lost"""
         # sudo: only when it was; nothing of it is shown
-        stays = (
-            self.env["crm.stage.stay"]
-            .sudo()
-            .search(Domain("lead_id", "in", self.ids) & self._get_there_domain(), order="date_entered, id")
-        )
+        stays = self.env["crm.stage.stay"].sudo()
+        domain = self._get_stays_domain() & Domain("lead_id", "in", self.ids)
+        stays = stays.search(domain, order="date_entered, id")
         return {stay.lead_id.id: stay.date_left or stay.date_entered for stay in stays}
 
     @api.model
-    def _get_there_domain(self):
-        """:return: ``Domain`` of the stays of opportunities where they are, or were lost"""
+    def _get_stays_domain(self, since=None, until=None):
+        """
+        :return: ``Domain`` of the stays of opportunities where they are, since a moment after ``since`` and
+            not after ``until``; lost ones are where they are since they were lost
+        """
         is_there = Domain("outcome", "in", ("open", "won")) & Domain("date_left", "=", False)
-        return is_there | Domain("outcome", "=", "lost")
+        is_lost = Domain("outcome", "=", "lost")
+        return (is_there & get_range_domain("date_entered", since, until)) | (
+            is_lost & get_range_domain("date_left", since, until)
+        )
 
     def _get_news_dates(self):
         """:return: when there was news last that Odoo got, by id"""
@@ -197,35 +179,29 @@ class CrmLead(models.Model):
         ]
         groups = env["calendar.event"]._read_group(meetings, ["opportunity_id"], ["stop:max"])
         news = [(lead.id, date) for lead, date in groups]
-        lead_ids = {order.id: order.opportunity_id.id for order in orders}
-        for documents, ids in ((self, {lead_id: lead_id for lead_id in self.ids}), (orders, lead_ids)):
-            domain = env["mail.message"]._get_news_domain()
-            domain &= Domain("model", "=", documents._name) & Domain("res_id", "in", documents.ids)
-            groups = env["mail.message"]._read_group(
-                domain, ["res_id", "message_type"], ["create_date:max", "date:max"]
-            )
-            # Of e-mails that came in, the date is what their sender's clock said.
-            news += [
-                (ids[document_id], received if message_type == "email" else date)
-                for document_id, message_type, received, date in groups
-            ]
+        lead_ids = {(self._name, lead_id): lead_id for lead_id in self.ids}
+        lead_ids |= {(order._name, order.id): order.opportunity_id.id for order in orders}
+        domain = env["mail.message"]._get_news_domain() & Domain.OR(
+            Domain("model", "=", documents._name) & Domain("res_id", "in", documents.ids)
+            for documents in (self, orders)
+        )
+        groups = env["mail.message"]._read_group(
+            domain, ["model", "res_id", "message_type"], ["create_date:max", "date:max"]
+        )
+        # Of e-mails that came in, the date is what their sender's clock said.
+        news += [
+            (lead_ids[model, document_id], received if message_type == "email" else date)
+            for model, document_id, message_type, received, date in groups
+        ]
         for lead_id, date in news:
             dates[lead_id] = max(date, dates.get(lead_id, date))
         return dates
 
     @api.model
     def _get_entered_domain(self, since, until):
-        """
-        :return: ``Domain`` of those that came into their stage after ``since``, and not after ``until``; lost
-            ones are where they are since they were lost
-        """
-        is_there, is_lost = self._get_there_domain(), Domain("outcome", "=", "lost")
-        domain = is_there & (
-            (~is_lost & get_range_domain("date_entered", since, until))
-            | (is_lost & get_range_domain("date_left", since, until))
-        )
-        # sudo: only when it was; nothing of it is shown
-        query = self.env["crm.stage.stay"].sudo()._search(domain)
+        """:return: ``Domain`` of those that came to where they are then: see ``_get_stays_domain``"""
+        # sudo: see `_get_entered_dates`
+        query = self.env["crm.stage.stay"].sudo()._search(self._get_stays_domain(since, until))
         return Domain("id", "in", query.subselect("lead_id"))
 
     @api.model

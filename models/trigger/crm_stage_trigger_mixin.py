@@ -1,8 +1,7 @@
 from collections import defaultdict
 from datetime import timedelta
 
-from odoo import api, fields, models
-from odoo.exceptions import MissingError
+from odoo import api, fields, models, tools
 from odoo.fields import Domain
 
 from ...tools import ON, get_range_domain
@@ -41,8 +40,8 @@ class CrmStageTriggerMixin(models.AbstractModel):
                 self._trigger_crm_stage("visit_done")
 
     The trigger can be chosen in Stage Automations at once. Announcing costs no query while no automation
-    listens. The domain tells to which documents the trigger has happened by what they are now, so that the
-    automation can be applied to those that exist already; without it, it has happened to none of them.
+    listens. The domain finds the documents to which the trigger has happened by what they are now, so that
+    the automation can be applied to those that exist already; without it, it has happened to none of them.
 
     A trigger in time is not announced. It takes a label, and a declaration of the date that counts::
 
@@ -50,8 +49,8 @@ class CrmStageTriggerMixin(models.AbstractModel):
             def _get_crm_stage_trigger_dates(self):
                 return {**super()._get_crm_stage_trigger_dates(), "visit_over": "date_end"}
 
-    Documents that are not due by one date alone say themselves what falls due between two moments: see
-    ``_get_crm_stage_due_domain``.
+    A model whose documents do not fall due by one date alone extends ``_get_crm_stage_due_domain``, which
+    finds those that fall due between two moments.
     """
 
     _name = "crm.stage.trigger.mixin"
@@ -59,6 +58,10 @@ class CrmStageTriggerMixin(models.AbstractModel):
 
     # Fields that lead from the document to its opportunities, with dots over links to one record or to many
     _crm_stage_lead_path = "opportunity_id"
+
+    # Field that makes it a document of its opportunities: when it changes, the document comes to others. By
+    # default, the first one of the path
+    _crm_stage_tie_name = None
 
     # Field that says how old the document is: only those newer than a loss bring lost opportunities back
     _crm_stage_date_name = "create_date"
@@ -73,7 +76,7 @@ class CrmStageTriggerMixin(models.AbstractModel):
         """:return: ``Domain`` of the documents to which ``trigger`` has happened by what they are now
 
         For documents linked to an opportunity afterwards, and to apply an automation to existing documents.
-        A trigger of which a model says nothing here has happened to none of them; one in time has happened
+        A trigger that has no domain here has happened to none of them; one in time has happened
         to those whose date has passed.
         """
         return self._get_crm_stage_due_domain(trigger, 0, None, fields.Datetime.now())
@@ -115,7 +118,7 @@ class CrmStageTriggerMixin(models.AbstractModel):
     def _get_crm_stage_trigger_dates(self):
         """
         :return: by trigger in time, the name of the stored field with the date that counts; None of a trigger
-            that has no such field, and of which ``_get_crm_stage_due_domain`` tells all
+            that has no such field, and whose documents ``_get_crm_stage_due_domain`` finds
         """
         return {}
 
@@ -146,63 +149,52 @@ class CrmStageTriggerMixin(models.AbstractModel):
         :param name: of a stored field, a date or a datetime
         :return: ``Domain`` as in ``_get_crm_stage_due_domain``, of the documents that fall due by this field
         """
-        if self._fields[name].type == "date":
-            return self._get_crm_stage_day_domain(name, days, since, until)
-        delta = timedelta(days=days)
-        return get_range_domain(name, since and since - delta, until - delta)
-
-    @api.model
-    def _get_crm_stage_day_domain(self, name, days, since, until):
-        """Dates without time count from the day after, in the time zone of the document's company."""
+        if self._fields[name].type != "date":
+            delta = timedelta(days=days)
+            return get_range_domain(name, since and since - delta, until - delta)
         return Domain.OR(
-            companies_domain & get_range_domain(name, before, last)
-            for before, last, companies_domain in self._get_crm_stage_last_days(days, since, until)
+            is_there & get_range_domain(name, before, last)
+            for before, last, is_there in self._get_crm_stage_last_days(days, since, until)
         )
 
     @api.model
     def _get_crm_stage_last_days(self, days, since, until):
-        """Within an hour, mostly no day ends anywhere: then there is nothing to look for in the database.
+        """Dates without time count from the day after, in the time zone of the document's company, or else of
+        the opportunity's.
 
-        :return: ``[(last day by since, last day by until, Domain of the documents of companies where they are
-            these)]``, see ``_get_crm_stage_last_day``; without companies where both are the same
+        Within an hour, mostly no day ends anywhere: then there is nothing to look for in the database.
+
+        :return: ``[(last day that has fallen due by since, last one by until, Domain of the documents of
+            companies where they are these)]``, without companies where both are the same
         """
         company_ids_by_days = defaultdict(list)
-        # sudo: documents are of any company, and people of one do not see the others
+        # sudo: documents are of any company, and users of one do not see the others
         companies = self.env["res.company"].sudo().with_context(active_test=False)
         for company in companies.search(Domain.TRUE):
-            before = since and self._get_crm_stage_last_day(company, days, since)
-            last = until and self._get_crm_stage_last_day(company, days, until)
-            ids = [company.id, False] if company == self.env.company else [company.id]
-            company_ids_by_days[before, last] += ids
+            # A company has no time zone of its own: its address has one, or its working hours.
+            zone = company.partner_id.tz or company.resource_calendar_id.tz or "UTC"
+            local = self.with_context(tz=zone)
+            last_days = tuple(
+                moment and fields.Datetime.context_timestamp(local, moment).date() - timedelta(days=days + 1)
+                for moment in (since, until)
+            )
+            company_ids_by_days[last_days] += [company.id] + [False] * (company == self.env.company)
+        path = "company_id" if "company_id" in self._fields else f"{self._crm_stage_lead_path}.company_id"
         is_everywhere = len(company_ids_by_days) == 1
-        path = self._get_crm_stage_company_path()
         return [
             (before, last, Domain.TRUE if is_everywhere else Domain(path, "in", company_ids))
             for (before, last), company_ids in company_ids_by_days.items()
             if before != last
         ]
 
-    @api.model
-    def _get_crm_stage_last_day(self, company, days, moment):
-        """:return: the last date without time that has fallen due by ``moment`` where the company is"""
-        # A company has no time zone of its own: its address has one, or its working hours.
-        zone = company.partner_id.tz or company.resource_calendar_id.tz or "UTC"
-        today = fields.Datetime.context_timestamp(self.with_context(tz=zone), moment).date()
-        return today - timedelta(days=days + 1)
+    def _get_crm_stage_dates(self, trigger=None):
+        """:return: datetime by id of the documents: of a trigger in time, the date that counts; otherwise
+            since when they exist, or where they are opportunities, when the trigger happened to them
 
-    @api.model
-    def _get_crm_stage_company_path(self):
-        """:return: fields that lead to the company whose time zone counts: the document's, or else the
-        opportunity's
+        A document falls due anew on a later day than before. Only documents that are newer than a loss bring
+        a lost opportunity back; those without date do not.
         """
-        return "company_id" if "company_id" in self._fields else f"{self._crm_stage_lead_path}.company_id"
-
-    def _get_crm_stage_dates(self, trigger):
-        """:return: the date that counts, a datetime, by id of the documents; of a trigger in time
-
-        A document falls due anew when it is later than before. One that has none falls due once.
-        """
-        name = self._get_crm_stage_trigger_dates()[trigger] or self._crm_stage_date_name
+        name = self._get_crm_stage_trigger_dates().get(trigger) or self._crm_stage_date_name
         return {document.id: fields.Datetime.to_datetime(document[name]) for document in self}
 
     # What the job could not find out later: which documents came with a date that had passed, and whose date
@@ -212,66 +204,56 @@ class CrmStageTriggerMixin(models.AbstractModel):
     def create(self, vals_list):
         documents = super().create(vals_list)
         if names := self._get_heard_crm_stage_dates():
-            documents._handle_crm_stage_dates(names)
+            documents._pass_over_crm_stage_dates(names)
         return documents
 
     def write(self, vals):
-        names = self._get_heard_crm_stage_dates()
+        is_concerned = not vals.keys().isdisjoint(self._get_crm_stage_date_sources())
+        names = self._get_heard_crm_stage_dates() if is_concerned else ()
         if not names:
             return super().write(vals)
-        before = {document: document._get_crm_stage_tie() for document in self}
-        dates = {name: {document: document[name] for document in self} for name in names}
+        tie = self._get_crm_stage_tie_name()
+        before = {document: {name: document[name] for name in (tie, *names)} for document in self}
         res = super().write(vals)
-        documents = self
-        try:
-            came = documents._filter_crm_stage_came(before)
-        except MissingError:  # of a series of meetings, some may be gone by now
-            documents = self.exists()
-            came = documents._filter_crm_stage_came(before)
-        came._handle_crm_stage_dates(names)
-        for name, dates_before in dates.items():
-            (documents - came)._handle_crm_stage_change(name, dates_before)
+        came = self.filtered(lambda document: document[tie] != before[document][tie])
+        came._pass_over_crm_stage_dates(names)
+        for name in names:
+            # Another hour of the same day changes nothing.
+            changed = (self - came).filtered(
+                lambda document, name=name: (
+                    is_passed(document[name])
+                    and fields.Date.to_date(document[name]) != fields.Date.to_date(before[document][name])
+                )
+            )
+            if changed:
+                self.env["crm.stage.automation"]._wait_for_due(changed, name)
         return res
 
-    def _filter_crm_stage_came(self, ties):
-        """:return: those that are of another opportunity than by ``ties``, a dictionary by document"""
-        return self.filtered(lambda document: document._get_crm_stage_tie() != ties[document])
+    @api.model
+    def _get_crm_stage_tie_name(self):
+        return self._crm_stage_tie_name or self._crm_stage_lead_path.partition(".")[0]
 
-    def _get_crm_stage_tie(self):
-        """:return: what makes this a document of its opportunities: when it changes, it comes to others"""
-        return self[self._crm_stage_lead_path.partition(".")[0]]
+    @api.model
+    @tools.ormcache()
+    def _get_crm_stage_date_sources(self):
+        """:return: names of the fields that change a date that counts, or whose document it is, when they are
+        written
+        """
+        names = {name for name in self._get_crm_stage_trigger_dates().values() if name}
+        if not names:
+            return frozenset()
+        depends = (self.pool.field_depends[self._fields[name]] for name in names)
+        paths = names.union(*depends, [self._get_crm_stage_tie_name()])
+        return frozenset(path.partition(".")[0] for path in paths)
 
-    def _handle_crm_stage_dates(self, names):
+    def _pass_over_crm_stage_dates(self, names):
         """:param names: of date fields of these documents, which are new to their opportunities"""
-        passed = self.filtered(lambda document: any(is_passed(document[name]) for name in names))
-        if passed:
+        if passed := self.filtered(lambda document: any(is_passed(document[name]) for name in names)):
             self.env["crm.stage.automation"]._pass_over_due(passed)
-
-    def _handle_crm_stage_change(self, name, dates_before):
-        """
-        :param name: of a date field
-        :param dates_before: its values by document, before these documents were written
-        """
-        changed = self.filtered(
-            lambda document: is_passed(document[name]) and document[name] != dates_before[document]
-        )
-        same_day = changed.filtered(
-            lambda document: (
-                is_passed(dates_before[document])
-                and fields.Date.to_date(document[name]) == fields.Date.to_date(dates_before[document])
-            )
-        )
-        automations = self.env["crm.stage.automation"]
-        if same_day:
-            automations._keep_handled(same_day, name)
-        if others := changed - same_day:
-            automations._wait_for_due(others, name)
 
     @api.model
     def _get_heard_crm_stage_dates(self):
         """:return: those of this model's date fields that an automation listens on; without a query"""
-        if not any(self._get_crm_stage_trigger_dates().values()):
-            return frozenset()
         return self.env["crm.stage.automation"]._get_listening().dates.get(self._name, frozenset())
 
     # ------------------------------------------------------------------
@@ -283,12 +265,6 @@ class CrmStageTriggerMixin(models.AbstractModel):
         return [
             (document, leads) for document in self if (leads := document.mapped(self._crm_stage_lead_path))
         ]
-
-    def _get_crm_stage_document_dates(self, trigger):
-        """:return: since when these documents exist, by id; where they are opportunities themselves, when
-        ``trigger`` has happened to them. What is missing is older than any loss.
-        """
-        return {document.id: document[self._crm_stage_date_name] for document in self}
 
     @api.model
     def _get_crm_stage_lead_domain(self, leads=None):

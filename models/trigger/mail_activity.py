@@ -5,6 +5,7 @@ from odoo.fields import Domain
 class MailActivity(models.Model):
     _name = "mail.activity"
     _inherit = ["mail.activity", "crm.stage.trigger.mixin"]
+    _crm_stage_lead_path = "crm_stage_lead_id"
 
     crm_stage_lead_id = fields.Many2one(
         "crm.lead",
@@ -16,8 +17,11 @@ class MailActivity(models.Model):
 
     @api.depends("res_model", "res_id")
     def _compute_crm_stage_lead_id(self):
+        about = self.filtered(lambda activity: activity.res_model == "crm.lead")
+        lead_ids = set(self.env["crm.lead"].browse(about.mapped("res_id")).exists().ids)
         for activity in self:
-            activity.crm_stage_lead_id = activity.res_model == "crm.lead" and activity.res_id
+            is_known = activity in about and activity.res_id in lead_ids
+            activity.crm_stage_lead_id = is_known and activity.res_id
 
     @api.model
     def _search_crm_stage_lead_id(self, operator, value):
@@ -57,35 +61,21 @@ class MailActivity(models.Model):
             return super().write(vals)
         before = {activity: [activity[name] for name in names] for activity in self}
         res = super().write(vals)
-        self.filtered(
-            lambda activity: [activity[name] for name in names] != before[activity]
-        )._announce_planned()
+        changed = self.filtered(lambda activity: [activity[name] for name in names] != before[activity])
+        changed._announce_planned()
         return res
 
     def _announce_planned(self):
         """Those that an import brings as done are not planned."""
-        if self._get_heard_crm_stage_triggers():
+        if "activity_planned" in self._get_heard_crm_stage_triggers():
             self.filtered("active")._trigger_crm_stage("activity_planned")
 
     def _action_done(self, feedback=False, attachment_ids=None):
         res = super()._action_done(feedback=feedback, attachment_ids=attachment_ids)
+        # Odoo deletes those whose type keeps none that are done.
         if "activity_done" in self._get_heard_crm_stage_triggers():
-            # Odoo deletes those whose type keeps none that are done.
             self.exists()._trigger_crm_stage("activity_done")
         return res
-
-    # An activity knows its opportunity by model and id, without a field to follow.
-
-    def _get_crm_stage_leads(self):
-        activities = self.filtered(lambda activity: activity.res_model == "crm.lead")
-        leads = self.env["crm.lead"].browse({activity.res_id for activity in activities}).exists()
-        by_id = {lead.id: lead for lead in leads}
-        return [(activity, by_id[activity.res_id]) for activity in activities if activity.res_id in by_id]
-
-    @api.model
-    def _get_crm_stage_lead_domain(self, leads=None):
-        domain = Domain("res_model", "=", "crm.lead")
-        return domain if leads is None else domain & Domain("res_id", "in", leads.ids)
 
     @api.model
     def _search_crm_stage_lead_ids(self, domain):

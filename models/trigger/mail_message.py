@@ -4,12 +4,12 @@ from odoo.tools import email_normalize_all
 
 from ...tools import get_range_domain
 
+EMAIL_TRIGGERS = ("email_sent", "email_received")
+
 # Messages that people write, in the chatter or in their own mail program
 WRITTEN_TYPES = ("comment", "email")
 # Those that Odoo may send by e-mail when they are posted; its notes of changes and absences are no e-mails
 POSTED_TYPES = (*WRITTEN_TYPES, "auto_comment")
-# Messages of e-mails that are not posted in the chatter: mailings, templates sent as they are, notifications
-UNPOSTED_TYPES = ("email_outgoing", "user_notification")
 # Those that are news whoever sees them in the chatter: they went to the customer, or came from there
 SENT_TYPES = ("email_outgoing", "sms")
 
@@ -30,7 +30,7 @@ def get_addresses(*texts):
 
 
 class MailMessage(models.Model):
-    """Which messages are e-mails that opportunities got, or that were sent about them."""
+    """Which messages are e-mails that opportunities got, or that were sent about them, and which are news."""
 
     _inherit = "mail.message"
 
@@ -49,9 +49,11 @@ class MailMessage(models.Model):
     @api.model
     def _get_our_addresses(self):
         """:return: set of the normalized addresses of internal users, companies and aliases"""
-        env = self.env(su=True)  # All addresses are needed to know which are none of ours.
+        # sudo: all addresses are needed to find out which are none of ours
+        env = self.env(su=True)
+        users = env["res.users"].with_context(active_test=False)  # OdooBot is archived.
         rows = [
-            *env["res.users"]._read_group([("share", "=", False)], ["login", "email"]),
+            *users._read_group([("share", "=", False)], ["login", "email"]),
             *env["res.company"]._read_group([], ["email"]),
             *env["mail.alias"]._read_group([], ["alias_full_name"]),
         ]
@@ -60,58 +62,40 @@ class MailMessage(models.Model):
         return get_addresses(*(text for row in rows for text in row))
 
     @api.model
-    def _filter_outside(self, addresses):
-        """:return: set of those of ``addresses``, a set of normalized ones, that are none of ours"""
-        return addresses - self._get_our_addresses() if addresses else set()
-
-    def _is_from_outside(self):
-        """:return: whether somebody who is none of ours wrote this message"""
-        if self.message_type not in WRITTEN_TYPES:
-            return False
-        if author := self.author_id:
-            return author.partner_share and author.email_normalized not in self._get_our_addresses()
-        return bool(self._filter_outside(get_addresses(self.email_from)))
-
-    def _is_email_received(self):
-        """:return: whether this is an e-mail that a person outside wrote"""
-        return self.message_type == "email" and not self.crm_stage_is_automatic and self._is_from_outside()
-
-    def _is_email_sent(self, recipients):
+    def _get_email_domain(self, trigger, messages=Domain.TRUE):
         """
-        :param list recipients: of this message, as in Odoo's ``_notify_get_recipients``
-        :return: whether this message, just posted, is an e-mail of ours to somebody outside
+        :param trigger: ``email_received`` or ``email_sent``
+        :param Domain messages: those in question
+        :return: ``Domain`` of the e-mails among them that a person outside wrote, or of those of ours that
+            went to somebody outside
         """
-        if self.message_type not in POSTED_TYPES or self.crm_stage_is_automatic or self._is_from_outside():
-            return False
-        addresses = {
-            recipient["email_normalized"]
-            for recipient in recipients
-            if recipient["share"] and recipient["notif"] == "email" and recipient["email_normalized"]
-        }
-        if self.message_type == "email":
-            # Odoo sends what was written in a mail program to nobody who has it already.
-            addresses |= get_addresses(self.incoming_email_to, self.incoming_email_cc)
-        return bool(self._filter_outside(addresses))
+        ours = self._get_our_addresses()
+        posted = MESSAGES & messages & Domain("message_type", "in", POSTED_TYPES)
+        is_email = Domain("message_type", "=", "email")
+        is_written = Domain("message_type", "in", WRITTEN_TYPES)
 
-    # ------------------------------------------------------------------
-    # Existing messages about opportunities
-    # ------------------------------------------------------------------
+        def is_outside(is_asked, name):
+            """:return: ``Domain`` of those whose text ``name`` holds an address outside"""
+            texts = [text for (text,) in self._read_group(posted & is_asked, [name])]
+            return is_asked & Domain(name, "not in", [text for text in texts if get_addresses(text) <= ours])
 
-    @api.model
-    def _get_email_received_domain(self):
-        """:return: ``Domain`` of those that are ``_is_email_received``"""
-        emails = MESSAGES & Domain("message_type", "=", "email")
-        return emails & self._get_from_outside_domain(emails)
-
-    @api.model
-    def _get_email_sent_domain(self):
-        """:return: ``Domain`` of those that are ``_is_email_sent``, and of the notifications by e-mail"""
-        messages = MESSAGES & Domain("message_type", "in", POSTED_TYPES + UNPOSTED_TYPES)
-        messages &= ~self._get_from_outside_domain(messages)
-        emails = messages & Domain("message_type", "=", "email")
-        to_outside = self._get_outside_domain(emails, "incoming_email_to")
-        cc_outside = self._get_outside_domain(emails, "incoming_email_cc")
-        return (messages & self._get_notified_domain()) | (emails & (to_outside | cc_outside))
+        if trigger == "email_received":
+            return posted & is_outside(is_email, "email_from")
+        no_address_outside = [False, *ours]
+        is_notified = Domain(
+            "notification_ids",
+            "any",
+            Domain("notification_type", "=", "email")
+            & Domain("notification_status", "not in", ("exception", "canceled"))
+            & (
+                Domain("res_partner_id", "any", [("email_normalized", "not in", no_address_outside)])
+                | Domain("mail_email_address", "not in", no_address_outside)
+            ),
+        )
+        # Odoo does not send what was written in a mail program to those who have it already.
+        is_sent = is_notified | is_outside(is_email, "incoming_email_to")
+        is_sent |= is_outside(is_email, "incoming_email_cc")
+        return posted & is_sent & ~is_outside(is_written, "email_from")
 
     @api.model
     def _get_news_domain(self, since=None, until=None):
@@ -123,45 +107,16 @@ class MailMessage(models.Model):
         get_id = self.env["ir.model.data"]._xmlid_to_res_id
         comment, note, activity = (get_id(f"mail.mt_{name}") for name in ("comment", "note", "activities"))
         is_from_outside = Domain("author_id", "=", False) | Domain("author_id.partner_share", "=", True)
+        is_received = Domain("message_type", "=", "email")
         is_news = (
             Domain("message_type", "in", SENT_TYPES)
             # Odoo keeps what a customer answers to a note as one.
-            | (Domain("message_type", "=", "email") & is_from_outside)
+            | (is_received & is_from_outside)
             | (Domain("message_type", "in", POSTED_TYPES) & Domain("subtype_id", "not in", [False, note]))
             | Domain("subtype_id", "in", [comment, activity])
         )
         # The date of an e-mail that came in is what its sender's clock said.
-        is_received = Domain("message_type", "=", "email")
         is_in_time = (is_received & get_range_domain("create_date", since, until)) | (
             ~is_received & get_range_domain("date", since, until)
         )
         return MESSAGES & is_news & is_in_time
-
-    @api.model
-    def _get_notified_domain(self):
-        """:return: ``Domain`` of the messages that Odoo sent to somebody outside by e-mail"""
-        ours = [False, *self._get_our_addresses()]
-        partner = Domain("partner_share", "=", True) & Domain("email_normalized", "not in", ours)
-        return Domain(
-            "notification_ids",
-            "any",
-            Domain("notification_type", "=", "email")
-            & Domain("notification_status", "not in", ("exception", "canceled"))
-            & (Domain("res_partner_id", "any", partner) | Domain("mail_email_address", "not in", ours)),
-        )
-
-    @api.model
-    def _get_from_outside_domain(self, messages):
-        """:return: ``Domain`` of those of ``messages``, a domain, that are ``_is_from_outside``"""
-        ours = list(self._get_our_addresses())
-        partner = Domain("partner_share", "=", True) & Domain("email_normalized", "not in", ours)
-        unknown = Domain("author_id", "=", False)
-        unknown &= self._get_outside_domain(messages & unknown, "email_from")
-        return Domain("message_type", "in", WRITTEN_TYPES) & (Domain("author_id", "any", partner) | unknown)
-
-    @api.model
-    def _get_outside_domain(self, messages, name):
-        """:return: ``Domain`` of those of ``messages`` whose text ``name`` holds an address outside"""
-        ours = self._get_our_addresses()
-        texts = [text for (text,) in self._read_group(messages, [name])]
-        return Domain(name, "not in", [text for text in texts if get_addresses(text) <= ours])

@@ -42,11 +42,11 @@ class SaleOrder(models.Model):
 
     @api.model
     def _get_crm_stage_trigger_domain(self, trigger):
-        states = {name: state for state, name in STATE_TRIGGERS.items()}
         if trigger == "quotation_created":
             return Domain("state", "!=", "cancel")
-        if trigger in states:
-            return Domain("state", "=", states[trigger])
+        for state, state_trigger in STATE_TRIGGERS.items():
+            if trigger == state_trigger:
+                return Domain("state", "=", state)
         return super()._get_crm_stage_trigger_domain(trigger)
 
     @api.model
@@ -76,10 +76,10 @@ class SaleOrder(models.Model):
         """Announce at the level of the ORM: portal signature, online payment, import and API come by here."""
         if not self._get_heard_crm_stage_triggers():
             return super().write(vals)
-        # What duplicating and merging write is not what somebody made of a duplicate.
+        # What duplicating and merging write does not count as saving a duplicate.
         is_saving = self.env.context.get("crm_stage_keep_copies") is not ON
         copies = self.filtered(lambda order: is_saving and order.crm_stage_copied_partner_id)
-        if not copies and not {"state", "opportunity_id"} & vals.keys():
+        if not copies and vals.keys().isdisjoint(("state", "opportunity_id")):
             return super().write(vals)
         before = {order: (order.opportunity_id, order.state) for order in self}
         res = super().write(vals)
@@ -87,7 +87,8 @@ class SaleOrder(models.Model):
         saved = copies.filtered(lambda order: order in linked or order._is_for_copied_customer())
         saved.with_context(crm_stage_keep_copies=ON).crm_stage_copied_partner_id = False
         new = linked | saved
-        new._trigger_crm_stage_current()
+        if new:
+            new._trigger_crm_stage_current()
         changed = self.filtered(lambda order: order.state != before[order][1])
         for state, orders in changed.grouped("state").items():
             if trigger := STATE_TRIGGERS.get(state):
