@@ -70,7 +70,7 @@ class TestExamples(AutomationCase):
         )
         for title, example in self.get_examples().items():
             with self.subTest(title):
-                self.assertIn(self.save(example).stage_id, own)
+                self.assertIn(example["context"]["default_stage_id"], own.ids)
 
     def test_two_stages(self):
         """No example takes opportunities from the stage that it moves them to."""
