@@ -32,9 +32,6 @@
         "views/ir_actions_server_views.xml",
         "report/crm_stage_report_views.xml",
     ],
-    "demo": [
-        "demo/crm_lead_demo.xml",
-    ],
     "assets": {
         "web.assets_backend": [
             "crm_sales_stage/static/src/**/*",

@@ -51,7 +51,7 @@ def post_init_hook(env):
         _suggest_probabilities(env)
         env.ref("crm_sales_stage.crm_stage_setup_todo").state = "open"
     else:
-        env["crm.lead"]._place_demo_opportunities()
+        _place_demo_opportunities(env)
     env["crm.stage"].init()  # the defaults of the database, for the pipeline as it is now
 
 
@@ -77,9 +77,8 @@ def uninstall_hook(env):
         with suppress(IntegrityError, UserError), mute_logger("odoo.sql_db"), env.cr.savepoint():
             stage.unlink()
     # Without our external ids the other stages are the customer's own records, which uninstalling keeps.
-    # So are the tag and the type of technical visits, which meetings and activities bear, and opportunities
-    # that came as demo data.
-    kept = ("crm.stage", "calendar.event.type", "mail.activity.type", "crm.lead")
+    # So are the tag and the type of technical visits, which meetings and activities bear.
+    kept = ("crm.stage", "calendar.event.type", "mail.activity.type")
     env["ir.model.data"].search([("module", "=", "crm_sales_stage"), ("model", "in", kept)]).unlink()
     if menu := env.ref("crm.menu_crm_lead_stage_act", raise_if_not_found=False):
         menu.group_ids = env.ref("base.group_no_one")
@@ -149,6 +148,16 @@ def _get_demo_external_ids():
 def _is_adopted(env):
     """Whether the five stages are the pipeline of this database (no other stage is there)."""
     return not env["crm.stage"].search_count([("id", "not in", env["crm.stage"]._get_default_stages().ids)])
+
+
+def _place_demo_opportunities(env):
+    """Spread Odoo's demo opportunities over the five stages, each at its stage's probability."""
+    visit = env.ref("crm_sales_stage.stage_technical_visit")
+    leads = env["crm.lead"].search([("won_status", "=", "pending")], order="id")
+    opportunities = leads.filtered(lambda lead: lead.type == "opportunity")
+    for in_stage in opportunities.grouped("stage_id").values():
+        in_stage[2::3].stage_id = visit
+    leads._take_stage_probability()
 
 
 def _suggest_probabilities(env):

@@ -8,12 +8,12 @@ start_cluster
 has_database test || die "run make test first: the terms are exported from its database"
 write_config test "$(free_port 8169)"
 odoo_task -c "$CONFIG" -u "$ADDON"
-# Odoo looks for terms in the whole folder, the state folder's Odoo included: export from a copy without it, and without
-# what the tests say.
+# Odoo looks for terms in the whole folder, the state folder's Odoo included: export from a copy without it, without
+# what the tests say, and without the dealer.
 copy=$RUNTIME/i18n/$ADDON
 rm -rf -- "$RUNTIME/i18n"
 mkdir -p "$copy"
-(cd "$RUNTIME/addons/$ADDON/" && tar -c --exclude='./.?*' --exclude=./tests .) | tar -x -C "$copy"
+(cd "$RUNTIME/addons/$ADDON/" && tar -c --exclude='./.?*' --exclude=./tests --exclude=./dev .) | tar -x -C "$copy"
 sed -i "s#^addons_path = $RUNTIME/addons#addons_path = $RUNTIME/i18n#" "$CONFIG"
 odoo i18n export -c "$CONFIG" -d test "$ADDON"
 cp -- "$copy/i18n/$ADDON.pot" "$ROOT/i18n/"

@@ -3,6 +3,8 @@
 set -euo pipefail
 
 ADDON=crm_sales_stage
+# An addon for developers: a pipeline of 14 months to try, to take pictures of, and to test the guides with
+DEALER=crm_sales_stage_dealer
 DEPENDS=sale_crm
 ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 STATE=${STATE:-$ROOT/.dev}
@@ -69,4 +71,5 @@ make_runtime() {
     mkdir -p "$RUNTIME/addons"
     ln -sfn -- "$STATE" "$RUNTIME/state"
     ln -sfn -- "$ROOT" "$RUNTIME/addons/$ADDON"
+    ln -sfn -- "$ROOT/dev/$DEALER" "$RUNTIME/addons/$DEALER"
 }

@@ -15,13 +15,13 @@ provide_database() {
     elif [[ $(cat -- "$known" 2>/dev/null) == "$(fingerprint)" ]]; then
         return
     fi
-    # -i on a fresh copy, -u when the addon changed; an interrupted installation is done again
-    if [[ -z $(sql sales -tAc "SELECT 1 FROM ir_module_module WHERE name = '$ADDON' AND state = 'installed'") ]]; then
-        odoo_task -c "$CONFIG" -i "$ADDON"
-    else
+    # Only -i on a fresh copy, -u too when the addon changed; an interrupted installation is done again
+    local update=()
+    if [[ -n $(sql sales -tAc "SELECT 1 FROM ir_module_module WHERE name = '$ADDON' AND state = 'installed'") ]]; then
         say "The addon has changed: updating the database"
-        odoo_task -c "$CONFIG" -u "$ADDON"
+        update=(-u "$ADDON")
     fi
+    odoo_task -c "$CONFIG" -i "$DEALER" "${update[@]}"
     fingerprint >"$known"
 }
 
@@ -46,7 +46,7 @@ cat <<INFO
     alice, bruno, chloe            team Stoves, led by alice (all opportunities of the pipeline)
     david, emma                    team Windows, led by david (the same)
 
-  What their pipeline tells: CRM, Reporting, Stages. One of their automations does not work, and says why:
+  What their pipeline shows: CRM, Reporting, Stages. One of their automations does not work, and says why:
   CRM, Configuration, Stage Automations.
 
   French: click on your name, My Preferences, Language. Ctrl-C stops it. Its log: $STATE/odoo.log

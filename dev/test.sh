@@ -13,12 +13,23 @@ provide_database() {
     say "Installing the addon"
     rm -f -- "$known"
     copy_database template test
-    # Most tests begin with an empty pipeline: the dealer of demo/ has a test of its own.
+    # Most tests begin with an empty pipeline: those that need the dealer create it.
     forgo_demo_data test
     write_config test "$(free_port 8169)"
     # What the addon does not need, but has to get on with, is tested too: Automation Rules, mailings.
-    odoo_task -c "$CONFIG" -i "$ADDON,base_automation,mass_mailing"
+    odoo_task -c "$CONFIG" -i "$ADDON,$DEALER,base_automation,mass_mailing"
+    build_bundles
     fingerprint >"$known"
+}
+
+# The scripts and styles of the web client: without them in the database each browser test builds its own.
+build_bundles() {
+    odoo shell -c "$CONFIG" --no-http --log-level=error <<'PY'
+for name in ("web.assets_web", "web.assets_web_print", "web.assets_tests"):
+    bundle = env["ir.qweb"]._get_asset_bundle(name)
+    bundle.js(), bundle.css()
+env.cr.commit()
+PY
 }
 
 # pytest-odoo and Odoo skip browser tests in silence where something is missing.
@@ -52,9 +63,9 @@ run_tests() {
 run_all_tests() {
     local log=$STATE/test_browser.log browser status=0
     copy_database test test_browser
-    (run_tests test_browser 8269 "$TESTS"/test_ui_*.py) >"$log" 2>&1 &
+    (run_tests test_browser 8269 "$RUNTIME"/addons/*/tests/test_ui_*.py) >"$log" 2>&1 &
     browser=$!
-    (run_tests test 8169 "$TESTS" --ignore-glob="$TESTS/test_ui_*.py") || status=$?
+    (run_tests test 8169 "${TESTS[@]}" --ignore-glob="$RUNTIME/addons/*/tests/test_ui_*.py") || status=$?
     wait "$browser" || status=$?
     say "Those of the browser"
     cat -- "$log"
@@ -65,14 +76,14 @@ prepare
 require_browser
 start_cluster
 provide_database
-TESTS=$RUNTIME/addons/$ADDON/tests
+TESTS=("$RUNTIME/addons/$ADDON/tests" "$RUNTIME/addons/$DEALER/tests")
 declare -a extra
 eval "extra=(${ARGS:-})"
 say "Running the tests"
 status=0
 reports=("$STATE/test.xml")
 if [[ -n ${ARGS:-} ]]; then
-    (run_tests test 8169 "$TESTS" "${extra[@]}") || status=$?
+    (run_tests test 8169 "${TESTS[@]}" "${extra[@]}") || status=$?
 else
     reports+=("$STATE/test_browser.xml")
     run_all_tests || status=$?

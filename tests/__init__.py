@@ -40,7 +40,6 @@ from . import test_crm_stage_setup_undo
 from . import test_crm_stage_stay
 from . import test_crm_stage_trigger_mixin
 from . import test_crm_stage_values
-from . import test_demo_dealer
 from . import test_guide_developer
 from . import test_install
 from . import test_ir_actions_server
@@ -53,7 +52,6 @@ from . import test_ui_arrival
 from . import test_ui_automation
 from . import test_ui_automation_french
 from . import test_ui_automation_screens
-from . import test_ui_guide
 from . import test_ui_phone
 from . import test_ui_pipeline
 from . import test_ui_pipeline_stages

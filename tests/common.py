@@ -40,7 +40,12 @@ class SalesStageCase(TransactionCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        cls.env["res.lang"]._activate_lang("en_US")
         cls.env = cls.env["base"].with_context(lang="en_US").env
+        # Those that there are, and those to come, whatever language the database was installed in
+        cls.env["ir.default"].set("res.partner", "lang", "en_US")
+        partners = cls.env["res.partner"].with_context(active_test=False)
+        partners.search([("lang", "!=", "en_US")]).lang = "en_US"
         cls.new = cls.env.ref("crm_sales_stage.stage_new")
         cls.estimate = cls.env.ref("crm_sales_stage.stage_estimate")
         cls.visit = cls.env.ref("crm_sales_stage.stage_technical_visit")

@@ -11,8 +11,6 @@ class TourCase(PipelineCase, HttpCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.env["res.lang"]._activate_lang("en_US")
-        (cls.manager | cls.salesperson).lang = "en_US"
 
     def run_tour(self, name, path=None, user=None):
         """Run one of our tours, by default as the manager, and see what it has changed."""

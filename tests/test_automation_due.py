@@ -778,10 +778,10 @@ class TestDueJob(DueCase):
         self.assertEqual(lead.stage_id, self.visit)
 
     def test_costs_what_is_moved(self):
-        """Beside it, a few queries: as many for sixty as for twenty, and for any number not due."""
+        """Beside it, a few queries: as many for thirty as for ten, and for any number not due."""
         automation = self.create_at(NOON, "stage_waiting", days=10)
         with self.at(NOON + timedelta(days=5)):
-            self.create_leads(100)
+            self.create_leads(40)
 
         def count(number, act):
             automation.date_begun = NOON
@@ -805,9 +805,9 @@ class TestDueJob(DueCase):
             leads.with_context(crm_stage_moving=ON).stage_id = self.visit
 
         for act in (run, move):
-            count(20, act)  # warms the caches
-        few = count(20, run) - count(20, move)
-        many = count(60, run) - count(60, move)
+            count(10, act)  # warms the caches
+        few = count(10, run) - count(10, move)
+        many = count(30, run) - count(30, move)
         self.assertLess(few, 50)
         self.assertLessEqual(many, few + 5)
 

@@ -112,7 +112,7 @@ class TestPreview(PreviewCase):
             return self.env.cr.sql_log_count - before
 
         few = count()
-        leads = self.create_leads(50)
+        leads = self.create_leads(20)
         self.env["sale.order"].create([self.get_order_values(lead) for lead in leads])
         leads.stage_id = self.new
         self.env.flush_all()
@@ -370,7 +370,7 @@ class TestUndo(PreviewCase):
         self.assertEqual(self.leads.stage_id, self.relance)
 
     def test_queries_do_not_grow(self):
-        """Noting and undoing 100 takes hardly more queries than one, beyond those of writing a stage."""
+        """Recording and undoing 30 takes hardly more queries than one, beyond those of writing a stage."""
 
         def get_cost(count):
             leads = self.create_leads(count)
@@ -390,4 +390,4 @@ class TestUndo(PreviewCase):
         get_cost(1)  # warms the caches
         self.leads.stage_id = self.closed
         one = get_cost(1)
-        self.assertLessEqual(get_cost(100), one + 12)
+        self.assertLessEqual(get_cost(30), one + 12)

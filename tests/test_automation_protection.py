@@ -184,7 +184,7 @@ class TestNothingLost(ProtectionCase):
         with leads.env.cr.savepoint():
             pass
 
-    def fail(self, leads):
+    def post_and_fail(self, leads):
         self.open_savepoint(leads)
         other = leads.env["crm.lead"].create({"name": "Ghost", "type": "opportunity"})
         other.message_post(body="ghost", partner_ids=self.partner.ids)
@@ -215,7 +215,7 @@ class TestNothingLost(ProtectionCase):
         self.pass_commit()
         other = self.change_others()
         callbacks = len(self.env.cr.postcommit)
-        with self.other_addon(before=self.open_savepoint, after=self.fail):
+        with self.other_addon(before=self.open_savepoint, after=self.post_and_fail):
             self.send()
         self.assertIn("Mondays", self.automation.fault)
         self.assertEqual(len(self.env.cr.postcommit), callbacks, "no e-mail that does not exist is sent")
@@ -240,7 +240,7 @@ class TestNothingLost(ProtectionCase):
         """What the request changed on the opportunity itself is told once, and without the move."""
         self.lead.with_user(self.salesperson).priority = "2"
         self.lead.with_user(self.salesperson).expected_revenue = 77
-        with self.other_addon(before=self.open_savepoint, after=self.fail):
+        with self.other_addon(before=self.open_savepoint, after=self.post_and_fail):
             self.send()
         self.pass_commit()
         tracked = self.get_tracked(self.lead)[-1]

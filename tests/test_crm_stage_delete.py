@@ -248,7 +248,7 @@ class TestCrmStageDelete(PipelineCase):
             return self.count_queries(wizard.move_batch)
 
         queries(2)
-        self.assertLessEqual(queries(200), queries(5) + 10)
+        self.assertLessEqual(queries(50), queries(5) + 10)
 
     def test_empty_stage_is_deleted_from_the_wizard(self):
         wizard = self.open_wizard(self.visit)

@@ -12,7 +12,6 @@ class TestInstall(SalesStageCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.env["crm.lead"]._get_dealer_opportunities().unlink()
         cls.odoo_stages = cls.env["crm.stage"].browse(
             [cls.env.ref(f"crm.stage_lead{number}").id for number in (1, 2, 3, 4)]
         )

@@ -179,19 +179,18 @@ class TestRightsMatrix(SalesStageCase):
                         self.assertEqual(records.has_access(operation), letter in allowed)
 
     def test_methods(self):
-        for (model, method), first_role in METHODS.items():
-            for role in ROLES:
+        for role in ROLES:
+            ids = {model: records.ids for model, records in self.get_records(self.users[role]).items()}
+            for (model, method), first_role in METHODS.items():
+                arguments = ([("id", "in", ids[model])] if method in DOMAIN_METHODS else ids[model],)
+                arguments = () if method in MODEL_METHODS else arguments
+                arguments = (*arguments, self.visit.id) if method in STAGE_METHODS else arguments
+                arguments = (*arguments, [], []) if method in UNDO_METHODS else arguments
                 allowed = ROLES.index(role) >= ROLES.index(first_role)
                 with (
                     self.subTest(model=model, method=method, role=role),
                     self.env.cr.savepoint() as savepoint,
                 ):
-                    ids = self.get_records(self.users[role])[model].ids
-                    arguments = ([("id", "in", ids)] if method in DOMAIN_METHODS else ids,)
-                    arguments = () if method in MODEL_METHODS else arguments
-                    arguments = (*arguments, self.visit.id) if method in STAGE_METHODS else arguments
-                    arguments = (*arguments, [], []) if method in UNDO_METHODS else arguments
-                    self.env.flush_all()
                     self.env.invalidate_all()  # what is in the cache is read without rights
                     user_model = self.env[model].with_user(self.users[role])
                     if allowed:

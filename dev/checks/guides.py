@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-TOUR = ROOT / "static/tests/tours/crm_stage_guide_tour.js"
+TOUR = ROOT / "dev/crm_sales_stage_dealer/static/tests/tours/crm_stage_guide_tour.js"
 EXAMPLE = ROOT / "tests/test_guide_developer.py"
 LANGUAGES = ("en", "fr")
 

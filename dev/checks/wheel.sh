@@ -7,7 +7,7 @@
 
 # What the addon needs beside the manifest: whatever else git knows is for developers. The tests are among it, since the
 # manifest names those of the browser, and Odoo's own runner finds the others there. Odoo's Apps screen reads the README.
-NEEDED=(LICENSE README.md __init__.py __manifest__.py data demo hooks.py i18n migrations models report security static tests
+NEEDED=(LICENSE README.md __init__.py __manifest__.py data hooks.py i18n migrations models report security static tests
     tools.py views wizard)
 
 build() {

@@ -29,8 +29,11 @@ forgo_demo_data() {
     sql "$1" -c "UPDATE ir_module_module SET demo = false WHERE name = '$DEPENDS'"
 }
 
-# What the addon is made of, to see whether a database still has the same
+# What the addon and the dealer are made of, to see whether a database still has the same
 fingerprint() {
-    (cd "$RUNTIME/addons/$ADDON/" && find . \( -name '.?*' -o -name dev -o -name bench -o -path ./tests \
-        -o -name __pycache__ -o -name '*.md' -o -path ./docs \) -prune -o -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum)
+    local addon
+    for addon in "$ADDON" "$DEALER"; do
+        (cd "$RUNTIME/addons/$addon/" && find . \( -name '.?*' -o -name dev -o -name bench -o -path ./tests \
+            -o -name __pycache__ -o -name '*.md' -o -path ./docs \) -prune -o -type f -print0 | sort -z | xargs -0 sha256sum)
+    done | sha256sum
 }

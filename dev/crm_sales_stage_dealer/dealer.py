@@ -1,4 +1,4 @@
-"""A dealer of stoves and windows, whose pipeline has something to tell from the first day on."""
+"""Creates a dealer of stoves and windows, whose pipeline has a past of 14 months."""
 
 from markupsafe import Markup
 
@@ -7,7 +7,8 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL, remove_accents
 from odoo.tools.translate import LazyTranslate
 
-from ..tools import ON
+from odoo.addons.crm_sales_stage.tools import ON
+
 from .stories import CLOSED, ESTIMATE, NEW, QUOTATION, VISIT, StoryTeller
 from .texts import (
     CONSULTANT,
@@ -26,7 +27,7 @@ _lt = LazyTranslate(__name__)
 
 LOGINS = [*(person.login for person in SALESPEOPLE), CONSULTANT[0]]
 
-# Nobody is told of what happens here, nothing is tracked as if it happened now, and nothing moves by it.
+# Nothing that is created here notifies users, is tracked as if it happened now, or moves opportunities.
 SILENT = {
     "crm_stage_moving": ON,
     "dont_notify": True,
@@ -57,7 +58,7 @@ ACTIVITIES = {
 
 
 class Dealer:
-    """Makes the records, and then dates them back: what happened is told by ``stories.py``."""
+    """Creates the records, and then dates them back: ``stories.py`` says what happened."""
 
     def __init__(self, env, stages):
         """:param stages: the five, in their order"""
@@ -74,9 +75,6 @@ class Dealer:
         return next((lang for lang in langs if lang and lang.startswith("fr")), "en_US")
 
     def make(self):
-        # Odoo loads the translations of the stages' names after the demo data. The chatter has them here.
-        langs = [lang for lang, _name in self.env["res.lang"].get_installed()]
-        self.env["ir.module.module"]._load_module_terms(["crm_sales_stage"], langs)
         self.make_people()
         self.make_offer()
         self.make_customers()
@@ -119,7 +117,7 @@ class Dealer:
     def make_offer(self):
         self.tags = self.make_named("crm.tag", TAGS, [{"color": 4}, {"color": 8}])
         self.reasons = self.make_named("crm.lost.reason", REASONS[1:], [{}] * len(REASONS[1:]))
-        # Odoo has this one, unless somebody deleted it.
+        # Odoo has this one, unless a user deleted it.
         expensive = self.env.ref("crm.lost_reason_1", raise_if_not_found=False)
         self.reasons = (expensive or self.make_named("crm.lost.reason", REASONS[:1], [{}])) + self.reasons
         names, prices = zip(*PRODUCTS.values(), strict=True)
@@ -189,7 +187,7 @@ class Dealer:
         self.leads = self.env["crm.lead"].create(vals_list)
         self.env["ir.model.data"]._update_xmlids(
             [
-                {"xml_id": f"crm_sales_stage.demo_lead_{number}", "record": lead, "noupdate": True}
+                {"xml_id": f"crm_sales_stage_dealer.lead_{number}", "record": lead, "noupdate": True}
                 for number, lead in enumerate(self.leads, 1)
             ]
         )
@@ -234,7 +232,7 @@ class Dealer:
             )
         orders = self.env["sale.order"].create(vals_list)
         self.orders = {lead: order for (lead, _story), order in zip(quoted, orders, strict=True)}
-        # Written, not confirmed: nobody delivers or invoices anything.
+        # Written, not confirmed: nothing is to be delivered or invoiced.
         won = [self.orders[lead] for lead, story in quoted if story.stage == CLOSED]
         self.env["sale.order"].union(*won).state = "sale"
         self.date_back(orders, "create_date", [vals["date_order"] for vals in vals_list])
@@ -256,7 +254,7 @@ class Dealer:
             if story.visit
         ]
         events = self.env["calendar.event"].create(vals_list)
-        # Odoo has noted each of them on its opportunity, as if it was today.
+        # Odoo has posted a message about each of them on its opportunity, with the date of today.
         notes = events.opportunity_id.message_ids
         entered = {lead.id: story.get_date(VISIT) for lead, story in self.pairs()}
         dates = [entered[note.res_id] for note in notes]
@@ -324,7 +322,7 @@ class Dealer:
         return stays
 
     def make_messages(self):
-        """What the chatter would have told, had it happened then: Odoo counts the time in stages by it."""
+        """Create the messages of what happened, by which Odoo counts the time in stages."""
         vals_list = [vals for pair in self.pairs() for vals in self.get_messages(*pair)]
         messages = self.env["mail.message"].create(vals_list)
         self.date_back(messages, "create_date", [vals["date"] for vals in vals_list])
@@ -378,11 +376,11 @@ class Dealer:
         )
 
     def get_body(self, lead, step):
-        """:return: what moved an opportunity, as its chatter tells it"""
+        """:return: the text that the chatter has about a move"""
         name = f"crm_sales_stage.{SEEDED_AUTOMATIONS[step.stage]}"
         automation = self.env.ref(name, raise_if_not_found=False)
         if not automation:
-            return ""  # somebody deleted it
+            return ""  # a user deleted it
         document = lead.calendar_event_ids[:1] if step.stage == VISIT else self.orders[lead]
         body = automation._get_chatter_body(document or lead)
         return Markup('<span class="o_crm_stage_automation">%s</span>') % body
@@ -443,7 +441,7 @@ class Dealer:
             faulty._get_condition_domain()
         except UserError as error:
             faulty._set_fault(*faulty._get_fault(error))
-        faulty.is_fault_told = True  # so that nobody gets a message
+        faulty.is_fault_told = True  # so that no user gets a message
 
     def make_filter(self):
         """Let the administrator, who has none of these opportunities, find them on opening the pipeline."""

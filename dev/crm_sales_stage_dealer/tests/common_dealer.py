@@ -1,8 +1,13 @@
+"""The base of the dealer's tests."""
+
 from odoo.tools import convert_file
 
-from ..demo.dealer import LOGINS
-from ..demo.texts import TAGS
-from .common_pipeline import PipelineCase
+from odoo.addons.crm_sales_stage.tests.common_pipeline import PipelineCase
+
+from ..dealer import LOGINS
+from ..texts import TAGS
+
+MODULE = "crm_sales_stage_dealer"
 
 
 class DealerCase(PipelineCase):
@@ -20,10 +25,8 @@ class DealerCase(PipelineCase):
 
     @classmethod
     def forget_dealer(cls):
-        """Let the dealer be somebody else, as the database may have been installed with demo data."""
-        cls.env["ir.model.data"].search(
-            [("module", "=", "crm_sales_stage"), ("model", "=", "crm.lead")]
-        ).unlink()
+        """Rename the records of a dealer that was created before, if there is one."""
+        cls.env["ir.model.data"].search([("module", "=", MODULE), ("model", "=", "crm.lead")]).unlink()
         users = cls.env["res.users"].with_context(active_test=False)
         for user in users.search([("login", "in", LOGINS)]):
             user.login = f"former_{user.login}"
@@ -32,8 +35,8 @@ class DealerCase(PipelineCase):
 
     @classmethod
     def make_dealer(cls):
-        """:return: the opportunities that loading the demo file makes"""
-        convert_file(cls.env, "crm_sales_stage", "demo/crm_lead_demo.xml", {}, "init", True)
+        """:return: the opportunities that loading the demo file creates"""
+        convert_file(cls.env, MODULE, "demo/crm_lead_demo.xml", {}, "init", True)
         cls.pass_commit()
         cls.env.invalidate_all()
         return cls.env["crm.lead"]._get_dealer_opportunities()

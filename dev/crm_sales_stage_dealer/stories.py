@@ -52,7 +52,7 @@ class Loss(NamedTuple):
 
 
 class Story(NamedTuple):
-    """All that is told of an opportunity. Numbers stand for what ``texts.py`` has in this order."""
+    """All that happens to an opportunity. Numbers stand for what ``texts.py`` has in this order."""
 
     customer: int
     salesperson: int

@@ -1,20 +1,20 @@
+"""The dealer's records, as loading the demo file creates them."""
+
 from collections import Counter
 from datetime import timedelta
 from time import process_time
-from unittest.mock import patch
 
 from odoo import fields
 from odoo.tests import tagged
 
-from ..demo.dealer import LOGINS
-from ..demo.stories import CLOSED, StoryTeller
-from ..hooks import post_init_hook, uninstall_hook
+from ..dealer import LOGINS
+from ..stories import CLOSED, StoryTeller
 from .common_dealer import DealerCase
 
 
 @tagged("post_install", "-at_install")
-class TestDemoDealer(DealerCase):
-    """The demo file, loaded into a pipeline without opportunities: what it promises to who looks at it."""
+class TestDealer(DealerCase):
+    """The demo file, loaded into a pipeline without opportunities."""
 
     @classmethod
     def setUpClass(cls):
@@ -255,20 +255,3 @@ class TestDemoDealer(DealerCase):
         self.env.cr.execute("UPDATE crm_stage SET active = false WHERE id = %s", [self.visit.id])
         self.env.invalidate_all()
         self.assertNotMade()
-
-    def test_installing_leaves_the_cards_where_they_are(self):
-        """The hook spreads Odoo's demo opportunities over the stages, when the dealer's are there already."""
-        other = self.create_in(self.quotation, 3)
-        before = self.describe(self.leads)
-        with patch.object(self.env.cr, "now", lambda: fields.Datetime.now() + timedelta(seconds=5)):
-            post_init_hook(self.env)
-            self.env.flush_all()
-        self.assertEqual(self.describe(self.leads), before)
-        self.assertEqual(other[2].stage_id, self.visit)
-
-    def test_uninstalling_keeps_the_opportunities(self):
-        uninstall_hook(self.env)
-        self.assertEqual(self.leads.exists(), self.leads)
-        self.assertFalse(
-            self.env["crm.lead"]._get_dealer_opportunities(), "They are the customer's from now on"
-        )

@@ -85,7 +85,7 @@ PROJECTS = (
 
 
 class Place(NamedTuple):
-    """Where customers come from: their names, streets, towns, and a range of numbers that nobody has."""
+    """Where customers come from: their names, streets, towns, and a range of unused telephone numbers."""
 
     country: str
     first_names: tuple

@@ -1,11 +1,14 @@
 /** What the guides show, in any language: nothing is found by its text, but for stages. */
 import { registry } from "@web/core/registry";
-import { click, noDialog, open, openGearOf } from "./tour_utils";
+import { click, noDialog, open, openGearOf } from "@crm_sales_stage/../tests/tours/tour_utils";
 
 const tours = registry.category("web_tour.tours");
 
-/** Lets the test take a picture: see tests/common_pictures.py. */
+/** Lets the test take a picture, if it wants any: see tests/common_pictures.py. */
 async function takePicture(name, clip) {
+    if (!document.cookie.includes("crm_stage_pictures")) {
+        return;
+    }
     await new Promise((resolve) => setTimeout(resolve, 400)); // what moves or fades in comes to rest
     const taken = new Promise((resolve) => {
         window.addEventListener("crm_sales_stage_picture", resolve, { once: true });

@@ -1,0 +1,2 @@
+from . import test_dealer
+from . import test_ui_guide
