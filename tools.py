@@ -155,6 +155,11 @@ def get_done_action(message, buttons=(), **options):
     }
 
 
+def by_count(count, one, many):
+    """:return: ``one`` if ``count`` is 1, otherwise ``many``: two texts, as translations need literals"""
+    return one if count == 1 else many
+
+
 def is_empty(records, name, value):
     """
     :param name: of a field of ``records``
