@@ -64,10 +64,6 @@ def uninstall_hook(env):
     _get_actions_that_end(env)._remove_with_scheduled()
     stages = env["crm.stage"].with_context(active_test=False)
     stages.search([("probability_mode", "=", "fixed")]).probability_mode = "predictive"
-    # The scheduled job goes with the addon: what waits for it is done now.
-    for stage in stages.search([("recompute_up_to_id", ">", 0)]):
-        while stage.recompute_up_to_id:
-            stage._recompute_batch()
     # Archived stages come back as columns once `active` is gone; ours go when nobody used them.
     unused = stages._get_default_stages().filtered(lambda stage: not stage.active)
     leads = env["crm.lead"].with_context(active_test=False)

@@ -19,7 +19,6 @@ ODOO_KEYS = {
     "allowed_company_ids",
     "import_file",
     "install_mode",
-    "keep_probability",
     "lang",
     "tracking_disable",
     "tz",
@@ -42,7 +41,7 @@ def get_texts(node, constants):
 
 def get_context_keys():
     """:return: set of whatever may be a key in our methods that deal with a context: rather too much"""
-    paths = [path for name in ("models", "report", "wizard") for path in ADDON.joinpath(name).glob("*.py")]
+    paths = [path for name in ("models", "report", "wizard") for path in ADDON.joinpath(name).rglob("*.py")]
     modules = [ast.parse(path.read_text()) for path in (*paths, ADDON / "hooks.py", ADDON / "tools.py")]
     constants = {
         statement.targets[0].id: statement.value

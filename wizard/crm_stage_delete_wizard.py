@@ -200,8 +200,7 @@ class CrmStageDeleteWizard(models.TransientModel):
     def _check_move(self):
         """:raise UserError: unless all opportunities of the stages can go to the chosen stage"""
         self.stage_ids.check_access("unlink")
-        self.stage_ids._check_not_last()
-        self.stage_ids._check_not_scheduled()
+        self.stage_ids._check_deletable()
         if self.obstacle:
             raise UserError(self.obstacle)
         if self.opportunity_count and self.target_stage_id not in self.target_stage_ids:
