@@ -140,12 +140,20 @@ def _copy_containers(value, depth):
     return copy.copy(value) if isinstance(value, (MutableSequence, MutableSet)) else value
 
 
+def get_button(name, model, method, *args, reload=False):
+    """
+    :param model: name of a model, of whose ``method`` ``args`` are the arguments
+    :param bool reload: whether the screen shows something else afterwards
+    :return: button of a notification, for ``get_done_action``
+    """
+    return {"name": name, "model": model, "method": method, "args": list(args), "reload": reload}
+
+
 def get_done_action(message, buttons=(), **options):
     """
-    :param buttons: what leads back, or to what it was done to, each as ``{"name": …, "model": …, "method": …,
-        "args": […], "reload": whether the screen shows something else afterwards}``
+    :param buttons: from ``get_button``: what leads back, or to the records that were changed
     :param options: ``type`` of the notification, ``sticky``, and the ``next`` action
-    :return: action that tells the user what was done, and closes the dialog that it was called from
+    :return: action that shows the user what was done, and closes the dialog that it was called from
     """
     params = {"message": message, "buttons": list(buttons), "next": {"type": "ir.actions.act_window_close"}}
     return {
