@@ -64,10 +64,6 @@ def uninstall_hook(env):
     _get_actions_that_end(env)._remove_with_scheduled()
     stages = env["crm.stage"].with_context(active_test=False)
     stages.search([("probability_mode", "=", "fixed")]).probability_mode = "predictive"
-    # The scheduled job goes with the addon: what waits for it is done now.
-    for stage in stages.search([("recompute_up_to_id", ">", 0)]):
-        while stage.recompute_up_to_id:
-            stage._recompute_batch()
     # Archived stages come back as columns once `active` is gone; ours go when nobody used them.
     unused = stages._get_default_stages().filtered(lambda stage: not stage.active)
     leads = env["crm.lead"].with_context(active_test=False)
@@ -101,25 +97,10 @@ def _get_actions_that_end(env):
 
 
 def _is_untouched(env):
-    """Whether no opportunity but demo ones exists and every stage is one of Odoo's, as it was delivered."""
-    env.cr.execute(
-        SQL(
-            """
-            SELECT EXISTS (
-                SELECT 1
-                  FROM crm_lead lead
-                 WHERE NOT EXISTS (
-                    SELECT 1
-                      FROM ir_model_data data
-                     WHERE data.model = 'crm.lead' AND data.res_id = lead.id
-                       AND data.module || '.' || data.name = ANY(%s)
-                 )
-            )
-            """,
-            _get_demo_external_ids(),
-        )
-    )
-    if env.cr.fetchone()[0]:
+    """:return: whether no opportunity but demo ones exists and every stage is one of Odoo's, as delivered"""
+    demo_ids = [lead.id for name in _get_demo_external_ids() if (lead := env.ref(name, False))]
+    leads = env["crm.lead"].with_context(active_test=False)
+    if leads.search_count([("id", "not in", demo_ids)], limit=1):
         return False
     delivered = {
         stage.id: name
@@ -134,7 +115,7 @@ def _is_untouched(env):
 
 
 def _get_demo_external_ids():
-    """:return: complete external ids of the opportunities in Odoo's own demo data, as its files tell them"""
+    """:return: complete external ids of the opportunities in the files of Odoo's own demo data"""
     external_ids = []
     for module in DEMO_MODULES:
         manifest = Manifest.for_addon(module, display_warning=False)
@@ -162,46 +143,28 @@ def _place_demo_opportunities(env):
 
 def _suggest_probabilities(env):
     """Evenly rising percentages for the customer's stages, should they ever be taken off Odoo's scoring."""
-    env.cr.execute(
-        SQL(
-            """
-            UPDATE crm_stage
-               SET probability = CASE WHEN is_won THEN 100 ELSE suggestion.probability END
-              FROM (
-                SELECT id, ROUND(20.0 * ROW_NUMBER() OVER (ORDER BY sequence, id) / COUNT(*) OVER ()) * 5
+    query = """
+        UPDATE crm_stage
+           SET probability = CASE WHEN is_won THEN 100 ELSE suggestion.probability END
+          FROM (SELECT id, ROUND(20.0 * ROW_NUMBER() OVER (ORDER BY sequence, id) / COUNT(*) OVER ()) * 5
                            AS probability
                   FROM crm_stage
-                 WHERE probability IS NULL
-              ) AS suggestion
-             WHERE crm_stage.id = suggestion.id
-            """
-        )
-    )
+                 WHERE probability IS NULL) AS suggestion
+         WHERE crm_stage.id = suggestion.id
+    """
+    env.cr.execute(SQL(query))
     env["crm.stage"].invalidate_model(["probability"])
 
 
 def _adopt_odoo_stages(env):
     """Give Odoo's stages our external ids, so that our data fills these records; theirs stay too."""
     for xml_id, (name, target) in ADOPTED_STAGES.items():
-        stage = env.ref(f"crm.{xml_id}", raise_if_not_found=False)
-        if not stage:
+        if not (stage := env.ref(f"crm.{xml_id}", raise_if_not_found=False)):
             continue
-        env["ir.model.data"].create(
-            {
-                "module": "crm_sales_stage",
-                "name": target,
-                "model": stage._name,
-                "res_id": stage.id,
-                "noupdate": True,
-            }
-        )
+        data = {"xml_id": f"crm_sales_stage.{target}", "record": stage, "noupdate": True}
+        env["ir.model.data"]._update_xmlids([data])
         if target != "stage_new":
             # Translations of "Qualified" are none of "Estimate": ours are loaded after the data.
-            env.cr.execute(
-                SQL(
-                    "UPDATE crm_stage SET name = jsonb_build_object('en_US', %s::varchar) WHERE id = %s",
-                    name,
-                    stage.id,
-                )
-            )
+            query = "UPDATE crm_stage SET name = jsonb_build_object('en_US', %s::varchar) WHERE id = %s"
+            env.cr.execute(SQL(query, name, stage.id))
     env["crm.stage"].invalidate_model(["name"])

@@ -99,12 +99,20 @@ def attempt(env, raised=()):
         made.error = error  # whatever it is: the caller decides what follows from it
 
 
+def get_button(name, model, method, *args, reload=False):
+    """
+    :param model: name of a model, of whose ``method`` ``args`` are the arguments
+    :param bool reload: whether the screen shows something else afterwards
+    :return: button of a notification, for ``get_done_action``
+    """
+    return {"name": name, "model": model, "method": method, "args": list(args), "reload": reload}
+
+
 def get_done_action(message, buttons=(), **options):
     """
-    :param buttons: what leads back, or to what it was done to, each as ``{"name": …, "model": …, "method": …,
-        "args": […], "reload": whether the screen shows something else afterwards}``
+    :param buttons: from ``get_button``: what leads back, or to the records that were changed
     :param options: ``type`` of the notification, ``sticky``, and the ``next`` action
-    :return: action that tells the user what was done, and closes the dialog that it was called from
+    :return: action that shows the user what was done, and closes the dialog that it was called from
     """
     params = {"message": message, "buttons": list(buttons), "next": {"type": "ir.actions.act_window_close"}}
     return {
@@ -112,6 +120,11 @@ def get_done_action(message, buttons=(), **options):
         "tag": "crm_sales_stage_done",
         "params": {**params, **options},
     }
+
+
+def by_count(count, one, many):
+    """:return: ``one`` if ``count`` is 1, otherwise ``many``: two texts, as translations need literals"""
+    return one if count == 1 else many
 
 
 def is_empty(records, name, value):
@@ -138,8 +151,3 @@ def get_range_domain(name, after, until):
     """
     domain = Domain(name, ">", after) if after else Domain.TRUE
     return domain & Domain(name, "<=", until) if until else domain
-
-
-def by_count(count, one, many):
-    """:return: ``one`` of two texts for a single record, ``many`` for any other number of them"""
-    return one if count == 1 else many

@@ -276,9 +276,7 @@ class TestBadInput(SalesStageCase):
         )
         leads = self.env["crm.lead"].with_context(active_test=False).search([])
         for lead in leads:
-            lead.with_context(keep_probability=True)._transfer_to_stage(
-                signed if lead.stage_id.is_won else first
-            )
+            lead._transfer_to_stage(signed if lead.stage_id.is_won else first)
         self.stages.unlink()
         self.assertFalse(self.env["crm.stage"]._get_default_stages())
         self.assertFalse(self.env["crm.stage.automation"].search([]))

@@ -19,7 +19,6 @@ ODOO_KEYS = {
     "allowed_company_ids",
     "import_file",
     "install_mode",
-    "keep_probability",
     "lang",
     "tracking_disable",
     "tz",

@@ -383,8 +383,6 @@ class TestEnterStage(SalesStageCase):
                 result = file.load([".id", "probability", *columns], rows)
                 self.assertFalse(result["messages"])
                 self.assertEqual(read(), before)
-        leads.with_context(keep_probability=True).write({"probability": None})
-        self.assertEqual(read(), before)
         rows = [[str(lead.id), scored.name, ""] for lead in by_stage + by_hand]
         file.load([".id", "stage_id", "probability"], rows)
         self.assertTrue(by_stage.is_automated_probability)
@@ -788,7 +786,8 @@ class TestAutomationRules(PipelineCase):
     def test_created_and_moved_by_a_rule(self):
         if "base.automation" not in self.env:
             self.fail("Automation Rules are not installed: this tells nothing")
-        self.visit.probability_mode = "predictive"  # scoring stores everything before it reads
+        called = self.env["crm.stage"].create({"name": "Called", "sequence": 1})
+        (self.visit + called).probability_mode = "predictive"  # scoring stores everything before it reads
         move = {
             "name": "Move",
             "model_id": self.env["ir.model"]._get_id("crm.lead"),
@@ -805,11 +804,15 @@ class TestAutomationRules(PipelineCase):
             }
         )
         leads = self.env["crm.lead"].create(
-            [{"name": "House", "type": "opportunity", "stage_id": stage.id} for stage in self.stages]
+            [
+                {"name": "House", "type": "opportunity", "stage_id": stage.id, "expected_revenue": 1000}
+                for stage in self.stages + called
+            ]
         )
         self.env.flush_all()
         self.env.invalidate_all()
-        self.assertEqual(leads[0].stage_id, self.estimate)
-        self.assertEqual([leads[0].probability, leads[0].automated_probability], [25, 25])
+        for moved in (leads[0], leads[5]):
+            self.assertEqual(moved.stage_id, self.estimate)
+            self.assertEqual([moved.probability, moved.automated_probability], [25, 25])
         self.assertEqual([leads[1].probability, leads[3].probability], [25, 75])
         self.assertEqual((leads[4].probability, leads[4].won_status), (100, "won"))

@@ -3,15 +3,13 @@ from unittest.mock import patch
 
 from odoo.tests import new_test_user, tagged
 
-from odoo.addons.base.tests.test_ir_cron import CronMixinCase
-
 from .common import SalesStageCase, without_hooks
 
 FOLLOWERS = "odoo.addons.crm_sales_stage.models.probability.crm_stage"
 
 
 @tagged("post_install", "-at_install")
-class TestFollowers(SalesStageCase, CronMixinCase):
+class TestFollowers(SalesStageCase):
     """Open opportunities follow their stage, by Odoo's own computation, however many they are."""
 
     @classmethod
@@ -118,107 +116,29 @@ class TestFollowers(SalesStageCase, CronMixinCase):
         (self.new + self.visit).probability = 40
         self.assertEqual(leads.mapped("probability"), [40, 40])
 
-    # More than a few
-
-    def change_stage_of_many(self, **values):
-        """Change Technical Visit as if it had too many opportunities; the manager does.
-
-        :return: messages sent to the manager
-        """
-        with (
-            patch(f"{FOLLOWERS}.MAX_RECOMPUTED", 3),
-            patch.object(self.env.registry["bus.bus"], "_sendone") as send,
-            self.capture_triggers("crm_sales_stage.ir_cron_crm_stage_recompute") as triggers,
-        ):
-            self.visit.with_user(self.manager).write(values)
-            self.env.flush_all()
-        sent = [
-            message
-            for target, kind, message in (call.args for call in send.call_args_list)
-            if kind == "simple_notification" and target == self.manager.partner_id
-        ]
-        self.assertEqual(len(triggers.records), len(sent), "The job is started when the manager is told")
-        return sent
-
-    def run_job(self, seconds_left=60):
-        """:return: what the job told of its progress, as ``[(done, remaining)]``"""
-        with (
-            patch(f"{FOLLOWERS}.RECOMPUTED_BATCH", 2),
-            patch.object(
-                self.env.registry["ir.cron"], "_commit_progress", return_value=seconds_left
-            ) as progress,
-        ):
-            self.env["crm.stage"]._cron_recompute_probabilities()
-            self.env.flush_all()
-        return [(call.args[0], call.kwargs["remaining"]) for call in progress.call_args_list]
-
-    def test_as_many_as_are_recomputed_at_once(self):
-        leads = self.create_opportunities(3, stage_id=self.visit.id)
-        self.assertFalse(self.change_stage_of_many(probability=60))
-        self.assertEqual(leads.mapped("probability"), [60] * 3)
-        self.assertFalse(self.run_job())
-
-    def test_too_many_for_a_fixed_stage(self):
-        leads = self.create_opportunities(4, stage_id=self.visit.id)
+    def test_more_than_a_batch(self):
+        leads = self.create_opportunities(5, stage_id=self.visit.id)
         by_hand = self.create_opportunities(stage_id=self.visit.id)
         by_hand.probability = 33
         elsewhere = self.create_opportunities(stage_id=self.estimate.id)
-        (message,) = self.change_stage_of_many(probability=60)
-        self.assertIn("5 open opportunities of Technical Visit", message["message"])
-        self.assertEqual(leads.mapped("probability"), [50] * 4, "Saving the stage waits for nothing")
-        newcomer = self.create_opportunities(stage_id=self.visit.id)
-        self.assertEqual(newcomer.probability, 60)
-        self.assertEqual(self.run_job(seconds_left=0), [(2, 3)])
-        self.assertEqual(leads.mapped("probability"), [50, 50, 50, 60], "Interrupted")
-        self.assertEqual(self.run_job(), [(2, 1), (1, 0)], "It goes on where it was interrupted")
-        self.assertEqual(leads.mapped("probability"), [60] * 4)
-        self.assertEqual(leads.mapped("prorated_revenue"), [600] * 4)
+        with patch(f"{FOLLOWERS}.RECOMPUTED_BATCH", 2):
+            self.visit.with_user(self.manager).probability = 60
+        self.assertEqual(leads.mapped("probability"), [60] * 5)
+        self.assertEqual(leads.mapped("prorated_revenue"), [600] * 5)
         self.assertEqual((by_hand.probability, by_hand.automated_probability), (33, 60))
         self.assertEqual(elsewhere.probability, 25)
-        self.assertFalse(self.run_job(), "Nothing is left to do")
 
-    def test_too_many_for_a_predictive_stage(self):
+    def test_more_than_a_batch_for_a_predictive_stage(self):
         self.teach_scoring()
-        leads = self.create_opportunities(4, stage_id=self.visit.id)
-        self.assertTrue(self.change_stage_of_many(probability_mode="predictive"))
-        score = leads._pls_get_naive_bayes_probabilities()[0][leads[0].id]
-        self.assertEqual(leads.mapped("probability"), [50] * 4)
-        self.run_job()
-        self.assertEqual(leads.mapped("probability"), [score] * 4)
-        self.assertEqual(leads.mapped("prorated_revenue"), [10 * score] * 4)
-
-    def test_changed_again_before_the_job_is_done(self):
         leads = self.create_opportunities(5, stage_id=self.visit.id)
-        self.change_stage_of_many(probability=60)
-        self.run_job(seconds_left=0)
-        self.change_stage_of_many(probability=70)
-        leads[0].stage_id = self.quotation
-        self.run_job()
-        self.assertEqual(leads.mapped("probability"), [75, 70, 70, 70, 70])
-
-    def test_job_looks_at_nothing_when_nothing_waits(self):
-        self.create_opportunities(5, stage_id=self.visit.id)
-        self.env.flush_all()
-        with self.assertQueryCount(1):
-            self.env["crm.stage"]._cron_recompute_probabilities()
-
-    def test_scheduled_job_runs(self):
-        leads = self.create_opportunities(4, stage_id=self.visit.id)
-        self.change_stage_of_many(probability=60)
-        with self.enter_registry_test_mode():
-            self.env.ref("crm_sales_stage.ir_cron_crm_stage_recompute").method_direct_trigger()
-        self.assertEqual(leads.mapped("probability"), [60] * 4)
+        with patch(f"{FOLLOWERS}.RECOMPUTED_BATCH", 2):
+            self.visit.probability_mode = "predictive"
+        score = leads._pls_get_naive_bayes_probabilities()[0][leads[0].id]
+        self.assertNotEqual(score, 50)
+        self.assertEqual(leads.mapped("probability"), [score] * 5)
+        self.assertEqual(leads.mapped("prorated_revenue"), [10 * score] * 5)
 
     # Odoo's nightly job
-
-    def test_nightly_job_before_the_scheduled_one(self):
-        """What Odoo's SQL has done already, the scheduled job completes."""
-        leads = self.create_opportunities(4, stage_id=self.visit.id)
-        self.change_stage_of_many(probability=60)
-        self.env["crm.lead"]._cron_update_automated_probabilities()
-        self.assertEqual(leads.mapped("probability"), [60] * 4)
-        self.run_job()
-        self.assertEqual(leads.mapped("prorated_revenue"), [600] * 4)
 
     def test_nightly_job_of_fixed_stages(self):
         """It finds those that did not get their stage's probability, archived stages' included."""
@@ -232,14 +152,6 @@ class TestFollowers(SalesStageCase, CronMixinCase):
         self.env.cr.execute("UPDATE crm_lead SET automated_probability = 45 WHERE id = %s", [by_hand.id])
         self.env.invalidate_all()
         self.estimate.active = False
-        self.assertEqual(self.env["crm.stage"]._get_opportunities_out_of_step(), drifted + by_hand)
-        self.visit.recompute_up_to_id = in_step[-1].id
-        self.assertEqual(
-            self.env["crm.stage"]._get_opportunities_out_of_step(),
-            drifted[2],
-            "Others wait for their own job",
-        )
-        self.visit.recompute_up_to_id = 0
         self.env["crm.lead"]._cron_update_automated_probabilities()
         self.env.flush_all()
         self.env.invalidate_all()

@@ -1,4 +1,3 @@
-from . import crm_lead
 from . import crm_lead_lost
 from . import crm_stage_automation_preview
 from . import crm_stage_opportunity_counts

@@ -1,6 +1,8 @@
+"""Losing opportunities, with their open quotations if the user wants so, and with a way back."""
+
 from odoo import api, fields, models
 
-from ..tools import get_done_action
+from ..tools import by_count, get_button, get_done_action
 
 
 class CrmLeadLost(models.TransientModel):
@@ -34,7 +36,7 @@ class CrmLeadLost(models.TransientModel):
     def action_lost_reason_apply(self):
         """The opportunities are lost first: what listens on cancelled quotations finds them so.
 
-        :return: action that tells what was done, with a way back
+        :return: action that shows what was done, with a way back
         """
         losing = self.lead_ids.filtered(lambda lead: lead.won_status != "lost")
         set_by_hand = losing.filtered(lambda lead: not lead.is_automated_probability)
@@ -44,32 +46,28 @@ class CrmLeadLost(models.TransientModel):
         super().action_lost_reason_apply()
         if quotations:
             quotations.action_cancel()
-        undo = {
-            "name": self.env._("Undo"),
-            "model": losing._name,
-            "method": "action_undo_lost",
-            "args": [losing.ids, probabilities, states],
-            "reload": True,
-        }
+        undo = get_button(
+            self.env._("Undo"),
+            losing._name,
+            "action_undo_lost",
+            losing.ids,
+            probabilities,
+            states,
+            reload=True,
+        )
         return get_done_action(self._get_lost_message(losing, quotations), [undo] if losing else [])
 
     def _get_lost_message(self, leads, quotations):
-        """:return: what tells the user that ``leads`` are lost and ``quotations`` cancelled"""
+        """:return: message that ``leads`` are lost and ``quotations`` cancelled"""
         values = {"name": leads[:1].name, "count": len(leads), "reason": self.lost_reason_id.name}
-        if len(leads) == 1:
-            message = (
-                self.env._('"%(name)s" is lost: %(reason)s.', **values)
-                if self.lost_reason_id
-                else self.env._('"%(name)s" is lost.', **values)
-            )
+        if self.lost_reason_id:
+            one = self.env._('"%(name)s" is lost: %(reason)s.', **values)
+            many = self.env._("%(count)s opportunities are lost: %(reason)s.", **values)
         else:
-            message = (
-                self.env._("%(count)s opportunities are lost: %(reason)s.", **values)
-                if self.lost_reason_id
-                else self.env._("%(count)s opportunities are lost.", **values)
-            )
-        if len(quotations) == 1:
-            message += " " + self.env._("1 quotation is cancelled.")
-        elif quotations:
-            message += " " + self.env._("%s quotations are cancelled.", len(quotations))
-        return message
+            one = self.env._('"%(name)s" is lost.', **values)
+            many = self.env._("%(count)s opportunities are lost.", **values)
+        messages = [by_count(len(leads), one, many)]
+        if count := len(quotations):
+            one = self.env._("1 quotation is cancelled.")
+            messages.append(by_count(count, one, self.env._("%s quotations are cancelled.", count)))
+        return " ".join(messages)

@@ -1,8 +1,10 @@
+"""Deleting stages: what is in them is moved first, or they are archived instead."""
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Command
 
-from ..tools import get_done_action
+from ..tools import by_count, get_button, get_done_action
 
 # Opportunities moved by one request: a few seconds' work, after which the user sees progress
 MOVE_BATCH_SIZE = 1000
@@ -105,29 +107,23 @@ class CrmStageDeleteWizard(models.TransientModel):
     def action_archive(self):
         """Archive the stages; their opportunities stay where they are.
 
-        :return: action that tells it, with a way back
+        :return: action that shows what was done, with a way back
         """
         stages = self.stage_ids.filtered("active")
         stages.action_archive()
         names = ", ".join(stages.mapped("name"))
-        if len(stages) == 1:
-            message = self.env._('The stage "%s" is archived.', names)
-        else:
-            message = self.env._("Archived stages: %s.", names)
-        undo = {
-            "name": self.env._("Undo"),
-            "model": stages._name,
-            "method": "action_unarchive",
-            "args": [stages.ids],
-            "reload": True,
-        }
+        message = by_count(
+            len(stages),
+            self.env._('The stage "%s" is archived.', names),
+            self.env._("Archived stages: %s.", names),
+        )
+        undo = get_button(self.env._("Undo"), stages._name, "action_unarchive", stages.ids, reload=True)
         return get_done_action(message, [undo])
 
     def action_delete(self):
         """Delete the stages.
 
-        :return: action that tells what was done, and closes the dialog or leaves the form of the stage that
-            is no more
+        :return: action that shows what was done, and closes the dialog or leaves the form of the stage
         :raise RedirectWarning: while they hold opportunities
         """
         names = ", ".join(self.stage_ids.mapped("name"))
@@ -139,29 +135,16 @@ class CrmStageDeleteWizard(models.TransientModel):
         return get_done_action(*self._get_deleted_notification(names), **options)
 
     def _get_deleted_notification(self, names):
-        """:return: message that tells what was deleted and moved, and its buttons"""
-        moved = self.moved_lead_ids
-        if not moved:
+        """:return: message of what was deleted and moved, and its buttons"""
+        if not (count := len(self.moved_lead_ids)):
             return self.env._("Deleted: %s.", names), []
-        target = self.target_stage_id.name
-        if len(moved) == 1:
-            message = self.env._(
-                "1 opportunity moved to %(target)s. Deleted: %(stages)s.", target=target, stages=names
-            )
-        else:
-            message = self.env._(
-                "%(count)s opportunities moved to %(target)s. Deleted: %(stages)s.",
-                count=len(moved),
-                target=target,
-                stages=names,
-            )
-        show = {
-            "name": self.env._("Show Them"),
-            "model": self._name,
-            "method": "action_show_moved",
-            "args": [self.ids],
-        }
-        return message, [show]
+        values = {"count": count, "target": self.target_stage_id.name, "stages": names}
+        message = by_count(
+            count,
+            self.env._("1 opportunity moved to %(target)s. Deleted: %(stages)s.", **values),
+            self.env._("%(count)s opportunities moved to %(target)s. Deleted: %(stages)s.", **values),
+        )
+        return message, [get_button(self.env._("Show Them"), self._name, "action_show_moved", self.ids)]
 
     def action_show_moved(self):
         """:return: action on the opportunities that were moved before their stages were deleted"""
@@ -191,56 +174,45 @@ class CrmStageDeleteWizard(models.TransientModel):
         opportunities = self._get_opportunities(limit=MOVE_BATCH_SIZE)
         opportunities._transfer_to_stage(self.target_stage_id)
         self.moved_lead_ids = [Command.link(lead_id) for lead_id in opportunities.ids]
-        return (
-            self.env["crm.lead"]
-            .with_context(active_test=False)
-            .search_count(self._get_opportunities_domain())
-        )
+        return self._count_visible()
 
     def _check_move(self):
         """:raise UserError: unless all opportunities of the stages can go to the chosen stage"""
         self.stage_ids.check_access("unlink")
-        self.stage_ids._check_not_last()
-        self.stage_ids._check_not_scheduled()
+        self.stage_ids._check_deletable()
         if self.obstacle:
             raise UserError(self.obstacle)
         if self.opportunity_count and self.target_stage_id not in self.target_stage_ids:
             raise UserError(self.env._("Choose the stage to move the opportunities to."))
 
-    def _get_opportunities_domain(self):
-        return [("stage_id", "in", self.stage_ids.ids)]
-
     def _get_opportunities(self, limit=None):
         """:return: opportunities of the stages, inactive ones included, as far as the user may see them"""
         leads = self.env["crm.lead"].with_context(active_test=False)
-        return leads.search(self._get_opportunities_domain(), limit=limit, order="id").with_env(self.env)
+        domain = [("stage_id", "in", self.stage_ids.ids)]
+        return leads.search(domain, limit=limit, order="id").with_env(self.env)
+
+    def _count_visible(self):
+        leads = self.env["crm.lead"].with_context(active_test=False)
+        return leads.search_count([("stage_id", "in", self.stage_ids.ids)])
 
     @api.model
     def _get_opportunities_teams(self, stages):
         """:return: sales teams of all opportunities in ``stages``"""
         # sudo: teams of opportunities of other companies have to be served by the stage as well
-        groups = (
-            self.env["crm.lead"]
-            .sudo()
-            .with_context(active_test=False)
-            ._read_group([("stage_id", "in", stages.ids), ("team_id", "!=", False)], ["team_id"])
-        )
+        leads = self.env["crm.lead"].sudo().with_context(active_test=False)
+        groups = leads._read_group([("stage_id", "in", stages.ids), ("team_id", "!=", False)], ["team_id"])
         return self.env["crm.team"].browse([team.id for (team,) in groups])
 
     def _get_obstacle(self):
         """:return: why the opportunities of these stages cannot be moved together; empty when they can"""
         self.ensure_one()
-        if not self.opportunity_count:
-            return ""
-        leads = self.env["crm.lead"].with_context(active_test=False)
-        hidden = self.opportunity_count - leads.search_count(self._get_opportunities_domain())
-        if hidden:
+        if hidden := self.opportunity_count - self._count_visible():
             return self.env._(
                 "%s of these opportunities are not yours to move. Select all companies at the top right, "
                 "or ask somebody who may see them.",
                 hidden,
             )
-        if self.target_stage_ids:
+        if self.target_stage_ids or not self.opportunity_count:
             return ""
         if len(set(self.stage_ids.mapped("is_won"))) > 1:
             return self.env._(

@@ -1,3 +1,5 @@
+"""Setting up the default stages in a live pipeline: its own stages are merged into them, or brought back."""
+
 import re
 
 from odoo import api, fields, models
@@ -5,9 +7,9 @@ from odoo.exceptions import UserError
 from odoo.fields import Command, Domain
 from odoo.tools import split_every
 
-from ..tools import get_done_action
+from ..tools import by_count, get_button, get_done_action
 
-# Words in stage names, in both languages, that tell which default stage does the same
+# Words in the names of stages, in both languages, that mean the same as one of the default stages
 STAGE_WORDS = {
     "stage_new": r"new|nouve|lead|piste|contact|prospect",
     "stage_estimate": r"estim|qualifi|chiffrage|costing",
@@ -101,7 +103,7 @@ class CrmStageSetupWizard(models.TransientModel):
     def action_apply(self):
         """Do what the lines say, all of it or nothing, tracked on every opportunity.
 
-        :return: action that tells what was done, and opens the pipeline
+        :return: action that shows what was done, and opens the pipeline
         :raise UserError: with the reason, when one line cannot be done
         """
         self.ensure_one()
@@ -116,12 +118,7 @@ class CrmStageSetupWizard(models.TransientModel):
         merged._merge()
         if restored:
             self._archive_unused_default_stages()
-        undo = {
-            "name": self.env._("Undo…"),
-            "model": self._name,
-            "method": "action_open_undo",
-            "args": [merged.stage_id.ids],
-        }
+        undo = get_button(self.env._("Undo…"), self._name, "action_open_undo", merged.stage_id.ids)
         pipeline = self.env["ir.actions.act_window"]._for_xml_id("crm.crm_lead_action_pipeline")
         return get_done_action(message, [undo] if merged else [], next=pipeline, sticky=True)
 
@@ -134,17 +131,15 @@ class CrmStageSetupWizard(models.TransientModel):
         return {**action, "context": {"dialog_size": "extra-large", "default_line_ids": lines}}
 
     def _get_done_message(self, merged, restored):
-        """:return: what the lines ``merged`` and ``restored`` are about to do, as it is told afterwards"""
+        """:return: message of what the lines ``merged`` and ``restored`` are about to do"""
         messages = [self.env._("The default stages are set up.")]
         if merged:
             messages.append(self.env._("Merged: %s.", ", ".join(merged.stage_id.mapped("name"))))
         if restored:
             messages.append(self.env._("Brought back: %s.", ", ".join(restored.stage_id.mapped("name"))))
-        moving = sum((merged + restored).mapped("moving_count"))
-        if moving == 1:
-            messages.append(self.env._("1 opportunity moved."))
-        elif moving:
-            messages.append(self.env._("%s opportunities moved.", moving))
+        if count := sum((merged + restored).mapped("moving_count")):
+            one = self.env._("1 opportunity moved.")
+            messages.append(by_count(count, one, self.env._("%s opportunities moved.", count)))
         return " ".join(messages)
 
     def _archive_unused_default_stages(self):
@@ -238,9 +233,21 @@ class CrmStageSetupWizardLine(models.TransientModel):
         if self.action == "merge" and self.target_id:
             return Domain("stage_id", "=", self.stage_id.id)
         if self.action == "restore" and self.stage_id.setup_stage_id:
-            merged = Domain("merged_from_stage_id", "=", self.stage_id.id)
-            return merged & Domain("stage_id", "=", self.stage_id.setup_stage_id.id)
+            return self._get_merged_domain(self.stage_id.setup_stage_id)
         return Domain.FALSE
+
+    def _get_merged_domain(self, target):
+        """:return: ``Domain`` of the opportunities that came to ``target`` from this line's stage, and have
+        been there since. Leads have no history: all that are there belong to it.
+        """
+        # sudo: stays of opportunities that the user may not see, which are counted
+        stays = self.env["crm.stage.stay"].sudo().with_context(active_test=False)
+        were_here = [("stage_id", "=", self.stage_id.id), ("lead_id.stage_id", "=", target.id)]
+        lead_ids = stays.search(were_here).lead_id.ids
+        elsewhere = [("lead_id", "in", lead_ids), ("stage_id", "!=", target.id)]
+        last = {stay.lead_id.id: stay.stage_id for stay in stays.search(elsewhere, order="date_entered, id")}
+        merged = Domain("id", "in", [lead_id for lead_id, stage in last.items() if stage == self.stage_id])
+        return Domain("stage_id", "=", target.id) & (merged | Domain("type", "=", "lead"))
 
     def _get_moving_opportunities(self):
         """:return: opportunities that this line moves, inactive ones included, of those the user may see"""
@@ -249,7 +256,7 @@ class CrmStageSetupWizardLine(models.TransientModel):
 
     def _count_immovable(self):
         """:return: how many opportunities this line has to move that the user may not see, or not change"""
-        # sudo: only their number is told
+        # sudo: only their number is shown
         leads = self.env["crm.lead"].sudo().with_context(active_test=False)
         movable = self._get_moving_opportunities()._filtered_access("write")
         return leads.search_count(self._get_moving_domain()) - len(movable)
@@ -296,10 +303,9 @@ class CrmStageSetupWizardLine(models.TransientModel):
 
     def _merge(self):
         for target, lines in self.grouped("target_id").items():
-            # What it is merged into tells the opportunities that they are where the set-up moved them.
             lines.stage_id.setup_stage_id = target
             for line in lines:
-                line._move(line._get_moving_opportunities(), target, merged_from=line.stage_id)
+                line._move(line._get_moving_opportunities(), target)
             lines.stage_id.active = False
 
     def _restore(self):
@@ -309,8 +315,8 @@ class CrmStageSetupWizardLine(models.TransientModel):
             line._move(leads, line.stage_id)
             line.stage_id.setup_stage_id = False
 
-    def _move(self, leads, stage, merged_from=None):
-        """Move opportunities, a part of them at a time, and let them remember where they were merged from."""
+    @api.model
+    def _move(self, leads, stage):
+        """Move opportunities, a part of them at a time."""
         for batch in split_every(BATCH_SIZE, leads.ids, leads.browse):
             batch._transfer_to_stage(stage)
-            batch.merged_from_stage_id = merged_from

@@ -120,9 +120,6 @@ class Customer:
         ]
         self.pick_stage().write(self.dice.choice(values))
 
-    def do_leave_probabilities_to_the_job(self):
-        self.pick_stage().sudo().recompute_up_to_id = self.leads.search([], order="id desc", limit=1).id
-
     # ------------------------------------------------------------------
     # Opportunities
     # ------------------------------------------------------------------

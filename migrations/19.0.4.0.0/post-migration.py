@@ -2,13 +2,9 @@
 
 from odoo import SUPERUSER_ID, api
 from odoo.tools import SQL
-from odoo.tools.sql import column_exists
 
 
 def migrate(cr, version):
-    if not column_exists(cr, "crm_stage_automation", "last_run"):  # before 19.0.3.0.0
-        cr.execute(SQL("UPDATE crm_stage_automation SET date_begun = create_date"))
-        return
     cr.execute(SQL("UPDATE crm_stage_automation SET date_begun = COALESCE(last_run, create_date)"))
     env = api.Environment(cr, SUPERUSER_ID, {})
     env["crm.stage.automation"].invalidate_model(["date_begun"])

@@ -1,12 +1,9 @@
 """The journal takes over what can be undone. What waits follows after the update."""
 
 from odoo.tools import SQL
-from odoo.tools.sql import table_exists
 
 
 def migrate(cr, version):
-    if not table_exists(cr, "crm_stage_automation_move"):  # before 19.0.3.0.0
-        return
     cr.execute(
         SQL(
             """

@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.tools.translate import LazyTranslate
 
 from .fault import AutomationError
@@ -34,7 +34,7 @@ class CrmStage(models.Model):
             stage.has_faulty_automation = stage.id in faulty_ids
 
     def write(self, vals):
-        """Automations that win or lose opportunities follow what their stage means.
+        """Automations that win or lose opportunities follow what their stage means, actions its new name.
 
         Those of a stage that was archived begin anew when it comes back.
         """
@@ -71,6 +71,21 @@ class CrmStage(models.Model):
         domain = [("from_stage_ids", "in", self.ids), ("stage_id", "not in", self.ids)]
         automations = self.env["crm.stage.automation"].search(domain)
         return automations.filtered(lambda automation: automation.from_stage_ids <= self)
+
+    def _check_deletable(self):
+        """:raise UserError: also while scheduled actions, which hold their server action, move to these"""
+        super()._check_deletable()
+        # sudo: stages are their managers', scheduled actions the administrators', who need to know which
+        jobs = self.env["ir.cron"].sudo().with_context(active_test=False)
+        if jobs := jobs.search([("crm_stage_id", "in", self.ids)]):
+            raise UserError(
+                self.env._(
+                    'Scheduled actions move opportunities to "%(stages)s": %(jobs)s. '
+                    "Have an administrator give them another stage, or delete them, first.",
+                    stages=", ".join(jobs.crm_stage_id.mapped("name")),
+                    jobs=", ".join(jobs.mapped("name")),
+                )
+            )
 
     def _check_outcome(self, outcome):
         """

@@ -1,41 +1,169 @@
+"""The probability of stages, and the opportunities that follow it."""
+
 from odoo import api, fields, models
+from odoo.exceptions import ValidationError
 from odoo.fields import Domain
+from odoo.tools import SQL, split_every
 
-from ..stage.crm_stage import FOLLOWED_FIELDS
+from ...tools import drop_empty
 
-# Opportunities that are recomputed while the stage is saved; more of them are left to the scheduled job.
-MAX_RECOMPUTED = 20000
-# Opportunities that the scheduled job recomputes in one transaction
+# Of open stages that are created by SQL, or while only Odoo CRM is loaded
+DATABASE_PROBABILITY = 50
+
+# What the probability of the opportunities of a stage depends on
+FOLLOWED_FIELDS = {"probability", "probability_mode", "is_won"}
+
+# Fields that an empty cell of an imported file leaves as they are
+KEPT_WHEN_EMPTY = {"probability", "probability_mode"}
+
+# Opportunities that are recomputed at a time, to keep memory low; all within one transaction
 RECOMPUTED_BATCH = 2000
 
 
 class CrmStage(models.Model):
-    """Open opportunities follow what their stage says of their probability.
+    """Open opportunities follow the probability of their stage.
 
-    They are computed by Odoo itself, for a stage that gives its own probability as for one that leaves it to
-    the scoring. A probability that was set by hand stays.
+    Odoo itself computes it, for a stage that gives its own probability as for one that leaves it to the
+    scoring. A probability that was set by hand stays.
     """
 
     _inherit = "crm.stage"
 
-    recompute_up_to_id = fields.Integer(
-        "Recomputed Up to Opportunity",
-        readonly=True,
-        copy=False,
-        help="The scheduled job still has to compute the probabilities of open opportunities of this stage: "
-        "of those whose id is not greater than this. 0: there are none.",
+    probability = fields.Float(
+        digits=(5, 2),
+        default=None,  # OCA's crm_stage_probability has one
+        aggregator="avg",
+        help="Chance of winning, in percent (0 to 100), that an opportunity gets on entering this stage. "
+        "A won stage is always at 100%.",
+    )
+    probability_mode = fields.Selection(
+        [("fixed", "The stage's probability"), ("predictive", "Odoo's predictive scoring")],
+        string="Probability From",
+        required=True,
+        default=lambda self: self._default_probability_mode(),
+        help="The stage's probability: opportunities get the percentage given here on entering the stage.\n"
+        "Odoo's predictive scoring: Odoo computes the percentage from past opportunities.",
     )
 
+    _check_probability = models.Constraint(
+        "CHECK(probability >= 0 AND probability <= 100)",
+        "The probability of a stage must be between 0% and 100%.",
+    )
+
+    @api.constrains("is_won", "probability")
+    def _check_won_probability(self):
+        for stage in self:
+            if stage.is_won and stage.probability != 100:
+                raise ValidationError(
+                    self.env._(
+                        'The stage "%(stage)s" is a won stage: its probability is always 100%%. '
+                        'Untick "Is Won Stage" first if it should be lower.',
+                        stage=stage.name,
+                    )
+                )
+
+    @api.onchange("is_won")
+    def _onchange_is_won(self):
+        if self.is_won:
+            self.probability = 100
+        elif self._origin and not self._origin.is_won:
+            self.probability = self._origin.probability
+        elif self.probability == 100:
+            self.probability = self._origin._get_probability_between(self.sequence)
+        return super()._onchange_is_won()
+
     # ------------------------------------------------------------------
-    # When a stage changes
+    # Creating and changing
+    # ------------------------------------------------------------------
+
+    @api.model
+    def default_get(self, fields):
+        """A new stage without a given probability does not get 0%, which is next to lost."""
+        values = super().default_get(fields)
+        if "probability" in fields and "probability" not in values:
+            sequence = values.get("sequence") or super().default_get(["sequence"])["sequence"]
+            values["probability"] = self._get_probability_between(sequence)
+        return values
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        vals_list = [self._complete_won_values(vals) for vals in vals_list]
+        for vals in vals_list:
+            if "sequence" in vals and "probability" not in vals:
+                vals["probability"] = self._get_probability_between(vals["sequence"])
+        return super().create(vals_list)
+
+    def write(self, vals):
+        """Let opportunities follow the new probability of their stage.
+
+        A won stage that becomes an open one leaves its 100% for one between its neighbours' probabilities.
+        """
+        vals = self._complete_won_values(vals)
+        if not vals.get("is_won", True) and "probability" not in vals and (won := self.filtered("is_won")):
+            for stage in won:
+                probability = stage._get_probability_between(vals.get("sequence", stage.sequence))
+                stage.write({**vals, "probability": probability})
+            return (self - won).write(vals)
+        if FOLLOWED_FIELDS.isdisjoint(vals):
+            return super().write(vals)
+        values_before = self._get_followed_values()
+        res = super().write(vals)
+        self._recompute_followers(values_before)
+        return res
+
+    @api.model
+    def _complete_won_values(self, vals):
+        """:return: ``vals`` without empty cells, with the probability of a won stage if they give none"""
+        vals = drop_empty(self, vals, KEPT_WHEN_EMPTY)
+        return {"probability": 100, **vals} if vals.get("is_won") else vals
+
+    @api.model
+    def _default_probability_mode(self):
+        """A new stage does as the others: in a pipeline left to Odoo's scoring it is predictive too."""
+        modes = [mode for (mode,) in self._read_group([], ["probability_mode"])]
+        return "predictive" if modes == ["predictive"] else "fixed"
+
+    # ------------------------------------------------------------------
+    # The probability of a stage
+    # ------------------------------------------------------------------
+
+    def _gives_probability(self):
+        """:return: whether opportunities in this stage get their probability from it, not from scoring"""
+        return self.is_won or self.probability_mode == "fixed"
+
+    def _is_fixed(self):
+        """:return: whether open opportunities get the stage's own probability on entering it"""
+        return self.probability_mode == "fixed" and not self.is_won
+
+    def _get_probability(self):
+        """:return: percentage that this stage gives, when it gives one: a won stage means 100, whatever was
+        written by SQL
+        """
+        return 100 if self.is_won else self.probability
+
+    def _get_probability_between(self, sequence):
+        """:return: a round percentage between those of the pipeline's other stages before and after this
+        place
+        """
+        stages = self.search([("active", "=", True)]).filtered(lambda stage: stage._gives_probability())
+        stages -= self
+        before = stages.filtered(lambda stage: stage.sequence <= sequence and not stage.is_won)[-1:]
+        after = stages.filtered(lambda stage: stage.sequence > sequence)[:1]
+        lower, upper = before.probability, after._get_probability() if after else 100
+        middle = (lower + upper) / 2
+        rounded = (round(middle / step) * step for step in (5, 1))
+        return next((value for value in rounded if lower < value < upper), round(middle, 2))
+
+    # ------------------------------------------------------------------
+    # The opportunities that follow
     # ------------------------------------------------------------------
 
     def _get_followed_values(self):
         """:return: ``{stage: what the probability of its opportunities depends on}``"""
-        values = {stage: {name: stage[name] for name in FOLLOWED_FIELDS} for stage in self}
-        for stage in self.filtered(lambda stage: not stage._gives_probability()):
-            values[stage]["probability"] = None
-        return values
+        return {
+            stage: (stage.is_won, stage.probability_mode, stage._gives_probability() and stage.probability)
+            for stage in self
+        }
 
     def _recompute_followers(self, values_before):
         """Recompute the opportunities of the stages that are not what they were.
@@ -44,20 +172,15 @@ class CrmStage(models.Model):
         """
         values = self._get_followed_values()
         changed = self.filtered(lambda stage: values[stage] != values_before[stage])
-        if not changed:
-            return
+        reopened = changed.filtered(lambda stage: not stage.is_won and values_before[stage][0])
         # Odoo reopens the won opportunities that are active and that the user may see, here are the others.
+        domain = Domain("stage_id", "in", reopened.ids) & Domain("won_status", "=", "won")
+        domain |= (changed - reopened)._get_open_opportunities_domain()
         # sudo: a stage is shared by all companies
-        leads = self.env["crm.lead"].sudo().with_context(active_test=False)
-        reopened = changed.filtered(lambda stage: not stage.is_won and values_before[stage]["is_won"])
-        if reopened:
-            leads.search([("stage_id", "in", reopened.ids), ("won_status", "=", "won")])._leave_won()
-            changed -= reopened
-        opportunities = leads.search(changed._get_open_opportunities_domain(), order="id desc")
-        if len(opportunities) > MAX_RECOMPUTED:
-            changed._recompute_later(opportunities)
-        else:
-            opportunities._recompute_probabilities()
+        leads = self.env["crm.lead"].sudo().with_context(active_test=False).search(domain, order="id")
+        for batch in split_every(RECOMPUTED_BATCH, leads.ids, leads.browse):
+            batch._recompute_probabilities()
+            batch.invalidate_model()
 
     def _get_open_opportunities_domain(self):
         """:return: ``Domain`` of the opportunities of these stages that are neither won, lost nor archived"""
@@ -67,75 +190,52 @@ class CrmStage(models.Model):
             & Domain("won_status", "=", "pending")
         )
 
-    @api.model
-    def _get_opportunities_out_of_step(self):
-        """:return: open opportunities, of all companies, that know another probability of their fixed stage
-        than it has, unless they wait for the scheduled job
-        """
-        stages = self.search([("active", "in", (True, False))])
-        fixed = stages.filtered(lambda stage: stage._is_fixed() and not stage.recompute_up_to_id)
-        differs = Domain.OR(
-            Domain("stage_id", "=", stage.id) & Domain("automated_probability", "!=", stage.probability)
-            for stage in fixed
-        )
-        # sudo: a stage is shared by all companies
-        return self.env["crm.lead"].sudo().search(fixed._get_open_opportunities_domain() & differs)
-
     # ------------------------------------------------------------------
-    # Left to the scheduled job
+    # The database, and other addons
     # ------------------------------------------------------------------
 
-    def _recompute_later(self, opportunities):
-        """Leave ``opportunities`` to the scheduled job, and tell the user.
-
-        :param opportunities: the one with the greatest id first
-        """
-        self.recompute_up_to_id = opportunities[0].id
-        self.env.ref("crm_sales_stage.ir_cron_crm_stage_recompute")._trigger()
-        self.env.user._bus_send(
-            "simple_notification",
-            {
-                "type": "info",
-                "sticky": True,
-                "title": self.env._("Probabilities are being updated"),
-                "message": self.env._(
-                    "%(count)s open opportunities of %(stages)s get their new probability in the background. "
-                    "Until then they show the one they had. Those set by hand keep theirs.",
-                    count=len(opportunities),
-                    stages=", ".join(self.mapped("name")),
-                ),
-            },
+    def init(self):
+        res = super().init()
+        self.env.cr.execute(
+            SQL(
+                """
+                ALTER TABLE crm_stage
+                    ALTER COLUMN probability SET DEFAULT %s,
+                    ALTER COLUMN probability_mode SET DEFAULT %s
+                """,
+                DATABASE_PROBABILITY,
+                self._default_probability_mode(),
+            )
         )
+        return res
+
+    def _load_records(self, data_list, update=False):
+        """Load what the data of OCA's crm_stage_probability, when it is installed later, give to stages.
+
+        To other addons "crm.stage_lead2" is Odoo's Qualified, while Estimate has this external id, too: the
+        default stages keep their probability. Elsewhere "on_change" means that a stage gives its own.
+
+        ``install_module`` is Odoo's key. Who may load stages may write all that it changes here.
+        """
+        if self.env.context.get("install_module") not in (None, "crm_sales_stage"):
+            default_ids = self._get_default_stages().ids
+            for data in data_list:
+                xml_id, values = data.get("xml_id"), data["values"]
+                if xml_id and self.env["ir.model.data"]._xmlid_to_res_id(xml_id) in default_ids:
+                    ignored = ("probability", "on_change")
+                    data["values"] = {name: values[name] for name in values if name not in ignored}
+                elif "on_change" in values:
+                    mode = "fixed" if values["on_change"] else "predictive"
+                    data["values"] = {"probability_mode": mode, **values}
+        return super()._load_records(data_list, update)
 
     @api.model
-    def _cron_recompute_probabilities(self):
-        """Recompute the opportunities that wait for it, batch by batch; what was done stays done."""
-        stages = self.with_context(active_test=False).search([("recompute_up_to_id", ">", 0)])
-        for stage in stages:
-            while stage.recompute_up_to_id:
-                number = stage._recompute_batch()
-                remaining = sum(stage._count_waiting() for stage in stages)
-                time_left = self.env["ir.cron"]._commit_progress(number, remaining=remaining)
-                # Somebody may have changed the stage meanwhile. And thousands of records need memory.
-                self.env.invalidate_all()
-                if not time_left:
-                    return
-
-    def _recompute_batch(self):
-        """Recompute the next opportunities of this stage that wait for it.
-
-        :return: their number
-        """
-        leads = self.env["crm.lead"].search(
-            self._get_waiting_domain(), order="id desc", limit=RECOMPUTED_BATCH
-        )
-        leads._recompute_probabilities()
-        self.recompute_up_to_id = leads[-1].id - 1 if len(leads) == RECOMPUTED_BATCH else 0
-        return len(leads)
-
-    def _count_waiting(self):
-        return self.env["crm.lead"].search_count(self._get_waiting_domain()) if self.recompute_up_to_id else 0
-
-    def _get_waiting_domain(self):
-        """:return: ``Domain`` of the opportunities of this stage that wait for the scheduled job"""
-        return self._get_open_opportunities_domain() & Domain("id", "<=", self.recompute_up_to_id)
+    def _get_view(self, view_id=None, view_type="form", **options):
+        """Show one probability where OCA's crm_stage_probability adds its own fields beside ours."""
+        arch, view = super()._get_view(view_id, view_type, **options)
+        if "on_change" in self._fields:
+            for node in arch.xpath("//*[@*[contains(., 'on_change')]]"):
+                node.getparent().remove(node)
+            for node in arch.xpath("//field[@name='probability']")[:-1]:
+                node.getparent().remove(node)
+        return arch, view

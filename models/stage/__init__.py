@@ -1,4 +1,3 @@
 from . import crm_stage
-from . import crm_stage_delete
 from . import crm_lead
 from . import ir_module_module

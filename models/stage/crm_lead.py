@@ -86,23 +86,20 @@ class CrmLead(models.Model):
                     stage=stage.name,
                 )
             )
-        archived = self.filtered(lambda lead: not lead.active)
-        followers = archived.filtered(
-            lambda lead: lead.won_status == "pending" and lead.is_automated_probability
-        )
         closing_dates = {lead.id: lead.date_closed for lead in self if lead.date_closed}
         previous = {lead: lead.stage_id for lead in self}
-        silent = self.with_context(keep_probability=True, tracking_disable=True)
-        silent.write({"stage_id": stage.id})
+        archived = self.filtered(lambda lead: not lead.active)
+        silent = self.with_context(tracking_disable=True)
+        silent._put_in_stage(stage)
         # Odoo brings archived opportunities back when they enter a won stage, ...
         silent.filtered(lambda lead: lead in archived and lead.active).active = False
-        # ... leaves the probability of archived ones behind (0% of an archived one would mean lost), ...
-        for probability, leads in followers.grouped("automated_probability").items():
-            if probability:
-                leads.with_env(silent.env).probability = probability
         # ... and takes every closing date for one of a won opportunity that was reopened.
         self._restore_closing_dates(closing_dates)
         self._log_transfer(previous)
+
+    def _put_in_stage(self, stage):
+        """Write the stage that these opportunities are transferred to."""
+        self.write({"stage_id": stage.id})
 
     def _log_transfer(self, previous):
         """Track the change of stage as Odoo does, but for all opportunities at once.
