@@ -1,11 +1,26 @@
-"""Probabilities are computed at once when a stage changes; Odoo's nightly job does what was still waiting."""
-
 from odoo import SUPERUSER_ID, api
+
+# Probabilities are computed at once when a stage changes, and managers get a message about a fault at once.
+ENDED_JOBS = ("ir_cron_crm_stage_recompute", "ir_cron_crm_stage_fault")
 
 
 def migrate(cr, version):
     env = api.Environment(cr, SUPERUSER_ID, {})
-    if job := env.ref("crm_sales_stage.ir_cron_crm_stage_recompute", raise_if_not_found=False):
-        server_action = job.ir_actions_server_id
-        job.unlink()
-        server_action.unlink()
+    for name in ENDED_JOBS:
+        if job := env.ref(f"crm_sales_stage.{name}", raise_if_not_found=False):
+            action = job.ir_actions_server_id
+            job.unlink()
+            action.unlink()
+    _give_own_actions(env)
+
+
+def _give_own_actions(env):
+    """Give each automation a server action of its own: those that did the same have shared one."""
+    taken = env["ir.actions.server"]
+    for automation in env["crm.stage.automation"].with_context(active_test=False).search([], order="id"):
+        action = automation.action_server_id
+        # Those with an external id are the five that the addon delivers, for administrators.
+        if action in taken or action.get_external_id().get(action.id):
+            automation.action_server_id = False
+        taken |= action
+        automation._store_actions()
