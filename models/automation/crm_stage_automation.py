@@ -19,7 +19,6 @@ from ...tools import (
     by_count,
     forget,
     get_done_action,
-    kept_by_transaction,
 )
 from ..trigger.crm_stage_trigger_mixin import LOSING_TRIGGERS
 from . import condition, examples, fault, listening, sentence
@@ -369,7 +368,10 @@ class CrmStageAutomation(models.Model):
         # Odoo checks constraints with the system's rights; here those of the writing user are the point.
         for automation in self.with_user(self.env.user):
             condition.check(automation)
-            if automation.trigger == "opportunity_matches" and automation._is_without_condition():
+            if (
+                automation.trigger == "opportunity_matches"
+                and condition.parse(automation.filter_domain).is_true()
+            ):
                 raise ValidationError(
                     self.env._(
                         "Say what an opportunity has to meet: an automation that waits until it comes to "
@@ -718,9 +720,6 @@ class CrmStageAutomation(models.Model):
     # Which documents
     # ------------------------------------------------------------------
 
-    def _is_without_condition(self):
-        return condition.parse(self.filter_domain).is_true()
-
     def _filter_due(self, documents):
         """:return: those of ``documents`` that are due, or all of them where it does not wait for a date"""
         if not self.is_in_time:
@@ -732,8 +731,9 @@ class CrmStageAutomation(models.Model):
         """:return: those of ``documents`` that meet the condition, and are due; which may not be so any more
         :raise UserError: the author of the condition is gone, or a record that it names
         """
-        documents = self._filter_due(documents)
-        if self._is_without_condition():
+        if self.is_in_time:
+            documents = self._filter_due(documents)
+        if not self.filter_domain:
             return documents
         domain = Domain("id", "in", documents.ids)
         return documents.with_context(active_test=False).search(domain & condition.get_domain(self, domain))
@@ -877,11 +877,10 @@ class CrmStageAutomation(models.Model):
             self._store_actions()
         leads = self.env["crm.lead"].browse(documents_by_lead)
         context = {"active_model": leads._name, "active_id": leads.ids[0], "active_ids": leads.ids}
-        with (
-            leads._moved_by(self._get_chatter_bodies(documents_by_lead), self.id),
-            kept_by_transaction(self.env.cr, RUNNING, self),
-        ):
+        self.env.cr.cache[RUNNING] = self
+        with leads._moved_by(self._get_chatter_bodies(documents_by_lead), self.id):
             self.action_server_id.with_context(**context).run()
+        self.env.cr.cache.pop(RUNNING, None)  # where an administrator has made another action of it
 
     def _restore_lost(self, leads):
         """Restore the lost ones of ``leads`` as Odoo's own button does.
@@ -913,15 +912,14 @@ class CrmStageAutomation(models.Model):
             # Many users read the chatter, and may not see what the condition names: it is left out.
             event = sentence.get_event_in_stage(automation)
             for lead in leads:
-                bodies[lead.id] = automation._get_chatter_body(event, documents_by_lead[lead.id])
+                document, body = documents_by_lead[lead.id], automation.env._("By an automation: %s", event)
+                if document != lead:
+                    link = document._get_html_link()
+                    body = automation.env._(
+                        "By an automation: %(event)s (%(document)s)", event=event, document=link
+                    )
+                bodies[lead.id] = body
         return bodies
-
-    def _get_chatter_body(self, event, document):
-        """:param document: is named unless it is the opportunity itself"""
-        if document._name == "crm.lead":
-            return self.env._("By an automation: %s", event)
-        link = document._get_html_link()
-        return self.env._("By an automation: %(event)s (%(document)s)", event=event, document=link)
 
     # ------------------------------------------------------------------
     # Applying it to existing documents

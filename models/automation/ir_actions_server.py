@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, ValidationError
 from odoo.fields import Domain
 
-from ...tools import ON, kept_by_transaction
+from ...tools import ON
 
 # Key of the cursor's cache: the automation that runs its own action, if any
 RUNNING = "crm_sales_stage.running"
@@ -166,7 +166,7 @@ class IrActionsServer(models.Model):
             raise AccessError(self.env._("Opportunities are moved by people of the company only."))
         if self.crm_stage_outcome and not stage.is_won:
             raise stage._get_outcome_error()
-        automation = self.env.cr.cache.get(RUNNING)
+        automation = self.env.cr.cache.pop(RUNNING, None)
         if not automation or automation.action_server_id != self:
             automation = None
             origin_ids = stage._get_earlier_stage_ids() if self.crm_stage_policy == "forward" else None
@@ -175,10 +175,9 @@ class IrActionsServer(models.Model):
                 is_open = Domain(leads._get_lead_quotation_domain())
                 leads -= leads._filter_with_orders(is_open | Domain(leads._get_lead_sale_order_domain()))
         leads = leads.with_context(crm_stage_moving=ON)
-        with kept_by_transaction(self.env.cr, RUNNING, None):
-            if automation:
-                leads = automation._restore_lost(leads)
-            if leads and self.crm_stage_outcome == "lost":
-                leads.action_set_lost(lost_reason_id=self.crm_lost_reason_id.id)
-            elif leads:
-                leads.write({"stage_id": stage.id})
+        if automation:
+            leads = automation._restore_lost(leads)
+        if leads and self.crm_stage_outcome == "lost":
+            leads.action_set_lost(lost_reason_id=self.crm_lost_reason_id.id)
+        elif leads:
+            leads.write({"stage_id": stage.id})
