@@ -1,21 +1,17 @@
 import { defineMailModels } from "@mail/../tests/mail_test_helpers";
 import { describe, expect, test } from "@odoo/hoot";
 import { animationFrame, press, queryAllTexts, waitFor } from "@odoo/hoot-dom";
-import { askOnArrival } from "@crm_sales_stage/components/arrival_dialog/arrival_dialog";
 import {
     contains,
     defineModels,
     fields,
-    getService,
     makeServerError,
     MockServer,
     mockService,
     models,
     mountView,
-    mountWithCleanup,
     onRpc,
 } from "@web/../tests/web_test_helpers";
-import { WebClient } from "@web/webclient/webclient";
 
 class Stage extends models.Model {
     _name = "crm.stage";
@@ -24,6 +20,7 @@ class Stage extends models.Model {
     active = fields.Boolean({ default: true });
     ask_outcome = fields.Boolean();
     asks_for_fields = fields.Boolean();
+    has_faulty_automation = fields.Boolean();
     is_won = fields.Boolean();
     plans_activities = fields.Boolean();
     probability = fields.Float();
@@ -77,7 +74,7 @@ const FORM = `
         <field name="tag_ids" widget="many2many_tags"/>
     </group></form>`;
 
-/** What the server tells: the revenue and the tags of opportunities that have none */
+/** The answer of the server: the revenue and the tags of opportunities that have none */
 onRpc("crm.lead", "get_arrival_questions", ({ args: [ids, stageId] }) => {
     const leads = MockServer.env["crm.lead"].browse(ids).filter((lead) => !lead.expected_revenue);
     const [stage] = MockServer.env["crm.stage"].browse(stageId);
@@ -253,21 +250,6 @@ test("what cannot be saved leaves the dialog open, and the card where it was", a
     expect.verifySteps(["ask 1 2"]);
 });
 
-test("several opportunities are asked for once, told how many lack what", async () => {
-    await mountWithCleanup(WebClient);
-    const services = { dialog: getService("dialog"), orm: getService("orm") };
-    const stage = { id: 2, name: "Quotation", asksForFields: true, isOutcomeAsked: false };
-    const answer = askOnArrival(services, stage, [1, 2]);
-    await animationFrame();
-    await animationFrame();
-    expect(DIALOG).toHaveText(/1 of 2 opportunities lack something/);
-    expect(queryAllTexts(`${DIALOG} li`)).toEqual(["Expected Revenue (1)", "Tags (1)"]);
-    expect(`${DIALOG} button:contains(Save and Move)`).toHaveCount(0);
-    await contains(`${DIALOG} button:contains(Move Anyway)`).click();
-    expect(await answer).toBe("move");
-    expect.verifySteps(["ask 1,2 2"]);
-});
-
 test("the stage clicked on the form asks, too, but not for what is being filled in", async () => {
     const quotation = ".o_statusbar_status button:contains(Quotation)";
     await mountForm(1);
@@ -293,21 +275,18 @@ test("the stage clicked on the form asks, too, but not for what is being filled 
     expect.verifySteps(['save {"stage_id":1}', 'save {"expected_revenue":300}', "ask 1 2", 'save {"stage_id":2}']);
 });
 
-test("the form tells what is required and what is missing, each a way to its field", async () => {
+test("the form shows what is required and what is missing, each a way to its field", async () => {
     Lead._records[0].stage_requirements = "One\nTwo\nThree\nFour";
     Lead._records[0].missing_fields = [
         { name: "expected_revenue", string: "Expected Revenue" },
         { name: "notes", string: "Notes" },
         { name: "tag_ids", string: "Tags" },
     ];
-    await mountForm(1, `<notebook><page string="A"/><page string="B"><field name="notes"/></page></notebook>`);
+    await mountForm(1, `<field name="notes"/>`);
     const links = () => queryAllTexts(".o_crm_stage_missing_field");
     expect(links()).toEqual(["Expected Revenue", "Notes", "Tags"]);
-    const folded = document.querySelector(".o_crm_stage_folded");
-    expect(folded.scrollHeight).toBeGreaterThan(folded.clientHeight);
-    await contains(".o_crm_stage_asks button[aria-expanded=false]").click();
-    expect(".o_crm_stage_folded").toHaveCount(0);
-    expect(".o_crm_stage_asks button[aria-expanded=true]").toHaveText("Show less");
+    const requirements = document.querySelector(".o_crm_stage_requirements");
+    expect(requirements.scrollHeight).toBeGreaterThan(requirements.clientHeight);
 
     await contains(".o_crm_stage_missing_field:contains(Expected Revenue)").click();
     expect("[name=expected_revenue] input").toBeFocused();
@@ -328,6 +307,15 @@ test("a missing field that the form does not have is asked for in the dialog", a
     await animationFrame();
     expect("[name=expected_revenue] input").toHaveValue("5.00");
     expect.verifySteps(["ask 1 1", 'save {"expected_revenue":5}']);
+});
+
+test("so is one on a page of the form that is not open", async () => {
+    Lead._records[0].missing_fields = [{ name: "notes", string: "Notes" }];
+    await mountForm(1, `<notebook><page string="A"/><page string="B"><field name="notes"/></page></notebook>`);
+    await contains(".o_crm_stage_missing_field").click();
+    await animationFrame();
+    expect(DIALOG).toHaveCount(1);
+    expect.verifySteps(["ask 1 1"]);
 });
 
 test("where the stage says and asks nothing, the form has nothing", async () => {

@@ -28,6 +28,7 @@ class Stage extends models.Model {
     active = fields.Boolean({ default: true });
     ask_outcome = fields.Boolean();
     asks_for_fields = fields.Boolean();
+    has_faulty_automation = fields.Boolean();
     is_won = fields.Boolean();
     plans_activities = fields.Boolean();
     probability = fields.Float();

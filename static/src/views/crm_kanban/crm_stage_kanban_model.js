@@ -2,7 +2,6 @@ import { crmKanbanView } from "@crm/views/crm_kanban/crm_kanban_view";
 import { markRaw, reactive } from "@odoo/owl";
 import { Domain } from "@web/core/domain";
 import { _t } from "@web/core/l10n/translation";
-import { user } from "@web/core/user";
 import { KeepLast } from "@web/core/utils/concurrency";
 import { formatFloat } from "@web/core/utils/numbers";
 import { FormViewDialog } from "@web/views/view_dialogs/form_view_dialog";
@@ -19,8 +18,6 @@ export class CrmStageKanbanModel extends CrmKanbanModel {
         /** How many opportunities of the filter were lost; Odoo does not load those. */
         this.lost = reactive({ count: 0, domain: [], context: {} });
         this.keepLastLost = markRaw(new KeepLast());
-        /** Ids of the stages with an automation that does not work; those who set up automations see them. */
-        this.faulty = reactive({ stageIds: [] });
     }
 
     /**
@@ -38,7 +35,6 @@ export class CrmStageKanbanModel extends CrmKanbanModel {
         if (config.isRoot && config.groupBy?.[0] === "stage_id" && !this.orm.isSample) {
             // The columns do not wait for it.
             this._loadLost(config);
-            this._loadFaulty();
         }
         return super._loadData(...arguments);
     }
@@ -50,16 +46,6 @@ export class CrmStageKanbanModel extends CrmKanbanModel {
             this.orm.silent.searchCount(config.resModel, domain, { context, limit: LOST_COUNT_LIMIT + 1 })
         );
         Object.assign(this.lost, { count, domain, context });
-    }
-
-    async _loadFaulty() {
-        if (await user.hasGroup("sales_team.group_sale_manager")) {
-            const fields = ["has_faulty_automation"];
-            // Not the view's own service: the view may be gone by the time that the group is known.
-            const stages = await this.env.services.orm.silent.searchRead("crm.stage", [], fields);
-            const faulty = stages.filter((stage) => stage.has_faulty_automation);
-            this.faulty.stageIds = faulty.map((stage) => stage.id);
-        }
     }
 }
 

@@ -1,5 +1,4 @@
-import { askLostReason, askOnArrival } from "@crm_sales_stage/components/arrival_dialog/arrival_dialog";
-import { useService } from "@web/core/utils/hooks";
+import { askOnArrival } from "@crm_sales_stage/components/arrival_dialog/ask_on_arrival";
 import {
     KanbanQuickCreateController,
     KanbanRecordQuickCreate,
@@ -9,51 +8,34 @@ import {
 class CrmStageQuickCreateController extends KanbanQuickCreateController {
     static props = { ...KanbanQuickCreateController.props, group: Object };
 
-    setup() {
-        super.setup();
-        this.action = useService("action");
-        this.dialog = useService("dialog");
-        this.orm = useService("orm");
-    }
-
-    get isOutcomeAsked() {
-        const { group } = this.props;
-        const stage = group.groupByField.name === "stage_id" && group.record?.data;
-        return Boolean(stage && stage.ask_outcome && stage.is_won);
-    }
-
     /**
-     * Nothing is created before the answer. What was lost from the start was lost in the first stage: a lost
-     * opportunity cannot be in a won one.
+     * Nothing is created before the answer.
      *
      * @override
      */
     async validate(mode) {
-        if (!this.isOutcomeAsked || this.state.disabled || !(await this.model.root.checkValidity())) {
+        const { group, onCancel } = this.props;
+        const lead = this.model.root;
+        const stage = group.model.root.getStage(group);
+        if (!stage || this.state.disabled || !(await lead.checkValidity())) {
             return super.validate(mode);
         }
-        const { displayName: name, value: id } = this.props.group;
-        const stage = { id, name, asksForFields: false, isOutcomeAsked: true };
-        const answer = await askOnArrival(this, stage, [], this.model.root.data.name);
-        if (answer === "won") {
+        const beforeLost = () => this.createLost(lead, group.model.root.groups);
+        if (await askOnArrival(this.env.services, stage, [lead], { beforeLost })) {
             return super.validate(mode);
         }
-        if (answer === "lost") {
-            await this.createLost();
+        if (lead.resId) {
+            onCancel();
+            await group.model.load();
         }
     }
 
-    async createLost() {
-        const { model } = this.props.group;
-        const first = model.root.groups.find(({ record }) => record && !record.data.is_won);
-        const lead = this.model.root;
-        await lead.update({ stage_id: { id: first.value, display_name: first.displayName } });
+    /** A lost opportunity cannot be in a won stage: what was lost from the start was lost in the first one. */
+    async createLost(lead, groups) {
+        const { value: id, displayName } = groups.find(({ record }) => record && !record.data.is_won);
+        await lead.update({ stage_id: { id, display_name: displayName } });
         await lead.save({ reload: false, onError: (error) => this.showFormDialogInError(error) });
-        if (lead.resId) {
-            await askLostReason(this.action, [lead.resId]);
-            this.props.onCancel();
-            await model.load();
-        }
+        return Boolean(lead.resId);
     }
 }
 

@@ -9,176 +9,229 @@ import { formatFloat, formatInteger, formatMonetary } from "@web/views/fields/fo
 
 const NONE = "–";
 
-// As many as Odoo has colours that nobody mixes up; the other reasons, the rarest, are one together.
+// Columns that have no room on a phone
+const WIDE = "d-none d-sm-table-cell";
+
+// As many as Odoo has colours that can be told apart; the other reasons, the rarest, are one together.
 const MAX_REASONS = 6;
 
 /** Width of a bar beside the longest one; a bar that stands for something can always be seen and clicked. */
 const getWidth = (value, longest) => (value && longest ? Math.max((100 * value) / longest, 1) : 0);
 
-const sum = (items) => items.reduce((total, { count }) => total + count, 0);
+const sum = (items, name) => items.reduce((total, item) => total + item[name], 0);
 
+/** Four pictures of the stages, each a table: a stage a row, its bars, and its figures in columns. */
 export class CrmStageOverviewRenderer extends Component {
     static template = "crm_sales_stage.OverviewRenderer";
-    static props = { model: Object };
+    static props = { overview: Object, resModel: String };
 
     setup() {
         this.action = useService("action");
         this.orm = useService("orm");
     }
 
-    /** How many entered each stage, and what became of them. */
-    get funnel() {
-        const stages = this.props.model.stages.filter((stage) => stage.entered);
-        const longest = Math.max(...stages.map((stage) => stage.entered));
-        return stages.map((stage) => ({
-            ...this.describe(stage),
-            width: getWidth(stage.entered, longest),
-            count: formatInteger(stage.entered),
-            revenue: this.formatRevenue(stage.revenue),
-            title: _t("Entered %(stage)s", { stage: stage.name }),
-            domain: this.join("entered", stage.domain),
-            shares: [
-                this.describeShare(stage, {
-                    name: "reached_next",
-                    value: !stage.is_won && stage.reached_next,
-                    basis: stage.reached_next_basis,
-                    title: _t("Moved on from %(stage)s", { stage: stage.name }),
-                    condition: ["reached_next", "=", 100],
-                }),
-                this.describeShare(stage, {
-                    name: "won",
-                    value: stage.won,
-                    basis: stage.won_basis,
-                    title: _t("Entered %(stage)s, won in the end", { stage: stage.name }),
-                    condition: ["won_status", "=", "won"],
-                }),
-            ],
-        }));
+    get pictures() {
+        return [this.funnel, this.days, this.waiting, this.losses];
     }
 
-    /** A share of those that entered; one above 0 % opens the opportunities that it tells of. */
-    describeShare(stage, { name, value, basis, title, condition }) {
+    /** How many entered each stage, and what became of them. */
+    get funnel() {
         return {
-            name,
-            title,
-            text: value === false ? NONE : this.formatShare(value, basis),
-            isLink: value > 0,
-            domain: this.join("entered", [...stage.domain, condition]),
+            name: "funnel",
+            title: _t("Funnel"),
+            help: _t(
+                "Opportunities that entered each stage, and what became of them. Moved on: of those that left or went on, the share that reached a later stage. Won in the end: of those won or lost by now."
+            ),
+            emptyHelp: _t("Nothing entered a stage in this period."),
+            columns: [
+                { name: "count", title: _t("Entered") },
+                { name: "revenue", title: _t("Expected revenue"), className: WIDE },
+                { name: "reached_next", title: _t("Moved on") },
+                { name: "won", title: _t("Won in the end") },
+            ],
+            rows: this.getRows("entered", (stage) => {
+                const link = this.getLink(
+                    "entered",
+                    stage.domain,
+                    _t("Entered %(stage)s", { stage: stage.name })
+                );
+                const movedOn = _t("Moved on from %(stage)s", { stage: stage.name });
+                const won = _t("Entered %(stage)s, won in the end", { stage: stage.name });
+                return {
+                    bars: [{ ...link, value: stage.entered }],
+                    cells: [
+                        formatInteger(stage.entered),
+                        this.formatRevenue(stage.revenue),
+                        stage.is_won
+                            ? NONE
+                            : this.getShare(stage, "reached_next", movedOn, ["reached_next", "=", 100]),
+                        this.getShare(stage, "won", won, ["won_status", "=", "won"]),
+                    ],
+                };
+            }),
         };
     }
 
     /** How long opportunities stayed in each stage. */
     get days() {
-        const stages = this.props.model.stages.filter((stage) => stage.left);
-        const longest = Math.max(...stages.map((stage) => Math.max(stage.median, stage.mean)));
-        return stages.map((stage) => ({
-            ...this.describe(stage),
-            width: getWidth(stage.median, longest),
-            meanPosition: getWidth(stage.mean, longest),
-            median: this.formatDays(stage.median),
-            mean: this.formatDays(stage.mean),
-            title: _t("Left %(stage)s", { stage: stage.name }),
-            domain: this.join("left", stage.domain),
-        }));
+        return {
+            name: "days",
+            title: _t("Time in stage"),
+            help: _t("Median days until opportunities left each stage; the line marks the mean."),
+            emptyHelp: _t("Nothing left a stage in this period."),
+            columns: [
+                { name: "median", title: _t("Median (days)") },
+                { name: "mean_days", title: _t("Mean (days)") },
+            ],
+            rows: this.getRows("left", (stage) => {
+                const link = this.getLink("left", stage.domain, _t("Left %(stage)s", { stage: stage.name }));
+                return {
+                    bars: [{ ...link, value: stage.median }],
+                    mark: stage.mean,
+                    cells: [this.formatDays(stage.median), this.formatDays(stage.mean)],
+                };
+            }),
+        };
     }
 
     /** What waits in each stage now, and what waits there for longer than usual. */
     get waiting() {
-        const stages = this.props.model.stages.filter((stage) => stage.waiting);
-        const longest = Math.max(...stages.map((stage) => stage.waiting));
-        return stages.map((stage) => ({
-            ...this.describe(stage),
-            bars: [
-                {
-                    name: "late",
-                    count: stage.late || 0,
-                    width: getWidth(stage.late, longest),
-                    title: _t("Waiting in %(stage)s longer than usual", { stage: stage.name }),
-                    domain: this.join("waiting", stage.late_domain || []),
-                },
-                {
-                    name: "waiting",
-                    count: stage.waiting,
-                    width: getWidth(stage.waiting - (stage.late || 0), longest),
-                    title: _t("Waiting in %(stage)s", { stage: stage.name }),
-                    domain: this.join("waiting", stage.domain),
-                },
-            ].filter((bar) => bar.width),
-            count: formatInteger(stage.waiting),
-            late: stage.late === false ? NONE : formatInteger(stage.late),
-            usual: stage.late === false ? NONE : this.formatDays(stage.usual),
-        }));
+        return {
+            name: "waiting",
+            title: _t("Waiting now"),
+            help: _t(
+                "Open opportunities in each stage. The dark part waits for longer than usual: than three out of four stayed there."
+            ),
+            emptyHelp: _t("No open opportunity waits in a stage."),
+            columns: [
+                { name: "count", title: _t("Waiting") },
+                { name: "late", title: _t("Longer than usual") },
+                { name: "usual", title: _t("Usual (days)"), className: WIDE },
+            ],
+            rows: this.getRows("waiting", (stage) => {
+                const hasUsual = stage.late !== false;
+                const lateTitle = _t("Waiting in %(stage)s longer than usual", { stage: stage.name });
+                const late = this.getLink("waiting", stage.late_domain || [], lateTitle);
+                const title = _t("Waiting in %(stage)s", { stage: stage.name });
+                const all = this.getLink("waiting", stage.domain, title);
+                return {
+                    bars: [
+                        { ...late, className: "o_crm_stage_bar_late bg-primary", value: stage.late || 0 },
+                        { ...all, value: stage.waiting - (stage.late || 0) },
+                    ],
+                    cells: [
+                        formatInteger(stage.waiting),
+                        hasUsual ? formatInteger(stage.late) : NONE,
+                        hasUsual ? this.formatDays(stage.usual) : NONE,
+                    ],
+                };
+            }),
+        };
+    }
+
+    /** Where opportunities were lost, and why. */
+    get losses() {
+        const reasons = this.reasons;
+        return {
+            name: "losses",
+            title: _t("Where opportunities are lost"),
+            help: _t("By the stage they were lost in, and the reason."),
+            emptyHelp: _t("Nothing was lost in this period."),
+            legend: reasons,
+            columns: [
+                { name: "count", title: _t("Lost here") },
+                { name: "revenue", title: _t("Expected revenue") },
+            ],
+            rows: this.getRows("lost", (stage) => ({
+                bars: reasons.map(({ className, domain, ids, name, style }) => {
+                    const value = sum(
+                        stage.reasons.filter(({ id }) => ids.includes(id)),
+                        "count"
+                    );
+                    const title = _t("Lost in %(stage)s: %(reason)s", { stage: stage.name, reason: name });
+                    const label = `${title} (${value})`;
+                    return { className, domain: this.join(domain, stage.domain), label, style, title, value };
+                }),
+                cells: [formatInteger(stage.lost), this.formatRevenue(stage.lost_revenue)],
+            })),
+        };
     }
 
     /** Reasons of losses, the most frequent first, the rarest ones together. */
     get reasons() {
         const counts = new Map();
-        for (const { id, name, count } of this.props.model.stages.flatMap((stage) => stage.reasons)) {
+        for (const { id, name, count } of this.props.overview.stages.flatMap((stage) => stage.reasons)) {
             counts.set(id, { ids: [id], name, count: (counts.get(id)?.count || 0) + count });
         }
-        let reasons = [...counts.values()].sort((a, b) => b.count - a.count);
+        const reasons = [...counts.values()].sort((a, b) => b.count - a.count);
         if (reasons.length > MAX_REASONS) {
-            const others = reasons.slice(MAX_REASONS - 1);
-            reasons = [
-                ...reasons.slice(0, MAX_REASONS - 1),
-                {
-                    ids: others.flatMap(({ ids }) => ids),
-                    name: _t("Other reasons"),
-                    count: sum(others),
-                },
-            ];
+            const others = reasons.splice(MAX_REASONS - 1);
+            const ids = others.flatMap((other) => other.ids);
+            reasons.push({ ids, name: _t("Other reasons"), count: sum(others, "count") });
         }
-        return reasons.map((reason, index) => ({
-            ...reason,
-            key: reason.ids.join(),
-            pattern: index,
-            color: reason.ids.includes(false)
+        return reasons.map(({ count, ids, name }, index) => {
+            const color = ids.includes(false)
                 ? "var(--secondary)"
-                : getColor(index, cookie.get("color_scheme"), MAX_REASONS),
-            title: _t("Lost: %(reason)s", { reason: reason.name }),
-            domain: this.join("lost", [["lost_reason_id", "in", reason.ids]]),
-        }));
+                : getColor(index, cookie.get("color_scheme"), MAX_REASONS);
+            const title = _t("Lost: %(reason)s", { reason: name });
+            return {
+                ...this.getLink("lost", [["lost_reason_id", "in", ids]], title),
+                count,
+                ids,
+                key: ids.join(),
+                name,
+                className: `o_crm_stage_pattern_${index}`,
+                style: `background-color: ${color}`,
+            };
+        });
     }
 
-    /** Where opportunities were lost, and why. */
-    get losses() {
-        const stages = this.props.model.stages.filter((stage) => stage.lost);
-        const longest = Math.max(...stages.map((stage) => stage.lost));
-        const reasons = this.reasons;
-        return stages.map((stage) => ({
-            ...this.describe(stage),
-            count: formatInteger(stage.lost),
-            revenue: this.formatRevenue(stage.lost_revenue),
-            bars: reasons
-                .map((reason) => {
-                    const count = sum(stage.reasons.filter(({ id }) => reason.ids.includes(id)));
-                    return {
-                        ...reason,
-                        count,
-                        width: getWidth(count, longest),
-                        title: _t("Lost in %(stage)s: %(reason)s", {
-                            stage: stage.name,
-                            reason: reason.name,
-                        }),
-                        domain: Domain.and([reason.domain, stage.domain]).toList(),
-                    };
-                })
-                .filter((bar) => bar.width),
-        }));
+    /**
+     * @param {string} count name of the figure that counts what the picture shows
+     * @param {(stage: Object) => {bars: Object[], mark: ?number, cells: Array}} describe
+     * @returns {Object[]} rows of the stages that it counts anything of, with widths beside the longest one
+     */
+    getRows(count, describe) {
+        const rows = this.props.overview.stages
+            .filter((stage) => stage[count])
+            .map((stage) => ({ key: `${stage.id}/${stage.name}`, name: stage.name, ...describe(stage) }));
+        const longest = Math.max(...rows.map(({ bars, mark = 0 }) => Math.max(sum(bars, "value"), mark)));
+        for (const row of rows) {
+            row.markPosition = getWidth(row.mark, longest);
+            const { bars } = row;
+            row.bars = bars
+                .map((bar, key) => ({ ...bar, key, width: getWidth(bar.value, longest) }))
+                .filter(({ width }) => width || bars.length === 1);
+        }
+        return rows;
     }
 
-    describe(stage) {
-        return { key: `${stage.id}/${stage.name}`, name: stage.name };
+    /**
+     * @param {string} picture whose stays are counted
+     * @param {Array} domain of some of them
+     * @param {string} title of the list of their opportunities
+     */
+    getLink(picture, domain, title) {
+        return { domain: this.join(this.props.overview.domains[picture], domain), title };
     }
 
-    /** Domain of the stays that a picture counts, of some stage. */
-    join(picture, domain) {
-        return Domain.and([this.props.model.domains[picture], domain]).toList();
+    /** A share of those that entered; one above 0 % opens the opportunities that it counts. */
+    getShare(stage, name, title, condition) {
+        if (stage[name] === false) {
+            return NONE;
+        }
+        const text = this.formatShare(stage[name], stage[`${name}_basis`]);
+        const domain = [...stage.domain, condition];
+        return stage[name] ? { ...this.getLink("entered", domain, title), text } : text;
+    }
+
+    join(...domains) {
+        return Domain.and(domains).toList();
     }
 
     /** A percentage says nothing of a few: those are counted. */
     formatShare(percentage, basis) {
-        if (basis < this.props.model.min_basis) {
+        if (basis < this.props.overview.min_basis) {
             return _t("%(number)s of %(basis)s", {
                 number: formatInteger(Math.round((percentage * basis) / 100)),
                 basis: formatInteger(basis),
@@ -198,9 +251,9 @@ export class CrmStageOverviewRenderer extends Component {
         });
     }
 
-    /** Show the opportunities that a bar or a share stands for. */
+    /** Shows the opportunities that a bar, a share or a reason stands for. */
     async open({ domain, title }) {
-        const action = await this.orm.call(this.props.model.resModel, "action_open_leads", [domain, title]);
+        const action = await this.orm.call(this.props.resModel, "action_open_leads", [domain, title]);
         await this.action.doAction(action);
     }
 }

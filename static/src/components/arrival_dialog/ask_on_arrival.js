@@ -1,0 +1,79 @@
+/** What is asked before opportunities are moved to a stage by hand, and what follows from the answer. */
+import { ArrivalDialog } from "./arrival_dialog";
+
+const STAGE_FIELDS = ["display_name", "ask_outcome", "asks_for_fields", "is_won"];
+
+/** Reads what a stage asks, where it was not read along with the view. */
+export async function readStage({ orm }, stageId) {
+    const [stage] = await orm.read("crm.stage", [stageId], STAGE_FIELDS);
+    return stage;
+}
+
+/** @returns {Promise<"move" | "won" | "lost" | false>} false when the user gave no answer */
+function openArrivalDialog({ dialog }, props) {
+    return new Promise((resolve) => {
+        dialog.add(ArrivalDialog, { ...props, onAnswer: resolve }, { onClose: () => resolve(false) });
+    });
+}
+
+/** Opens Odoo's own dialog, and returns whether the opportunities were marked as lost there. */
+function askLostReason({ action }, resIds) {
+    return new Promise((resolve, reject) => {
+        const context = { active_id: resIds[0], active_ids: resIds, active_model: "crm.lead" };
+        const onClose = (params) => resolve(!params?.dismiss && !params?.special);
+        action.doAction("crm.crm_lead_lost_action", { additionalContext: context, onClose }).catch(reject);
+    });
+}
+
+/**
+ * Asks for the empty fields that a stage asks for, and how the opportunities ended if it means "won or lost".
+ * Nothing is moved here: opportunities that are lost are marked as lost where they are.
+ *
+ * @param {Object} services of the environment
+ * @param {Object} stage its id, and the fields that readStage reads
+ * @param {Object[]} leads records of the opportunities; a new one is not asked for fields
+ * @param {Object} [hooks]
+ * @param {() => Promise<boolean>} [hooks.beforeLost] saves the opportunities; false if that is not possible
+ * @param {() => Promise<void>} [hooks.reload] shows the opportunities after they were lost
+ * @returns {Promise<boolean>} whether the opportunities are to be moved
+ */
+export async function askOnArrival(services, stage, leads, { beforeLost, reload } = {}) {
+    const pending = leads.filter(({ data }) => data.won_status !== "won");
+    const isOutcomeAsked = Boolean(stage.ask_outcome && stage.is_won && pending.length);
+    const asked = isOutcomeAsked ? pending : leads;
+    const getIds = () => asked.map(({ resId }) => resId).filter(Boolean);
+    let questions;
+    if (stage.asks_for_fields && getIds().length) {
+        questions = await services.orm.call("crm.lead", "get_arrival_questions", [getIds(), stage.id]);
+    }
+    if (!questions?.missing.length && !isOutcomeAsked) {
+        return true;
+    }
+    const answer = await openArrivalDialog(services, {
+        count: asked.length,
+        isOutcomeAsked,
+        name: (asked.length === 1 && asked[0].data.name) || "",
+        questions,
+        resId: asked[0].resId,
+        stageName: stage.display_name,
+    });
+    if (answer !== "lost") {
+        return Boolean(answer);
+    }
+    if ((await beforeLost?.()) !== false && (await askLostReason(services, getIds()))) {
+        await reload?.();
+    }
+    return false;
+}
+
+/**
+ * Asks for the empty fields of an opportunity's own stage, without moving it.
+ *
+ * @returns {Promise<boolean>} whether the fields have values now
+ */
+export async function askForMissing(services, { data, resId }) {
+    const stageId = data.stage_id.id;
+    const questions = await services.orm.call("crm.lead", "get_arrival_questions", [[resId], stageId]);
+    const props = { count: 1, isOutcomeAsked: false, name: data.name || "", questions, resId };
+    return !questions.missing.length || Boolean(await openArrivalDialog(services, props));
+}
