@@ -17,7 +17,7 @@ help: ## List the targets and variables
 	@echo "  SEED   what a differential test has printed, to do the same again (SEQUENCES: how many)"
 	@echo "  ARGS   more arguments for pytest (make test ARGS='-k probability')"
 
-run: ## Serve Odoo 19 with demo data and this addon, in English and French
+run: ## Serve Odoo 19 with this addon and the demo data of a dealer, in English and French
 	@bash ./dev/run.sh
 
 test: ## Run the whole suite, browser tests included

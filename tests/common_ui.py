@@ -8,10 +8,6 @@ class TourCase(PipelineCase, HttpCase):
 
     tour_path = "/odoo/crm"
 
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-
     def run_tour(self, name, path=None, user=None):
         """Run one of our tours, by default as the manager, and see what it has changed."""
         self.pass_commit()

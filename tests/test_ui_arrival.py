@@ -9,8 +9,6 @@ class TestUiArrival(ArrivalCase, HttpCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.env["res.lang"]._activate_lang("en_US")
-        cls.manager.lang = "en_US"
         cls.kitchen, cls.bathroom = cls.create_in(
             cls.visit, 2, user_id=cls.manager.id, expected_revenue=0, email_from="customer@example.com"
         )

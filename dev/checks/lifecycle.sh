@@ -20,15 +20,22 @@ configure() {
 
 # Usage: step <database> <function of lifecycle.py>...; $STEPS names another module than that
 step() {
-    local database=$1 name
+    local database=$1
     shift
     configure "$database"
-    for name in "$@"; do
-        echo "    $database: $name"
-        echo "import sys; sys.path.insert(0, '$RUNTIME/addons/$ADDON/dev/checks'); import ${STEPS:-lifecycle} as steps;" \
-            "steps.$name(env, '$RUNTIME/state/$database.json')" |
-            odoo shell -c "$CONFIG" --no-http --log-level=error || die "$database: $name, see above"
-    done
+    odoo shell -c "$CONFIG" --no-http --log-level=error <<PY || die "$database: see above"
+import sys
+
+sys.path.insert(0, "$RUNTIME/addons/$ADDON/dev/checks")
+import ${STEPS:-lifecycle} as steps
+
+for name in "$*".split():
+    print("    $database:", name, flush=True)
+    getattr(steps, name)(env, "$RUNTIME/state/$database.json")
+    # What a step does not commit is not there for the next one, nor is the registry as it was before.
+    env.cr.rollback()
+    env.transaction.reset()
+PY
 }
 
 # Usage: install <database> [Odoo's options]
