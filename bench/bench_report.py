@@ -32,7 +32,7 @@ PAGES = {
 FILLED_TABLES = ("crm_lead", "mail_message", "mail_tracking_value")
 STAY_MODELS = ["crm.stage.stay", "crm.stage.report"]
 # What notes that there is something to record
-RECORDING = ("_note_touched", "_note_created", "_note_written")
+RECORDING = ("_add_touched", "_add_created", "_add_written")
 
 
 class Rollback(Exception):

@@ -1,106 +1,117 @@
+from math import ceil
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 
-# Won or lost opportunities that a suggested probability must rest on
+# What a suggestion must rest on: won or lost opportunities, or ones that moved on
 MIN_SUGGESTION_BASIS = 20
+
+SALESPEOPLE = "sales_team.group_sale_salesman"
 
 
 class CrmStage(models.Model):
-    """Stages show their figures of the last 12 months, and what these suggest as probability."""
+    """Stages show their figures of the last 12 months, and what these suggest: probability, days to rot."""
 
     _inherit = "crm.stage"
 
     win_rate = fields.Float(
         "Won in the End (%)",
         compute="_compute_figures",
-        groups="sales_team.group_sale_salesman",
+        groups=SALESPEOPLE,
         help="Of the opportunities that entered this stage in the last 12 months and are won or lost by now: "
         "the share that was won.",
     )
     win_rate_basis = fields.Integer(
         "Won or Lost",
         compute="_compute_figures",
-        groups="sales_team.group_sale_salesman",
+        groups=SALESPEOPLE,
         help="Number of opportunities that entered this stage in the last 12 months and are won or lost "
         "by now.",
     )
     median_days = fields.Float(
         compute="_compute_figures",
-        groups="sales_team.group_sale_salesman",
+        groups=SALESPEOPLE,
         help="Of the opportunities that left this stage in the last 12 months, half had stayed for less than "
         "these days, half for longer.",
     )
     median_basis = fields.Integer(
         "Left",
         compute="_compute_figures",
-        groups="sales_team.group_sale_salesman",
+        groups=SALESPEOPLE,
         help="Number of times that an opportunity left this stage in the last 12 months.",
     )
     lost_here_count = fields.Integer(
         "Lost Here",
         compute="_compute_figures",
-        groups="sales_team.group_sale_salesman",
+        groups=SALESPEOPLE,
         help="Number of opportunities lost in this stage in the last 12 months.",
     )
     can_suggest_probability = fields.Boolean(
         compute="_compute_figures",
-        groups="sales_team.group_sale_salesman",
+        groups=SALESPEOPLE,
         help="Whether enough opportunities were won or lost to suggest a probability.",
     )
     suggested_probability = fields.Float(
         digits=(5, 2),
         compute="_compute_figures",
-        groups="sales_team.group_sale_salesman",
+        groups=SALESPEOPLE,
         help="The share of opportunities that passed this stage and were won, as observed in the last 12 "
         "months.",
+    )
+    can_suggest_rotting_days = fields.Boolean(
+        compute="_compute_figures",
+        groups=SALESPEOPLE,
+        help="Whether enough opportunities moved on from this stage to suggest days to rot.",
+    )
+    suggested_rotting_days = fields.Integer(
+        "Suggested Days to Rot",
+        compute="_compute_figures",
+        groups=SALESPEOPLE,
+        help="Of the opportunities that moved on from this stage in the last 12 months, three out of four "
+        "did so within these days.",
     )
 
     @api.depends("probability", "probability_mode", "is_won")
     @api.depends_context("allowed_company_ids", "uid")
     def _compute_figures(self):
         """Read the figures of all stages at once; the report's rules say whose opportunities count."""
-        wins, stays, losses = self._get_figures()
+        entered = Domain("date_entered", ">=", "-1y") & Domain("is_first_visit", "=", True)
+        closed = Domain("won_status", "in", ["won", "lost"])
+        left = Domain("date_left", ">=", "-1y")
+        stayed = Domain("outcome", "!=", "won")
+        moved_on = Domain("outcome", "=", "moved") & Domain("is_moved_on", "=", True)
+        lost = Domain("outcome", "=", "lost")
+        wins = self._read_figures(entered & closed, "was_won:avg", "__count")
+        stays = self._read_figures(left & stayed, "days_median:median", "days_median:count")
+        quartiles = self._read_figures(left & moved_on, "days_median:third_quartile", "__count")
+        losses = self._read_figures(left & lost, "__count")
         for stage in self:
             # On a form with changes that are not saved yet, the figures are those of the stage as it is.
             known = stage._origin
-            rate, basis = wins.get(known, (0, 0))
-            stage.win_rate = rate
-            stage.win_rate_basis = basis
+            stage.win_rate, stage.win_rate_basis = wins.get(known, (0, 0))
             stage.median_days, stage.median_basis = stays.get(known, (0, 0))
-            stage.lost_here_count = losses.get(known, 0)
+            (stage.lost_here_count,) = losses.get(known, (0,))
+            is_basis = stage.win_rate_basis >= MIN_SUGGESTION_BASIS
             # As in Odoo's scoring, an open opportunity is neither lost (0%) nor won (100%) yet.
-            suggested = min(max(round(rate), 1), 99)
-            stage.suggested_probability = suggested if basis >= MIN_SUGGESTION_BASIS else 0
-            stage.can_suggest_probability = basis >= MIN_SUGGESTION_BASIS and stage._is_fixed()
+            stage.suggested_probability = min(max(round(stage.win_rate), 1), 99) if is_basis else 0
+            stage.can_suggest_probability = is_basis and stage._is_fixed()
+            days, moved_on_count = quartiles.get(known, (0, 0))
+            is_basis = moved_on_count >= MIN_SUGGESTION_BASIS
+            # No days switch rotting off: where most move on within the hour, a day is long.
+            stage.suggested_rotting_days = max(1, ceil(days)) if is_basis else 0
+            stage.can_suggest_rotting_days = is_basis and not stage.is_won
 
-    def _get_figures(self):
-        """:return: three dictionaries by stage: (percentage won, of how many), (median days, of how many),
-        number lost
-        """
-        report = self.env["crm.stage.report"]
+    def _read_figures(self, domain, *aggregates):
+        """:return: values of the aggregates over the stays that match ``domain``, by stage"""
         here = Domain("stage_id", "in", self.ids)
-        entered = here & Domain("date_entered", ">=", "-1y") & Domain("is_first_visit", "=", True)
-        left = here & Domain("date_left", ">=", "-1y")
-        wins = report._read_group(
-            entered & Domain("won_status", "in", ["won", "lost"]), ["stage_id"], ["was_won:avg", "__count"]
-        )
-        stays = report._read_group(
-            left & Domain("outcome", "!=", "won"),
-            ["stage_id"],
-            ["days_median:median", "days_median:count"],
-        )
-        losses = report._read_group(left & Domain("outcome", "=", "lost"), ["stage_id"], ["__count"])
-        return (
-            {stage: (rate, basis) for stage, rate, basis in wins},
-            {stage: (days, basis) for stage, days, basis in stays},
-            dict(losses),
-        )
+        rows = self.env["crm.stage.report"]._read_group(here & domain, ["stage_id"], aggregates)
+        return {stage: values for stage, *values in rows}
 
     def action_apply_suggested_probability(self):
-        """Take the observed share over as the stage's probability: its open opportunities follow.
+        """Set the observed share as the stage's probability: its open opportunities follow.
 
-        :raise UserError: when too few opportunities were won or lost to tell one
+        :raise UserError: when too few opportunities were won or lost to suggest one
         """
         self.ensure_one()
         self.check_access("write")
@@ -115,6 +126,24 @@ class CrmStage(models.Model):
                 )
             )
         self.probability = self.suggested_probability
+
+    def action_apply_suggested_rotting_days(self):
+        """Let opportunities rot that stay longer here than three out of four did.
+
+        :raise UserError: when too few opportunities moved on to suggest days
+        """
+        self.ensure_one()
+        self.check_access("write")
+        if not self.can_suggest_rotting_days:
+            raise UserError(
+                self.env._(
+                    'Nothing can be suggested for the stage "%(stage)s" yet: fewer than %(number)s '
+                    "opportunities moved on from it in the last 12 months, or it is a won stage.",
+                    stage=self.name,
+                    number=MIN_SUGGESTION_BASIS,
+                )
+            )
+        self.rotting_threshold_days = self.suggested_rotting_days
 
     def _check_figures_access(self):
         """:raise AccessError: for those who may see stages alone, as other addons let portal users do"""

@@ -10,30 +10,19 @@ from ..models.history.crm_stage_stay import STAY_FIELDS
 # Aggregates that Odoo has no function for: share of the values that are smaller
 PERCENTILES = {"days_median:median": 0.5, "days_median:third_quartile": 0.75}
 
-# Fewer opportunities than these make no percentage, and fewer completed stays tell nothing of what is usual
+# Fewer opportunities than these make no percentage, and fewer completed stays no usual time
 MIN_BASIS = 5
 
 # Figures of a stage in the overview, by what they are aggregated from
-FUNNEL = {
-    "entered": "__count",
-    "reached_next": "reached_next:avg",
-    "reached_next_basis": "reached_next:count",
-    "won": "was_won:avg",
-    "won_basis": "was_won:count",
-}
-DAYS = {
-    "left": "__count",
-    "median": "days_median:median",
-    "mean": "days:avg",
-    "usual": "days_median:third_quartile",
-}
+FUNNEL = {"entered": "__count", "won": "was_won:avg", "won_basis": "was_won:count"}
+FUNNEL |= {"reached_next": "reached_next:avg", "reached_next_basis": "reached_next:count"}
+DAYS = {"left": "__count", "median": "days_median:median", "mean": "days:avg"}
+DAYS |= {"usual": "days_median:third_quartile"}
 
-# Where nothing is aggregated; False: nothing to tell it from
-EMPTY_FIGURES = {
-    **dict.fromkeys(("entered", "revenue", "reached_next_basis", "won_basis", "left", "waiting"), 0),
-    **dict.fromkeys(("lost", "lost_revenue"), 0),
-    **dict.fromkeys(("reached_next", "won", "median", "mean", "usual", "late", "late_domain"), False),
-}
+# Where nothing is aggregated; False: there is nothing to compute it from
+COUNTS = ["entered", "revenue", "reached_next_basis", "won_basis", "left", "waiting", "lost", "lost_revenue"]
+SHARES = ["reached_next", "won", "median", "mean", "usual", "late", "late_domain"]
+EMPTY_FIGURES = {**dict.fromkeys(COUNTS, 0), **dict.fromkeys(SHARES, False)}
 
 
 class CrmStageReport(models.Model):
@@ -99,7 +88,7 @@ class CrmStageReport(models.Model):
     company_id = fields.Many2one("res.company", readonly=True)
 
     def init(self):
-        """Make the view anew."""
+        """Create the view anew."""
         sql.drop_view_if_exists(self.env.cr, self._table)
         self.env.cr.execute(SQL("CREATE VIEW %s AS %s", SQL.identifier(self._table), self._get_report_sql()))
 
@@ -107,8 +96,9 @@ class CrmStageReport(models.Model):
     def _get_report_sql(self):
         """:return: the stays, with the opportunity as it is now
 
-        Each join finds at most one row, so that PostgreSQL leaves out those that nobody asks anything of.
+        Each join finds at most one row, so that PostgreSQL leaves out those that no column is read of.
         """
+        stayed = SQL("COALESCE(stay.date_left, now() AT TIME ZONE 'UTC') - stay.date_entered")
         return SQL(
             """
             SELECT stay.id, stay.lead_id, stay.stage_id, stay.next_stage_id,
@@ -130,21 +120,13 @@ class CrmStageReport(models.Model):
               LEFT JOIN crm_stage stage ON stage.id = stay.stage_id
               LEFT JOIN res_company company ON company.id = lead.company_id
             """,
-            days=SQL(
-                """
-                CASE
-                    WHEN stay.outcome != 'won' THEN date_part(
-                        'epoch', COALESCE(stay.date_left, now() AT TIME ZONE 'UTC') - stay.date_entered
-                    ) / 86400
-                END
-                """
-            ),
+            days=SQL("CASE WHEN stay.outcome != 'won' THEN date_part('epoch', %s) / 86400 END", stayed),
         )
 
     def _read_group_select(self, aggregate_spec, query):
         """Let the database compute medians and quartiles, which Odoo has no aggregators for.
 
-        Whoever is still in a stage has not stayed as long as that yet: medians and means do without.
+        Stays that are not over yet have no length: medians and means leave them out.
         """
         if aggregate_spec in PERCENTILES:
             aggregate = SQL(
@@ -200,8 +182,8 @@ class CrmStageReport(models.Model):
             "reached_next_basis", "won", "won_basis", "left", "median", "mean", "usual", "waiting", "late",
             "late_domain", "lost", "lost_revenue", "reasons": [{"id", "name", "count"}]}],
             "domains": {"entered", "left", "waiting", "lost"}, "min_basis"}``; shares are percentages of as
-            many opportunities as their basis says, which below ``min_basis`` are told as numbers; shares,
-            days and late are False when there is nothing to tell them from
+            many opportunities as their basis says, which below ``min_basis`` are shown as numbers; shares,
+            days and late are False when there is nothing to compute them from
         """
         self.check_access("read")
         domains = self._get_overview_domains(Domain(domain))
@@ -285,25 +267,16 @@ class CrmStageReport(models.Model):
             values = figures[key]
             values["lost"] += lost
             values["lost_revenue"] += lost_revenue
-            values["reasons"].append(
-                {"id": reason.id, "name": reason.display_name or self.env._("No reason"), "count": lost}
-            )
+            name = reason.display_name or self.env._("No reason")
+            values["reasons"].append({"id": reason.id, "name": name, "count": lost})
         for values in figures.values():
             values["reasons"].sort(key=lambda reason: (-reason["count"], reason["name"]))
 
     @api.model
     def _describe_stage(self, stage, name):
         """:return: what the overview shows of a stage; ``name`` is that of one deleted since"""
-        if stage:
-            return {
-                "id": stage.id,
-                "name": stage.name,
-                "is_won": stage.is_won,
-                "domain": [("stage_id", "=", stage.id)],
-            }
-        return {
-            "id": False,
-            "name": self.env._("%s (deleted)", name) if name else self.env._("No stage"),
-            "is_won": False,
-            "domain": [("stage_id", "=", False), ("stage_name", "=", name)],
-        }
+        domain = [("stage_id", "=", stage.id)]
+        if not stage:
+            domain.append(("stage_name", "=", name))
+            name = self.env._("%s (deleted)", name) if name else self.env._("No stage")
+        return {"id": stage.id, "name": stage.name or name, "is_won": stage.is_won, "domain": domain}

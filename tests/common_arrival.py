@@ -63,12 +63,11 @@ class ArrivalCase(PipelineCase):
         self.pass_commit()
 
     @classmethod
-    def get_field(cls, name):
-        return cls.env["ir.model.fields"]._get("crm.lead", name)
-
-    @classmethod
-    def get_askable(cls, name):
-        return cls.env["crm.stage.askable.field"].browse(cls.get_field(name).id)
+    def get_field(cls, *names):
+        """:return: fields that a stage may ask for"""
+        return cls.env["crm.stage.askable.field"].browse(
+            cls.env["ir.model.fields"]._get("crm.lead", name).id for name in names
+        )
 
     def get_bodies(self, lead):
         """:return: the chatter's texts, newest first, as one string"""

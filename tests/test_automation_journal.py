@@ -504,7 +504,7 @@ class TestUndoIsExact(JournalCase):
             with self.at(NOON + 2 * HOUR):
                 prepare(leads)
         automation = self.create_at(NOON + 3 * HOUR, "quotation_created", stage, **values)
-        self.plan_in(stage)
+        self.plan_in(stage | self.new)  # moving back is no arrival
         before = self.take_picture(leads)
         with self.at(NOON + 5 * DAY):
             documents = automation._search_leads_to_move() & leads

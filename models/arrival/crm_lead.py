@@ -1,310 +1,337 @@
+"""Opportunities that come into a stage: what it plans, sends, and asks them for."""
+
 import logging
+from collections import Counter
+from contextlib import contextmanager
 
-from markupsafe import Markup
+from lxml.builder import E
 
-from odoo import SUPERUSER_ID, api, models
+from odoo import SUPERUSER_ID, api, fields, models
+from odoo.exceptions import MissingError
 from odoo.fields import Domain
-from odoo.tools import email_normalize_all, frozendict
-from odoo.tools.misc import format_date
+from odoo.tools import clean_context, email_normalize_all
 
-from ...tools import CONFLICTS, KEPT_CONTEXT, NOT_TRIED_AGAIN, ON, attempt
+from ...tools import CONFLICTS, NOT_TRIED_AGAIN, ON, attempt
 from ..automation.fault import get_reason
-from ..history.crm_stage_stay import SILENT_CONTEXT
 
 _logger = logging.getLogger(__name__)
 
-# Where a transaction keeps, until it is committed, who moved opportunities into another stage, by their ids
-ARRIVED = "crm_sales_stage.arrived"
+# Context keys of Odoo with which opportunities are stored, but do not arrive: imports and data files
+SILENT_CONTEXT = ("import_file", "_import_current_module", "install_mode")
 
-# What Odoo's tracking is told, beside the fields that change: it does not see a stage that is computed on
-# creation, nor a lead that becomes an opportunity where it is
-ARRIVAL = "crm_stage_arrival"
+# Key of the transaction's data: ids of the opportunities that are moved back
+UNDONE = "crm_sales_stage.undone"
 
-# E-mails that are sent right after the commit; more of them wait for Odoo's scheduled job
-MAX_SENT_AT_ONCE = 50
+# Types of fields that can be empty, and be filled in in a dialog
+ASKABLE_TYPES = {"binary", "char", "date", "datetime", "float", "integer", "monetary", "selection", "text"}
+ASKABLE_TYPES |= {"many2many", "many2one"}
+# Moving an opportunity sets these.
+SET_BY_MOVES = {"active", "color", "lost_reason_id", "probability", "stage_id", "type"}
+# Users do not fill in what these add to opportunities.
+TECHNICAL_MIXINS = ["mail.activity.mixin", "mail.thread.blacklist", "mail.thread.cc", "mail.thread.phone"]
+TECHNICAL_MIXINS += ["mail.tracking.duration.mixin"]
 
 
 class CrmLead(models.Model):
-    """What the stage does when an opportunity comes into it: it plans activities and sends an e-mail.
+    """What the stage of an opportunity does on its arrival, and asks it for.
 
-    A stay tells that an opportunity has come into a stage: see ``crm.stage.stay``. What a transaction does
-    several times is one arrival, where the opportunity is at last; as Odoo's tracking does, it waits for the
-    end of the transaction.
+    The stage acts where Odoo's tracking posts the templates of changed fields: at the end of the transaction,
+    for what has changed in the end.
     """
 
     _inherit = "crm.lead"
 
-    # ------------------------------------------------------------------
-    # Noting arrivals
-    # ------------------------------------------------------------------
-
-    @api.model
-    def _note_arrived(self, arrived_by):
-        """Let the stages act for opportunities that have come into them: see ``crm.stage.stay``.
-
-        :param arrived_by: who moved an opportunity, by its id: ``(id of the user, context)``
-        """
-        if not arrived_by or not self.env["crm.stage"]._get_arrivals_by_stage():
-            return
-        precommit = self.env.cr.precommit
-        if ARRIVED not in precommit.data:
-            precommit.data[ARRIVED] = {}
-            precommit.add(self._process_arrivals)
-        precommit.data[ARRIVED].update(arrived_by)
-
-    @api.model
-    def _process_arrivals(self):
-        """Do what the stages of all opportunities that have arrived do, at the end of the transaction."""
-        arrived_by = self.env.cr.precommit.data.pop(ARRIVED, {})
-        leads = self.browse(sorted(arrived_by)).sudo().exists()  # sudo: see `_get_arrival_env`
-        leads = leads.filtered(lambda lead: lead.active and lead.type == "opportunity")
-        movers = {
-            lead_id: (user_id, frozendict(context)) for lead_id, (user_id, context) in arrived_by.items()
-        }
-        for (user_id, context), its_leads in leads.grouped(lambda lead: movers[lead.id]).items():
-            is_silent = any(context.get(key) for key in SILENT_CONTEXT)
-            # Moving back what "Apply to existing documents" moved is no arrival either.
-            if not is_silent and context.get("crm_stage_undoing") is not ON:
-                is_tried_again = not any(context.get(key) for key in NOT_TRIED_AGAIN)
-                its_leads.with_env(self._get_arrival_env(user_id, context))._arrive(is_tried_again)
-
-    @api.model
-    def _get_arrival_env(self, user_id, context):
-        """:return: the environment in which a stage acts, for opportunities that this user has moved"""
-        # What a customer brings about, by signing, say, is not done in their name.
-        if self.env["res.users"].browse(user_id).sudo().share:
-            user_id = SUPERUSER_ID
-        kept = {key: value for key, value in context.items() if key in KEPT_CONTEXT}
-        # sudo: the stage acts, whatever those who move opportunities may do. It triggers no automation.
-        return self.env(user=user_id, su=True, context={**kept, "crm_stage_moving": ON})
-
-    def _arrive(self, is_tried_again):
-        """Do for these opportunities what their stages do.
-
-        :param bool is_tried_again: whether somebody tries the transaction again after a conflict
-        """
-        arrivals = self.env["crm.stage"]._get_arrivals_by_stage()
-        for stage, leads in self.grouped("stage_id").items():
-            if stage.id not in arrivals:
-                continue
-            if plan := self.env["mail.activity.plan"].browse(arrivals[stage.id].plan_id).exists():
-                leads._do_on_arrival(plan, leads._plan_on_arrival, is_tried_again)
-            if template := self.env["mail.template"].browse(arrivals[stage.id].template_id).exists():
-                leads._do_on_arrival(template, leads._send_on_arrival, is_tried_again)
-
-    def _do_on_arrival(self, record, method, is_tried_again):
-        """Let a stage do something for these opportunities, and tell in the chatter what there is to tell.
-
-        It is done for all at once. Where that fails, it is done one by one, so that only those go without
-        that it fails for. They keep their stage, whatever happens.
-
-        :param record: activity plan, or e-mail template
-        :param method: method of these opportunities that does it, takes ``record``, and returns HTML for the
-            chatter by opportunity
-        :raise CONFLICTS: to be tried again, where somebody does
-        """
-        with attempt(self.env, raised=CONFLICTS if is_tried_again else ()) as made:
-            self._log_arrival(method(record))
-        error = made.error
-        if isinstance(error, CONFLICTS):
-            _logger.info("What opportunities %s get on arrival met another transaction", self.ids)
-        elif error and len(self) > 1:
-            for lead in self:
-                lead._do_on_arrival(record, getattr(lead, method.__name__), is_tried_again)
-        elif error:  # whatever it is, the move goes through
-            _logger.warning("Opportunity %s goes without %s on arrival", self.id, record, exc_info=error)
-            reason = get_reason(error)
-            self._log_arrival({self: self._get_failure_body(record, reason)})
-
-    def _get_failure_body(self, record, reason):
-        """:return: what the chatter tells when something failed"""
-        values = {"name": record.display_name, "reason": reason}
-        if record._name == "mail.template":
-            return self.env._('The e-mail "%(name)s" of this stage was not sent: %(reason)s', **values)
-        return self.env._('The plan "%(name)s" of this stage was not planned: %(reason)s', **values)
-
-    def _log_arrival(self, bodies):
-        """:param bodies: text or HTML for the chatter by opportunity"""
-        if bodies:
-            leads = self.browse().concat(*bodies)
-            author = self.env.ref("base.partner_root")
-            leads._message_log_batch(
-                bodies={lead.id: body for lead, body in bodies.items()}, author_id=author.id
-            )
+    stage_requirements = fields.Text(
+        related="stage_id.requirements",
+        string="Requirements of the Stage",
+        help="What the stage requires of its opportunities.",
+    )
+    missing_fields = fields.Json(
+        compute="_compute_missing_fields",
+        export_string_translation=False,
+        help="Fields that the opportunity's stage asks for and that are empty: their names and labels.",
+    )
+    is_something_missing = fields.Boolean(
+        "Something Missing",
+        compute="_compute_missing_fields",
+        search="_search_is_something_missing",
+        help="Whether something that the opportunity's stage asks for is not filled in.",
+    )
 
     # ------------------------------------------------------------------
-    # Planning
+    # Arriving
     # ------------------------------------------------------------------
 
-    def _plan_on_arrival(self, plan):
-        """Plan the activities of a plan, all at once, but for those that are still open of it.
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Let Odoo's tracking, which only sees given values, take a computed stage for changed."""
+        leads = super().create(vals_list)
+        is_tracked = not (self.env.context.get("tracking_disable") or self.env.context.get("mail_notrack"))
+        if is_tracked and self.env["crm.stage"]._get_arrivals_by_stage():
+            precommit = self.env.cr.precommit
+            for lead in leads:
+                key = f"mail.tracking.create.{self._name}.{lead.id}"
+                if key not in precommit.data:
+                    precommit.add(lead._track_post_template_finalize)
+                precommit.data[key] = ["stage_id", *precommit.data.get(key, ())]
+        return leads
 
-        :return: HTML for the chatter by opportunity
-        """
-        if not plan.active or plan.res_model != self._name:
-            return {}
-        leads = self.filtered(
-            lambda lead: not plan.company_id or lead.company_id.id in (False, plan.company_id.id)
-        )
-        items = {}
-        for template, responsibles in leads._get_missing_activities(plan):
-            deadline = template._get_date_deadline()
-            for user, its_leads in responsibles.items():
-                activities = its_leads.activity_schedule(
-                    activity_type_id=template.activity_type_id.id,
-                    automated=False,
-                    summary=template.summary,
-                    note=template.note,
-                    user_id=user.id,
-                    date_deadline=deadline,
-                    crm_stage_plan_template_id=template.id,
-                )
-                for lead, activity in zip(its_leads, activities, strict=True):
-                    items.setdefault(lead, []).append(lead._get_planned_text(activity))
-        return {lead: lead._get_planned_body(plan, texts) for lead, texts in items.items()}
+    def write(self, vals):
+        """Empty fields are known to be missing by the stage, which the ORM cannot depend on."""
+        res = super().write(vals)
+        if self.env["crm.stage"]._get_arrivals_by_stage():
+            self.invalidate_recordset(["missing_fields", "is_something_missing"], flush=False)
+        return res
 
-    def _get_missing_activities(self, plan):
-        """:return: ``[(activity template, {user: opportunities})]`` of what is not open; user may be none"""
-        domain = [("res_model", "=", self._name), ("res_id", "in", self.ids)]
-        activities = self.env["mail.activity"].search(domain).grouped("res_id")
-        none = self.env["mail.activity"]
-        open_templates = {
-            lead: lead._get_open_templates(plan, activities.get(lead.id, none)) for lead in self
-        }
-        missing = []
-        for template in plan.template_ids:
-            leads = self.filtered(lambda lead, template=template: template not in open_templates[lead])
-            responsibles = leads.grouped(lambda lead, template=template: lead._get_responsible(template))
-            missing.append((template, responsibles))
-        return missing
+    def _track_prepare(self, fields_iter):
+        """Moving back is tracked, and is no arrival."""
+        super()._track_prepare(fields_iter)
+        if self.env.context.get("crm_stage_undoing") is ON:
+            self.env.cr.precommit.data.setdefault(UNDONE, set()).update(self.ids)
 
-    def _get_open_templates(self, plan, activities):
-        """Tell what is still open of a plan, whether a stage or somebody by hand has planned it.
-
-        :param activities: the open ones of this opportunity
-        :return: activity templates of the plan
-        """
-        templates = activities.crm_stage_plan_template_id & plan.template_ids
-        others = activities.filtered(lambda activity: not activity.crm_stage_plan_template_id)
-        for template in plan.template_ids - templates if others else ():
-            summary = template.summary or template.activity_type_id.summary or ""
-            alike = others.filtered(
-                lambda activity, template=template, summary=summary: (
-                    activity.activity_type_id == template.activity_type_id
-                    and (activity.summary or "") == summary
-                )
-            )[:1]
-            templates |= template if alike else templates.browse()
-            others -= alike
-        return templates
-
-    def _get_responsible(self, template):
-        """:return: user who does an activity of a plan: as the plan says, or somebody of the opportunity"""
-        users = self.user_id + self.team_id.user_id
-        own = users.filtered(lambda user: user.active and not user.share)[:1]
-        given = template._determine_responsible(own, self)["responsible"]
-        return given if given and given.active else own
-
-    def _get_planned_text(self, activity):
-        """:return: one line for the chatter"""
-        values = {
-            "activity": activity.summary or activity.activity_type_id.name,
-            "date": format_date(self.env, activity.date_deadline),
-            "user": activity.user_id.name,
-        }
-        if activity.user_id:
-            return self.env._("%(activity)s, assigned to %(user)s, due on %(date)s", **values)
-        return self.env._(
-            "%(activity)s, due on %(date)s: assigned to nobody, as the opportunity has neither a salesperson "
-            "nor a team leader",
-            **values,
-        )
-
-    def _get_planned_body(self, plan, texts):
-        """:return: HTML for the chatter"""
-        values = {"stage": self.stage_id.name, "plan": plan.name}
-        title = self.env._('The stage "%(stage)s" planned "%(plan)s"', **values)
-        lines = Markup().join(Markup("<li>%s</li>") % text for text in texts)
-        return Markup("%s<ul>%s</ul>") % (title, lines)
-
-    # ------------------------------------------------------------------
-    # Sending
-    # ------------------------------------------------------------------
-
-    def _send_on_arrival(self, template):
-        """Send the e-mail to those who have an address that is not blacklisted, by Odoo's tracking templates.
-
-        :return: text for the chatter by opportunity, for those whose e-mail is not sent
-        """
-        if not template.active or template.model != self._name:
-            return {}
-        addresses = self._get_template_addresses(template)
-        every = set().union(*addresses.values())
-        blacklisted = set(self.env["mail.blacklist"].search([("email", "in", list(every))]).mapped("email"))
-        opened_by_machine = self._filter_opened_by_machine()
-        bodies = {}
-        for lead in self:
-            if lead in opened_by_machine:
-                bodies[lead] = self.env._(
-                    'The e-mail "%s" of this stage was not sent: an automatic e-mail opened the opportunity.',
-                    template.name,
-                )
-            elif not addresses[lead]:
-                bodies[lead] = self.env._(
-                    'The e-mail "%s" of this stage was not sent: there is no e-mail address.', template.name
-                )
-            elif barred := addresses[lead] & blacklisted:
-                bodies[lead] = self.env._(
-                    'The e-mail "%(name)s" of this stage was not sent: blacklisted is %(addresses)s.',
-                    name=template.name,
-                    addresses=", ".join(sorted(barred)),
-                )
-        sent = self.filtered(lambda lead: lead not in bodies)
-        for lead in sent.with_context(mail_notify_force_send=len(sent) <= MAX_SENT_AT_ONCE):
-            lead._message_track_post_template([ARRIVAL])
-        return bodies
-
-    def _filter_opened_by_machine(self):
-        """:return: those that an automatic e-mail opened: it is their first message"""
-        messages = self.env["mail.message"]
-        domain = Domain("model", "=", self._name) & Domain("res_id", "in", self.ids)
-        # The mail gateway logs no creation; salespeople may be notified before it keeps the e-mail.
-        domain &= Domain("message_type", "!=", "user_notification")
-        first_ids = [
-            message_id for _lead_id, message_id in messages._read_group(domain, ["res_id"], ["id:min"])
-        ]
-        is_automatic = Domain("id", "in", first_ids) & Domain("crm_stage_is_automatic", "=", True)
-        return self.browse(messages.search_fetch(is_automatic, ["res_id"]).mapped("res_id"))
-
-    def _get_template_addresses(self, template):
-        """:return: set of the normalized addresses that the e-mail goes to, by opportunity"""
-        names = {"email_cc", "email_to", "partner_to"}
-        recipients = template._generate_template_recipients(self.ids, names)
-        partners = self.env["res.partner"]
-        addresses = {}
-        for lead in self:
-            values = recipients[lead.id]
-            emails = partners.browse(values.get("partner_ids", ())).mapped("email")
-            texts = (values.get("email_to"), values.get("email_cc"), *emails)
-            addresses[lead] = {address for text in texts for address in email_normalize_all(text or "")}
-        return addresses
+    def _message_track_post_template(self, changes):
+        """Plan the stage's activities, and send its e-mail along with the templates of other addons."""
+        arrival = self._get_arrival(changes)
+        if not arrival:
+            return super()._message_track_post_template(changes)
+        # sudo: the stage acts, whatever rights the user has who moves the opportunity. Nothing is done in the
+        # name of a customer, who moves it by signing, say.
+        lead = self.with_user(SUPERUSER_ID) if self.env.user.share else self.sudo()
+        # No loops: what the stage does triggers no automation.
+        lead = lead.with_context({**clean_context(self.env.context), "crm_stage_moving": ON})
+        if plan := lead.env["mail.activity.plan"].browse(arrival.plan_id):
+            with lead._log_failure(plan):
+                lead._plan_on_arrival(plan)
+        if not arrival.template_id:
+            return super()._message_track_post_template(changes)
+        with lead._log_failure(lead.env["mail.template"].browse(arrival.template_id)):
+            super(CrmLead, lead)._message_track_post_template(changes)
+        return True
 
     def _track_template(self, changes):
-        """Odoo sends it as it does those of changed fields, and keeps it in the chatter."""
+        """Let Odoo send the stage's e-mail as those of other changes, and keep it in the chatter."""
         templates = super()._track_template(changes)
-        if ARRIVAL in changes:
-            subtype_id = self.env["ir.model.data"]._xmlid_to_res_id("mail.mt_note")
-            templates[ARRIVAL] = (
-                self.env["mail.template"].browse(self._get_arrival_template_id()),
-                {
-                    "composition_mode": "comment",
-                    "subtype_id": subtype_id,
-                    "email_layout_xmlid": "mail.mail_notification_light",
-                },
-            )
-        return templates
+        arrival = self._get_arrival(changes)
+        template = self.env["mail.template"].browse(arrival and arrival.template_id)
+        if not template:
+            return templates
+        if text := self._get_unsent_text(template):
+            self._log_arrival(text)
+            return templates
+        subtype_id = self.env["ir.model.data"]._xmlid_to_res_id("mail.mt_note")
+        values = {"subtype_id": subtype_id, "email_layout_xmlid": "mail.mail_notification_light"}
+        return {**templates, "crm_stage_arrival": (template, values)}
 
-    def _get_arrival_template_id(self):
-        """:return: id of the e-mail template of the stage, if it has one"""
-        arrival = self.env["crm.stage"]._get_arrivals_by_stage().get(self[:1].stage_id.id)
-        return arrival.template_id if arrival else False
+    def _get_arrival(self, changes):
+        """
+        :param changes: names of the fields that have changed
+        :return: what the stage does and asks for, where the opportunity has come into it; None otherwise
+        """
+        arrivals = self.env["crm.stage"]._get_arrivals_by_stage()
+        if not arrivals or not changes or {"stage_id", "type"}.isdisjoint(changes):
+            return None
+        is_undone = self.id in self.env.cr.precommit.data.get(UNDONE, ())
+        if is_undone or any(self.env.context.get(key) for key in SILENT_CONTEXT):
+            return None
+        try:
+            is_there = self.active and self.type == "opportunity"
+        except MissingError:  # deleted by the transaction that created it
+            return None
+        return arrivals.get(self.stage_id.id) if is_there else None
+
+    @contextmanager
+    def _log_failure(self, record):
+        """Let the opportunity keep its stage when what is done in here fails: the chatter shows why.
+
+        :param record: activity plan or e-mail template of the stage
+        :raise CONFLICTS: where Odoo tries the transaction again
+        """
+        is_tried_again = not any(self.env.context.get(key) for key in NOT_TRIED_AGAIN)
+        with attempt(self.env, raised=CONFLICTS if is_tried_again else ()) as made:
+            yield
+        if not made.error:
+            return
+        _logger.warning("Opportunity %s goes without %s on arrival", self.id, record, exc_info=made.error)
+        reason = get_reason(made.error)
+        values = {"name": record.display_name, "reason": reason}
+        text = self.env._('The e-mail "%(name)s" of this stage was not sent: %(reason)s', **values)
+        if record._name == "mail.activity.plan":
+            text = self.env._('The plan "%(name)s" of this stage was not planned: %(reason)s', **values)
+        self._log_arrival(text)
+
+    def _log_arrival(self, text):
+        """Log ``text`` in the chatter, by OdooBot."""
+        self._message_log(body=text, author_id=self.env.ref("base.partner_root").id)
+
+    def _plan_on_arrival(self, plan):
+        """Plan the activities of a plan, unless one of them is open, or it is another company's."""
+        templates = plan.template_ids
+        planned = {self._get_kind(template) for template in templates}
+        if (plan.company_id and self.company_id and plan.company_id != self.company_id) or any(
+            activity.crm_stage_plan_template_id in templates or self._get_kind(activity) in planned
+            for activity in self.activity_ids
+        ):
+            return
+        own = (self.user_id + self.team_id.user_id).filtered("active")[:1]
+        for template in templates:
+            responsible = template._determine_responsible(own, self)["responsible"].filtered("active") or own
+            self.activity_schedule(
+                activity_type_id=template.activity_type_id.id,
+                automated=False,
+                summary=template.summary,
+                note=template.note,
+                user_id=responsible.id,
+                date_deadline=template._get_date_deadline(),
+                crm_stage_plan_template_id=template.id,
+            )
+        values = {"stage": self.stage_id.name, "plan": plan.name}
+        self._log_arrival(self.env._('The stage "%(stage)s" planned "%(plan)s"', **values))
+
+    @api.model
+    def _get_kind(self, record):
+        """:return: what an activity, or an activity of a plan, is recognized by: its type and summary"""
+        return record.activity_type_id, record.summary or record.activity_type_id.summary or ""
+
+    def _get_unsent_text(self, template):
+        """:return: text for the chatter where the stage's e-mail is not sent; none where it is"""
+        # Odoo may notify a salesperson before it keeps the e-mail that opened the opportunity.
+        domain = Domain("model", "=", self._name) & Domain("res_id", "=", self.id)
+        domain &= Domain("message_type", "!=", "user_notification")
+        if self.env["mail.message"].search(domain, order="id", limit=1).crm_stage_is_automatic:
+            return self.env._(
+                'The e-mail "%s" of this stage was not sent: an automatic e-mail opened the opportunity.',
+                template.name,
+            )
+        names = {"email_cc", "email_to", "partner_to"}
+        recipients = template._generate_template_recipients(self.ids, names)[self.id]
+        partners = self.env["res.partner"].browse(recipients.get("partner_ids", ()))
+        texts = [recipients.get("email_to"), recipients.get("email_cc"), *partners.mapped("email")]
+        addresses = email_normalize_all(", ".join(filter(None, texts)))
+        if not addresses:
+            return self.env._(
+                'The e-mail "%s" of this stage was not sent: there is no e-mail address.', template.name
+            )
+        if barred := self.env["mail.blacklist"].search([("email", "in", addresses)], order="email"):
+            return self.env._(
+                'The e-mail "%(name)s" of this stage was not sent: blacklisted is %(addresses)s.',
+                name=template.name,
+                addresses=", ".join(barred.mapped("email")),
+            )
+        return ""
+
+    # ------------------------------------------------------------------
+    # What is missing
+    # ------------------------------------------------------------------
+
+    @api.model
+    def _get_askable_names(self):
+        """:return: names of the fields that a stage may ask for: those that users fill in"""
+        technical = SET_BY_MOVES.union(*(self.env[name]._fields for name in TECHNICAL_MIXINS))
+        return [
+            name
+            for name, field in self._fields.items()
+            if field.type in ASKABLE_TYPES
+            and not field.readonly
+            and name not in technical
+            and (field.store or field.search)
+        ]
+
+    @api.model
+    def _get_asked_names(self, stage):
+        """:return: names of the fields that ``stage`` asks this user for, as far as they may fill them in"""
+        arrival = self.env["crm.stage"]._get_arrivals_by_stage().get(stage.id)
+        names = [name for name in arrival.field_names if name in self._fields] if arrival else []
+        return [name for name in names if self._has_field_access(self._fields[name], "write")]
+
+    @api.depends("stage_id", "type")
+    @api.depends_context("uid", "lang")
+    def _compute_missing_fields(self):
+        missing = self._get_missing_names({lead: lead.stage_id for lead in self})
+        labels = {name: self._get_label(name) for name in set().union(*missing.values())}
+        for lead in self:
+            names = missing.get(lead, ())
+            lead.missing_fields = [{"name": name, "string": labels[name]} for name in names]
+            lead.is_something_missing = bool(names)
+
+    @api.model
+    def _get_label(self, name):
+        """:return: label of a field, in the user's language"""
+        return self.fields_get([name], ["string"])[name]["string"]
+
+    @api.model
+    def _get_missing_names(self, stages):
+        """
+        :param stages: for each opportunity the stage that asks, which need not be its own
+        :return: names of the empty fields by opportunity, for those that have any; 0 is empty
+        """
+        asked = {stage: self._get_asked_names(stage) for stage in {*stages.values()}}
+        leads = self.browse().concat(*(lead for lead in stages if asked[stages[lead]]))
+        # sudo: whether a field is empty does not depend on who may see what it links to
+        leads = leads.filtered(lambda lead: lead.type == "opportunity").sudo()
+        leads.fetch({name for names in asked.values() for name in names})
+        missing = {lead: [name for name in asked[stages[lead]] if not lead[name]] for lead in leads}
+        return {lead: names for lead, names in missing.items() if names}
+
+    @api.model
+    def _search_is_something_missing(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        missing = Domain.FALSE
+        for stage in self.env["crm.stage"].browse(self.env["crm.stage"]._get_arrivals_by_stage()):
+            names = self._get_asked_names(stage)
+            is_blank = Domain.OR(Domain(name, "in", self._get_blanks(name)) for name in names)
+            missing |= Domain("stage_id", "=", stage.id) & is_blank
+        missing &= Domain("type", "=", "opportunity")
+        return missing if True in value else ~missing
+
+    @api.model
+    def _get_blanks(self, name):
+        """:return: values of a field that are nothing"""
+        return [False, 0] if self._fields[name].type in ("integer", "float", "monetary") else [False]
+
+    # ------------------------------------------------------------------
+    # Asking
+    # ------------------------------------------------------------------
+
+    def get_arrival_questions(self, stage_id):
+        """Find what moving these opportunities to a stage by hand asks for.
+
+        :param int stage_id: of the stage
+        :return: dictionary for the web client:
+
+            * ``ask_outcome``: whether it asks if they are won or lost
+            * ``requirements``: of the stage, as plain text
+            * ``missing``: the empty fields, each as ``{"name": …, "string": …, "count": of opportunities}``
+            * ``missing_count``: number of opportunities that lack something
+            * ``form``: view to fill the fields of one opportunity in, as ``{"arch": …, "fields": …}``
+        """
+        self.check_access("read")
+        stage = self.env["crm.stage"].browse(stage_id)
+        stage.check_access("read")
+        missing = self._get_missing_names(dict.fromkeys(self, stage))
+        counts = Counter(name for names in missing.values() for name in names)
+        return {
+            "ask_outcome": stage.is_won and stage.ask_outcome,
+            "requirements": stage.requirements or "",
+            "missing": [
+                {"name": name, "string": self._get_label(name), "count": count}
+                for name, count in counts.items()
+            ],
+            "missing_count": len(missing),
+            "form": self._get_asked_form(list(counts)) if counts and len(self) == 1 else False,
+        }
+
+    @api.model
+    def _get_asked_form(self, names):
+        """:return: form view with these fields, as ``{"arch": …, "fields": …}``"""
+        # The first one has the focus: the calendar of a date would cover the others.
+        asked = [self._fields[name] for name in names]
+        asked.sort(key=lambda field: field.type in ("date", "datetime"))
+        form = E.form(E.group(*(E.field(name=field.name) for field in asked)))
+        for node, field in zip(form.iter("field"), asked, strict=True):
+            if field.type == "many2many":
+                node.set("widget", "many2many_tags")
+        currencies = {field.get_currency_field(self) for field in asked if field.type == "monetary"}
+        form.extend(E.field(name=name, invisible="1") for name in currencies)
+        arch, models_ = self.env["ir.ui.view"].postprocess_and_fields(form, model=self._name)
+        return {"arch": arch, "fields": self.fields_get(models_[self._name])}

@@ -10,7 +10,6 @@ class MailActivity(models.Model):
         readonly=True,
         copy=False,
         index="btree_not_null",
-        ondelete="set null",
         help="Activity of a stage's plan that this one was planned by, when the opportunity came into the "
         "stage.",
     )

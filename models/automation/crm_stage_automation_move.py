@@ -350,7 +350,7 @@ class CrmStageAutomationMove(models.Model):
             bodies.update(dict.fromkeys(moves.lead_id.ids, body))
         # No loops: moving back moves nothing else. It is no arrival in the former stage either.
         leads = untouched.lead_id.with_context(crm_stage_moving=ON, crm_stage_undoing=ON)
-        self.env["crm.stage.stay"]._note_undone({move.lead_id.id: move.date for move in untouched})
+        self.env["crm.stage.stay"]._add_undone({move.lead_id.id: move.date for move in untouched})
         values = {move.lead_id: move._get_restored_values() for move in untouched}
         with leads._moved_by(bodies):
             for restored, its_leads in leads.grouped(lambda lead: json.dumps(values[lead][0])).items():

@@ -16,18 +16,18 @@ class CrmLead(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         leads = super().create(vals_list)
-        self.env["crm.stage.stay"]._note_created(leads)
+        self.env["crm.stage.stay"]._add_created(leads)
         return leads
 
     def write(self, vals):
-        """Note who moves the opportunities: where the change is stored, nobody can tell any more."""
+        """Keep what moves the opportunities: it is not known any more where the change is stored."""
         if not MOVING_FIELDS.isdisjoint(vals):
-            self.env["crm.stage.stay"]._note_written(self, vals)
+            self.env["crm.stage.stay"]._add_written(self, vals)
         return super().write(vals)
 
     def _write_multi(self, vals_list):
-        """Whatever is stored comes by here, written or computed."""
+        """All that is stored comes by here, written or computed."""
         rows = zip(self._ids, vals_list, strict=True)
         touched_ids = [lead_id for lead_id, vals in rows if not PLACE_FIELDS.isdisjoint(vals)]
-        self.env["crm.stage.stay"]._note_touched(touched_ids)
+        self.env["crm.stage.stay"]._add_touched(touched_ids)
         return super()._write_multi(vals_list)

@@ -4,22 +4,15 @@ from odoo import SUPERUSER_ID, api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL, file_open, groupby, sql
 
-from ...tools import KEPT_CONTEXT, NOT_TRIED_AGAIN, ON
+from ...tools import ON
 
 # Key of the cursor's cache: id of the automation that moves opportunities at this moment, if one does
 MOVED_BY = "crm_sales_stage.moved_by"
 
-# Odoo's context keys of what opportunities are not said to arrive by: imports, data files, stages that go
-# away. They mean the same in Odoo: a client that sends them wants nothing tracked nor posted.
-SILENT_CONTEXT = ("tracking_disable", "import_file", "_import_current_module", "install_mode")
+# Key of the transaction's data: what it does to opportunities, until that is recorded
+DONE = "crm_sales_stage.done"
 
-# Context keys of whoever moves an opportunity that tell what follows
-MOVER_CONTEXT = {*KEPT_CONTEXT, *SILENT_CONTEXT, *NOT_TRIED_AGAIN, "crm_stage_moving", "crm_stage_undoing"}
-
-# Where a transaction keeps what it notes of opportunities until that is recorded
-NOTES = "crm_sales_stage.notes"
-
-# Fields of opportunities that tell where they are, and of their stays that tell where they were
+# Fields of opportunities that say where they are, and of their stays that say where they were
 LEAD_FIELDS = ["type", "active", "stage_id", "won_status", "create_date", "date_conversion"]
 LEAD_FIELDS += ["date_last_stage_update", "date_closed"]
 STAY_FIELDS = ["id", "lead_id", "stage_id", "date_entered", "moved_by", "automation_id", "is_first_visit"]
@@ -56,43 +49,29 @@ class CrmStageStay(models.Model):
     _rec_name = "lead_id"
     _order = "date_entered desc, id desc"
 
+    # The access rights let no user write them.
     lead_id = fields.Many2one(
         "crm.lead",
         "Opportunity",
         required=True,
-        readonly=True,
         ondelete="cascade",
         help="The opportunity that was in the stage.",
     )
     stage_id = fields.Many2one(
         "crm.stage",
-        readonly=True,
-        ondelete="set null",
         help="The stage the opportunity was in. Empty when the stage was deleted since: see its name.",
     )
-    stage_name = fields.Char(
-        translate=True,
-        readonly=True,
-        help="Name of the stage when the opportunity entered it.",
-    )
+    stage_name = fields.Char(translate=True, help="Name of the stage when the opportunity entered it.")
     date_entered = fields.Datetime(
         "Entered On",
         required=True,
-        readonly=True,
         help="When the opportunity entered the stage: by its creation, its conversion from a lead, a move, "
         "or by being restored in it.",
     )
     date_left = fields.Datetime(
-        "Left On",
-        readonly=True,
-        help="When it left the stage, or the pipeline from it (lost, archived or made a lead).",
+        "Left On", help="When it left the stage, or the pipeline from it (lost, archived or made a lead)."
     )
-    next_stage_id = fields.Many2one(
-        "crm.stage",
-        readonly=True,
-        ondelete="set null",
-        help="The stage that the opportunity moved to from here.",
-    )
+    next_stage_id = fields.Many2one("crm.stage", help="The stage that the opportunity moved to from here.")
     outcome = fields.Selection(
         [
             ("open", "Still There"),
@@ -103,34 +82,28 @@ class CrmStageStay(models.Model):
             ("archived", "Archived"),
         ],
         required=True,
-        readonly=True,
         help="How the stay ended: the opportunity moved to another stage, was won or lost in this one, was "
         "lost and restored later, or was archived or made a lead without being lost.",
     )
     moved_by = fields.Selection(
         [("created", "Creation"), ("hand", "By Hand"), ("automation", "By an Automation")],
         "Entered By",
-        readonly=True,
         help="What brought the opportunity into the stage. Empty when nobody saw it: it was changed outside "
         "of Odoo, or untracked before this history was kept.",
     )
     automation_id = fields.Many2one(
         "crm.stage.automation",
-        readonly=True,
         index="btree_not_null",
-        ondelete="set null",
         groups="sales_team.group_sale_manager",
         help="The automation that brought the opportunity into the stage.",
     )
     is_first_visit = fields.Boolean(
         "First Visit",
-        readonly=True,
         help="Whether the opportunity was in this stage for the first time. Counting these counts each "
         "opportunity once per stage, however often it went back and forth.",
     )
     is_moved_on = fields.Boolean(
         "Moved On",
-        readonly=True,
         help="Whether the opportunity entered a later stage afterwards, by the order of the stages then.",
     )
 
@@ -162,112 +135,95 @@ class CrmStageStay(models.Model):
     # ------------------------------------------------------------------
 
     @api.model
-    def _get_notes(self):
-        """:return: what this transaction notes of opportunities, for ``_record`` to use before it commits
+    def _get_done(self):
+        """
+        :return: what this transaction does to opportunities, for ``_record`` to use before it commits:
 
-        Notes of what is rolled back do no harm: what is recorded is what the opportunities are then.
+            * ``touched_ids``: of those whose stays are to be brought in step
+            * ``first_stage_ids``: where those that it creates begin, by their ids
+            * ``movers``: what moves them, should they move: values of a stay, by id of the opportunity
+            * ``undone``: when the moves were made that it undoes, by id of the opportunity
+
+        What is rolled back does no harm: what is recorded is what the opportunities are then.
         """
         precommit = self.env.cr.precommit
-        if NOTES not in precommit.data:
-            sets = {"touched_ids": set(), "restored_ids": set()}
-            by_lead = {"first_stage_ids": {}, "movers": {}, "automation_ids": {}, "undone": {}}
-            precommit.data[NOTES] = {**sets, **by_lead}
+        if DONE not in precommit.data:
+            precommit.data[DONE] = {"touched_ids": set(), "first_stage_ids": {}, "movers": {}, "undone": {}}
             precommit.add(self._record)
-        return precommit.data[NOTES]
+        return precommit.data[DONE]
 
     @api.model
-    def _note_touched(self, lead_ids):
+    def _add_touched(self, lead_ids):
         """Let the stays of these opportunities be brought in step."""
         if lead_ids:
-            self._get_notes()["touched_ids"].update(lead_ids)
+            self._get_done()["touched_ids"].update(lead_ids)
 
     @api.model
-    def _note_written(self, leads, vals):
-        """Note what only a write can say: who moves opportunities, and that they come back in between.
+    def _add_created(self, leads):
+        """Keep where opportunities begin: the transaction that creates them may move them on."""
+        self._add_touched(leads.ids)
+        self._add_mover(leads)
+        self._get_done()["first_stage_ids"].update({lead.id: lead.stage_id.id for lead in leads})
 
-        Who takes them out of the pipeline moves none, even if somebody else has moved them.
-        """
+    @api.model
+    def _add_written(self, leads, vals):
+        """Keep what moves opportunities. Taking them out of the pipeline moves none."""
         is_placing = "stage_id" in vals or vals.get("active") or vals.get("type") == "opportunity"
         if is_placing or "team_id" in vals or "user_id" in vals:
-            self._note_mover(leads, is_placing)
-        if vals.get("active"):
-            self._get_notes()["restored_ids"].update(leads.ids)
+            self._add_mover(leads, is_placing)
 
     @api.model
-    def _note_mover(self, leads, is_placing=True):
-        """Note who moves opportunities, should they move. The last one counts.
+    def _add_mover(self, leads, is_placing=True):
+        """Keep what moves opportunities, should they move. The last one counts.
 
-        :param is_placing: whether they are told where to be, and not only what their stage may follow from:
-            who does that by hand is noted where nobody else is
+        :param is_placing: False for what their stage may follow from: done by hand, it counts last
         """
-        mover = self._get_mover(leads.env)
-        notes = self._get_notes()
-        movers = notes["movers"]
-        if is_placing:
-            notes["automation_ids"].update(dict.fromkeys(leads.ids, self.env.cr.cache.get(MOVED_BY)))
-        kept = {} if is_placing or self._is_automatic(mover) else movers
+        is_automatic = leads.env.uid == SUPERUSER_ID or leads.env.context.get("crm_stage_moving") is ON
+        moved_by = "automation" if is_automatic else "hand"
+        mover = {"moved_by": moved_by, "automation_id": self.env.cr.cache.get(MOVED_BY)}
+        movers = self._get_done()["movers"]
+        kept = {} if is_placing or is_automatic else movers
         movers.update({lead_id: kept.get(lead_id, mover) for lead_id in leads.ids})
 
     @api.model
-    def _note_undone(self, dates):
+    def _add_undone(self, dates):
         """Let moves leave no stays behind: what these opportunities are next is what they were before.
 
         :param dates: when the moves were made, by id of the opportunity
         """
         self._record()  # what happened before
-        self._get_notes()["undone"].update(dates)
-
-    @api.model
-    def _get_mover(self, env):
-        """:return: who moves opportunities in ``env``: ``(id of the user, context)``, which can be copied"""
-        return env.uid, {key: value for key, value in env.context.items() if key in MOVER_CONTEXT}
-
-    @api.model
-    def _is_automatic(self, mover):
-        user_id, context = mover
-        return user_id == SUPERUSER_ID or context.get("crm_stage_moving") is ON
-
-    @api.model
-    def _note_created(self, leads):
-        """Note where opportunities begin: the transaction that creates them may move them on."""
-        self._note_touched(leads.ids)
-        self._note_mover(leads)
-        self._get_notes()["first_stage_ids"].update({lead.id: lead.stage_id.id for lead in leads})
+        self._get_done()["undone"].update(dates)
 
     @api.model
     def _record(self):
         """Bring the stays of all opportunities that were touched since the last time in step.
 
-        It runs before the commit, before each savepoint that flushes, and before somebody reads stays.
+        It runs before the commit, before each savepoint that flushes, and before stays are read.
         """
-        self.env["crm.lead"].flush_model(LEAD_FIELDS)  # which notes the rest
-        notes = self.env.cr.precommit.data.pop(NOTES, None)
-        if notes and notes["touched_ids"]:
-            self._bring_in_step(notes["touched_ids"], notes)
+        self.env["crm.lead"].flush_model(LEAD_FIELDS)  # which adds the rest
+        done = self.env.cr.precommit.data.pop(DONE, None)
+        if done and done["touched_ids"]:
+            self._bring_in_step(done["touched_ids"], done)
 
     @api.model
-    def _bring_in_step(self, lead_ids, notes=None):
+    def _bring_in_step(self, lead_ids, done=None):
         """Bring the stays of opportunities in step with what these are now, all at once.
 
         :param lead_ids: ids; those of records that are gone, or are no opportunities, do no harm
-        :param notes: those of their transaction; none when nobody saw what happened to them some time ago
+        :param done: by their transaction, see ``_get_done``; None where they changed some time ago
         """
-        removed_ids, stored, arrived_by = [], [], {}
+        removed_ids, stored = [], []
         for lead, stays in self._read_histories(lead_ids):
-            present = self._get_stays(lead, stays, notes)
+            present = self._get_stays(lead, stays, done)
             known = {stay["id"]: stay for stay in stays}
             removed_ids += known.keys() - {stay["id"] for stay in present}
             stored += [stay for stay in present if stay != known.get(stay["id"])]
-            stage_id = stays[-1]["stage_id"] if stays else None
-            if notes and present and not present[-1]["id"] and present[-1]["stage_id"] != stage_id:
-                arrived_by[lead["id"]] = notes["movers"].get(lead["id"]) or self._get_mover(self.env)
         self._store(removed_ids, stored)
-        self.env["crm.lead"]._note_arrived(arrived_by)
 
     @api.model
     def _read_histories(self, lead_ids):
         """:return: ``[({name: value}, [{field of a stay: value}])]`` by opportunity, its stays in order"""
-        # Those that were made by SQL may not tell since when they are opportunities.
+        # Those that were created by SQL may have no dates.
         query = """
             SELECT id, type = 'opportunity' AS is_opportunity, %s AS is_there, stage_id, %s AS outcome,
                    COALESCE(GREATEST(create_date, date_conversion), date_last_stage_update, %s) AS date_begun,
@@ -287,90 +243,69 @@ class CrmStageStay(models.Model):
         return [(lead, histories.get(lead["id"], [])) for lead in leads]
 
     @api.model
-    def _get_stays(self, lead, stays, notes):
-        """Tell what the stays of an opportunity have to be, for what it is now.
+    def _get_stays(self, lead, stays, done):
+        """Return what the stays of an opportunity have to be, for what it is now.
 
-        :param lead: what ``_read_histories`` tells of it
+        :param lead: what ``_read_histories`` returns of it
         :param stays: those so far, as ``{field: value}``, in order
-        :param notes: see ``_bring_in_step``
+        :param done: see ``_bring_in_step``
         :return: the same, in order; new ones have no id
         """
         if not stays and not lead["is_opportunity"]:
             return []
-        date = notes and notes["undone"].get(lead["id"]) or self.env.cr.now()
-        stays, undone = self._undo(lead, stays, date)
-        stays = stays or [self._get_first_stay(lead, notes)]
-        entry = self._get_entry(lead, undone, notes)
+        stays, undone = self._undo(lead, stays, done and done["undone"].get(lead["id"]) or self.env.cr.now())
+        if not stays:
+            first_stage_ids = done["first_stage_ids"] if done else {}
+            stage_id = first_stage_ids.get(lead["id"], lead["stage_id"]) or None
+            first = {"lead_id": lead["id"], "stage_id": stage_id, "date_entered": lead["date_begun"]}
+            stays = [{**NEW_STAY, **first, "moved_by": "created"}]
         last = stays[-1]
         is_elsewhere = last["stage_id"] != lead["stage_id"]
-        if not last["date_left"]:
-            if is_elsewhere:
-                date = self._get_date_of_change(lead["date_moved"], last, notes)
-                last.update(date_left=date, outcome="moved", next_stage_id=lead["stage_id"])
-                self._enter(lead, stays, date, entry)
-        elif lead["is_there"] or (is_elsewhere and self._was_back(lead, undone, notes)):
+        if last["date_left"] and (lead["is_there"] or (is_elsewhere and undone)):
             last["outcome"] = "restored" if last["outcome"] in ("lost", "restored") else "archived"
-            date = self._get_date_of_change(lead["date_moved"], last, notes)
-            self._enter(lead, stays, date, entry)
-        elif not lead["is_opportunity"]:
-            return stays  # what becomes of a lead did not happen in a stage
+            self._enter(lead, stays, self._get_date_of_change(lead["date_moved"], last, done), undone, done)
+        elif last["date_left"] and not lead["is_opportunity"]:
+            return stays  # what becomes of a lead does not happen in a stage
+        elif is_elsewhere and not last["date_left"]:
+            date = self._get_date_of_change(lead["date_moved"], last, done)
+            last.update(date_left=date, outcome="moved", next_stage_id=lead["stage_id"])
+            self._enter(lead, stays, date, undone, done)
         last = stays[-1]
         last["outcome"] = lead["outcome"]
         if not lead["is_there"] and not last["date_left"]:
-            last["date_left"] = self._get_date_of_change(lead["date_gone"], last, notes)
+            last["date_left"] = self._get_date_of_change(lead["date_gone"], last, done)
         return stays
 
     @api.model
-    def _enter(self, lead, stays, date, entry):
+    def _enter(self, lead, stays, date, undone, done):
         """Add a stay in the stage where an opportunity is now to its ``stays`` so far.
 
-        :param entry: see ``_get_entry``
+        :param undone: stays that this transaction recorded before, see ``_undo``
         """
-        new = {**NEW_STAY, "lead_id": lead["id"], "stage_id": lead["stage_id"], "date_entered": date, **entry}
+        new = {**NEW_STAY, "lead_id": lead["id"], "stage_id": lead["stage_id"], "date_entered": date}
+        if done:
+            mover = done["movers"].get(lead["id"]) or (undone or [{"moved_by": "hand"}])[-1]
+            new.update(moved_by=mover["moved_by"], automation_id=mover.get("automation_id"))
         new["is_first_visit"] = lead["stage_id"] not in {stay["stage_id"] for stay in stays}
         for stay in stays:
             stay["is_moved_on"] = stay["is_moved_on"] or self._is_before(stay, [new])
         stays.append(new)
 
     @api.model
-    def _get_first_stay(self, lead, notes):
-        """:return: the stay that an opportunity begins with, as ``{field: value}``"""
-        known = notes["first_stage_ids"] if notes else {}
-        stage_id = known.get(lead["id"], lead["stage_id"]) or None
-        stay = {"lead_id": lead["id"], "stage_id": stage_id, "date_entered": lead["date_begun"]}
-        return {**NEW_STAY, **stay, "moved_by": "created"}
-
-    @api.model
-    def _was_back(self, lead, undone, notes):
-        """:return: whether an opportunity that is out of the pipeline was in it again in this transaction"""
-        return bool(undone or notes and lead["id"] in notes["restored_ids"])
-
-    @api.model
-    def _get_entry(self, lead, undone, notes):
-        """
-        :param undone: see ``_undo``
-        :return: what moved an opportunity, as values of the stay that it enters
-        """
-        if not notes:
-            return {}
-        mover = notes["movers"].get(lead["id"])
-        if not mover and undone:
-            return {name: undone[-1][name] for name in ("moved_by", "automation_id")}
-        moved_by = "automation" if mover and self._is_automatic(mover) else "hand"
-        return {"moved_by": moved_by, "automation_id": notes["automation_ids"].get(lead["id"])}
-
-    @api.model
     def _undo(self, lead, stays, date):
-        """What a transaction does several times is one move: forget what this one recorded before.
+        """What a transaction does several times is one move: drop what this one recorded before.
 
-        One that creates an opportunity and takes it through stages tells the whole way.
+        One that creates an opportunity and takes it through stages records the whole way.
 
         :param date: of this transaction, or of the one that is undone
         :return: a copy of ``stays``, without those that it opened and that are left by now, and the latter
         """
         stays = [dict(stay) for stay in stays]
-        if not stays or stays[0]["date_entered"] == date or self._goes_on(lead, stays[-1]):
+        if not stays or stays[0]["date_entered"] == date:
             return stays, []
+        last = stays[-1]
+        if not last["date_left"] and lead["is_there"] and last["stage_id"] == lead["stage_id"]:
+            return stays, []  # it is still there
         undone = [stay for stay in stays if stay["date_entered"] == date]
         stays = [stay for stay in stays if stay["date_entered"] != date]
         if stays[-1]["date_left"] == date:
@@ -381,11 +316,6 @@ class CrmStageStay(models.Model):
         return stays, undone
 
     @api.model
-    def _goes_on(self, lead, last):
-        """:return: whether an opportunity is still where it was in its last stay"""
-        return not last["date_left"] and lead["is_there"] and last["stage_id"] == lead["stage_id"]
-
-    @api.model
     def _is_before(self, stay, others):
         """:return: whether one of the other stays is in a later stage"""
         stages = self.env["crm.stage"]
@@ -394,16 +324,14 @@ class CrmStageStay(models.Model):
         )
 
     @api.model
-    def _get_date_of_change(self, date, last, notes):
+    def _get_date_of_change(self, date, last, done):
         """
         :param date: when it changed, as the opportunity has it
         :return: when an opportunity left its last stay, or came back after it: never before that
         """
         since = last["date_left"] or last["date_entered"]
-        is_late = not notes or not last["id"]
-        if is_late and date and date > since:
-            return date
-        return max(self.env.cr.now(), since)
+        is_late = not done or not last["id"]
+        return date if is_late and date and date > since else max(self.env.cr.now(), since)
 
     @api.model
     def _store(self, removed_ids, stays):
@@ -412,7 +340,7 @@ class CrmStageStay(models.Model):
             self.env.cr.execute(SQL("DELETE FROM crm_stage_stay WHERE id = ANY(%s)", removed_ids))
         if stays:
             self.env["crm.stage"].flush_model(["name"])
-            # Whoever moves an opportunity may delete the stage, or the automation, at once.
+            # The transaction may have deleted the stage, or the automation.
             upsert = """
                 INSERT INTO crm_stage_stay (id, stage_id, stage_name, lead_id, date_entered, moved_by,
                                             automation_id, is_first_visit, date_left, outcome,
@@ -434,7 +362,7 @@ class CrmStageStay(models.Model):
                 self.env[model].invalidate_model(flush=False)
 
     # ------------------------------------------------------------------
-    # The past, and what nobody saw
+    # The past, and what the ORM did not write
     # ------------------------------------------------------------------
 
     @api.model
@@ -450,15 +378,15 @@ class CrmStageStay(models.Model):
         tracked = SQL("SELECT name, id FROM ir_model_fields WHERE model = 'crm.lead'")
         field_ids = dict(self.env.execute_query(tracked))
         stages = self.env["crm.stage"].sudo().with_context(active_test=False, lang=None)
+        get_id = self.env["ir.model.data"]._xmlid_to_res_id
         with file_open("crm_sales_stage/models/history/crm_stage_stay_history.sql") as file:
             script = SQL(
                 file.read(),
                 stages=stages.search(Domain.TRUE).ids,
                 stage_field=field_ids["stage_id"],
                 active_field=field_ids["active"],
-                won_field=field_ids["won_status"],
-                odoobot=self.env["ir.model.data"]._xmlid_to_res_id("base.partner_root"),
-                lost_subtype=self.env["ir.model.data"]._xmlid_to_res_id("crm.mt_lead_lost"),
+                odoobot=get_id("base.partner_root"),
+                lost_subtypes=[get_id("crm.mt_lead_lost"), get_id("crm.mt_lead_restored")],
             )
         self.env.cr.execute(script)
 
@@ -468,7 +396,7 @@ class CrmStageStay(models.Model):
         last_id = 0
         while lead_ids := self._find_out_of_step(last_id):
             last_id = lead_ids[-1]
-            # Whoever moves one of them at this moment writes its stays, too.
+            # A transaction that moves one of them at this moment writes its stays, too.
             leads = self.env["crm.lead"].browse(lead_ids).try_lock_for_update(allow_referencing=True)
             self._bring_in_step(leads.ids)
             remaining = int(len(lead_ids) == MENDING_BATCH)
@@ -478,32 +406,26 @@ class CrmStageStay(models.Model):
     @api.model
     def _find_out_of_step(self, last_id):
         """:return: ids of the next opportunities after ``last_id`` whose last stay is not as they are now"""
-        rows = self.env.execute_query(
-            SQL(
-                """
-                SELECT lead.id
-                  FROM crm_lead lead
-                  LEFT JOIN LATERAL (
-                        SELECT outcome, date_left IS NULL AS is_there, stage_id
-                          FROM crm_stage_stay stay
-                         WHERE stay.lead_id = lead.id
-                         ORDER BY date_entered DESC, id DESC
-                         LIMIT 1
-                       ) last ON TRUE
-                 WHERE lead.id > %s
-                   AND CASE
-                        WHEN lead.type = 'opportunity' THEN
-                            last.outcome IS DISTINCT FROM %s
-                            OR last.is_there != (lead.active IS TRUE)
-                            OR lead.active AND last.stage_id IS DISTINCT FROM lead.stage_id
-                        ELSE last.is_there
-                       END
-                 ORDER BY lead.id
-                 LIMIT %s
-                """,
-                last_id,
-                SQL(OUTCOME),
-                MENDING_BATCH,
-            )
-        )
+        query = """
+            SELECT lead.id
+              FROM crm_lead lead
+              LEFT JOIN LATERAL (
+                    SELECT outcome, date_left IS NULL AS is_there, stage_id
+                      FROM crm_stage_stay stay
+                     WHERE stay.lead_id = lead.id
+                     ORDER BY date_entered DESC, id DESC
+                     LIMIT 1
+                   ) last ON TRUE
+             WHERE lead.id > %s
+               AND CASE
+                    WHEN lead.type = 'opportunity' THEN
+                        last.outcome IS DISTINCT FROM %s
+                        OR last.is_there != (lead.active IS TRUE)
+                        OR lead.active AND last.stage_id IS DISTINCT FROM lead.stage_id
+                    ELSE last.is_there
+                   END
+             ORDER BY lead.id
+             LIMIT %s
+        """
+        rows = self.env.execute_query(SQL(query, last_id, SQL(OUTCOME), MENDING_BATCH))
         return [lead_id for (lead_id,) in rows]

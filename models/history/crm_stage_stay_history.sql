@@ -1,83 +1,63 @@
 -- The stays of opportunities in stages, from Odoo's own tracking, their creation and their present state.
 --
--- Parameters: stages (ids in the pipeline's order), the ids of crm.lead's fields stage_id, active and won_status, of
--- OdooBot's partner and of the message subtype "Opportunity Lost".
+-- Parameters: stages (ids in the pipeline's order), the ids of crm.lead's fields stage_id and active, of OdooBot's
+-- partner, and of the message subtypes of opportunities that are lost or restored.
 
 SET LOCAL work_mem = '128MB';
 
 INSERT INTO crm_stage_stay (lead_id, stage_id, stage_name, date_entered, date_left, next_stage_id, outcome, moved_by,
                             is_first_visit, is_moved_on)
-WITH lost_label AS MATERIALIZED (
-    -- Won/Lost is tracked by its label, in the language of whoever changed it.
-    SELECT label.value
-      FROM ir_model_fields_selection selection
-      CROSS JOIN jsonb_each_text(selection.name) label
-     WHERE selection.field_id = %(won_field)s AND selection.value = 'lost'
-),
 -- What happened to each opportunity, in the order of the messages: its creation, what was tracked, and its present
--- state for what was not (imports, SQL, tracking switched off). What an event does not tell is NULL.
--- Trackings that came by a merge are none of its own: the Message-ID that Odoo gives its messages tells whose they
+-- state for what was not (imports, SQL, tracking switched off). What an event says nothing of is NULL.
+-- Trackings that came by a merge are none of its own: the Message-ID that Odoo gives its messages says whose they
 -- were. While a lead, it was in no pipeline: what came before its conversion is left out.
-event AS (
-    SELECT lead.id AS lead_id,
-           0 AS message_id,
-           -- One that was made by SQL may have no date of creation.
+WITH event AS (
+    SELECT lead.id AS lead_id, 0 AS message_id, 'created' AS moved_by, FALSE AS is_lost,
+           -- One that was created by SQL may have no dates.
            COALESCE(
                GREATEST(lead.create_date, lead.date_conversion), lead.date_last_stage_update, now() AT TIME ZONE 'UTC'
            ) AS date,
-           'created' AS moved_by,
            NULL::int AS old_stage_id, COALESCE(lead.stage_id, 0) AS new_stage_id,
-           NULL::int AS old_active, 1 AS new_active,
-           FALSE AS is_lost
+           NULL::int AS old_active, 1 AS new_active
       FROM crm_lead lead
      WHERE lead.type = 'opportunity'
      UNION ALL
-    SELECT lead.id,
-           message.id,
-           MIN(tracking.create_date),
+    SELECT lead.id, message.id,
+           -- A class in the message says that an automation moved it.
            CASE
-               -- Messages tell by a class what moved an opportunity.
                WHEN message.author_id = %(odoobot)s OR message.body LIKE '%%o_crm_stage_automation%%' THEN 'automation'
                ELSE 'hand'
-           END AS moved_by,
+           END,
+           -- Lost on leaving the pipeline, or until coming back
+           COALESCE(message.subtype_id = ANY(%(lost_subtypes)s), FALSE),
+           MIN(tracking.create_date),
            MAX(COALESCE(tracking.old_value_integer, 0)) FILTER (WHERE tracking.field_id = %(stage_field)s),
            MAX(COALESCE(tracking.new_value_integer, 0)) FILTER (WHERE tracking.field_id = %(stage_field)s),
            MAX(COALESCE(tracking.old_value_integer, 0)) FILTER (WHERE tracking.field_id = %(active_field)s),
-           MAX(COALESCE(tracking.new_value_integer, 0)) FILTER (WHERE tracking.field_id = %(active_field)s),
-           -- Lost on leaving the pipeline, or until coming back
-           COALESCE(message.subtype_id = %(lost_subtype)s, FALSE) OR BOOL_OR(
-               tracking.field_id = %(won_field)s
-               AND (SELECT array_agg(value::varchar) FROM lost_label)
-                   && ARRAY[tracking.old_value_char, tracking.new_value_char]
-           )
+           MAX(COALESCE(tracking.new_value_integer, 0)) FILTER (WHERE tracking.field_id = %(active_field)s)
       FROM crm_lead lead
       JOIN mail_message message ON message.model = 'crm.lead' AND message.res_id = lead.id
       JOIN mail_tracking_value tracking ON tracking.mail_message_id = message.id
      WHERE lead.type = 'opportunity'
-       AND tracking.field_id IN (%(stage_field)s, %(active_field)s, %(won_field)s)
-       AND (
-           message.message_id IS NULL
-           OR message.message_id NOT LIKE '%%-openerp-%%-crm.lead@%%'
-           OR message.message_id LIKE '%%-openerp-' || lead.id || '-crm.lead@%%'
-       )
+       AND tracking.field_id IN (%(stage_field)s, %(active_field)s)
+       AND COALESCE(substring(message.message_id, '-openerp-(\d+)-crm\.lead@'), lead.id::text) = lead.id::text
        AND (lead.date_conversion IS NULL OR date_trunc('second', tracking.create_date) > lead.date_conversion)
-     GROUP BY lead.id, message.id, message.subtype_id, moved_by
+     GROUP BY lead.id, message.id
      UNION ALL
-    SELECT lead.id, 2147483646, COALESCE(lead.date_last_stage_update, lead.create_date), NULL,
-           NULL, COALESCE(lead.stage_id, 0), NULL, NULL, FALSE
+    SELECT lead.id, 2147483646, NULL, FALSE, COALESCE(lead.date_last_stage_update, lead.create_date),
+           NULL, COALESCE(lead.stage_id, 0), NULL, NULL
       FROM crm_lead lead
      WHERE lead.type = 'opportunity'
      UNION ALL
-    SELECT lead.id, 2147483647, COALESCE(lead.date_closed, lead.date_last_stage_update, lead.create_date), NULL,
-           NULL, NULL, NULL, 0, FALSE
+    SELECT lead.id, 2147483647, NULL, FALSE,
+           COALESCE(lead.date_closed, lead.date_last_stage_update, lead.create_date), NULL, NULL, NULL, 0
       FROM crm_lead lead
      WHERE lead.type = 'opportunity' AND lead.active IS NOT TRUE
 ),
 -- Where the opportunity was after each event, and whether it was in the pipeline. As in Odoo's own "time in stage",
--- the next event that tells where it had been until then counts, or else the last one that tells where it came.
+-- the next event that says where it had been until then counts, or else the last one that says where it came.
 state AS (
-    SELECT lead_id, message_id, moved_by, is_lost,
-           MAX(date) OVER past AS date,
+    SELECT lead_id, message_id, moved_by, is_lost, MAX(date) OVER past AS date,
            COALESCE(
                (MIN(ARRAY[message_id, old_stage_id]) FILTER (WHERE old_stage_id IS NOT NULL) OVER future)[2],
                (MAX(ARRAY[message_id, new_stage_id]) FILTER (WHERE new_stage_id IS NOT NULL) OVER past)[2]
@@ -93,9 +73,7 @@ state AS (
            )
 ),
 change AS (
-    SELECT *,
-           COALESCE(LAG(active) OVER past, FALSE) AS was_active,
-           LAG(stage_id) OVER past AS previous_stage_id
+    SELECT *, COALESCE(LAG(active) OVER past, FALSE) AS was_active, LAG(stage_id) OVER past AS previous_stage_id
       FROM state
     WINDOW past AS (PARTITION BY lead_id ORDER BY message_id)
 ),
@@ -119,10 +97,7 @@ step AS (
            array_agg(stage_id) FILTER (WHERE active) OVER whole AS stage_ids
       FROM passage
     WINDOW past AS (PARTITION BY lead_id ORDER BY message_id, number),
-           whole AS (
-               PARTITION BY lead_id ORDER BY message_id, number
-                   ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
-           )
+           whole AS (past ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
 ),
 -- Stages that are gone, by the last name that was tracked of them
 deleted AS (
@@ -133,12 +108,7 @@ deleted AS (
      WHERE tracking.field_id = %(stage_field)s AND tracking.old_value_integer != ALL(%(stages)s || 0)
      ORDER BY tracking.old_value_integer, tracking.id DESC
 )
-SELECT step.lead_id,
-       stage.id,
-       COALESCE(stage.name, deleted.name),
-       step.date,
-       step.date_left,
-       next_stage.id,
+SELECT step.lead_id, stage.id, COALESCE(stage.name, deleted.name), step.date, step.date_left, next_stage.id,
        CASE
            WHEN step.next_active THEN 'moved'
            WHEN step.came_back_lost IS NOT NULL THEN
@@ -149,7 +119,7 @@ SELECT step.lead_id,
        END,
        step.moved_by,
        array_position(step.stage_ids, step.stage_id) = step.stay_number,
-       -- Nobody knows which stages were later ones at that time: those that are now.
+       -- The later stages of that time are not known: those that are later now.
        COALESCE(
            step.stage_ids[step.stay_number + 1:]
                && (%(stages)s::int[])[array_position(%(stages)s, step.stage_id) + 1:],

@@ -57,9 +57,9 @@ tours.add("crm_sales_stage_arrival_setup", {
         { trigger: ".o-autocomplete--dropdown-item:contains('Follow up')", run: "click" },
         { trigger: ".modal [name=mail_template_id] input", run: "edit We have your" },
         { trigger: ".o-autocomplete--dropdown-item:contains('We have your quotation')", run: "click" },
-        { trigger: ".modal [name=asked_field_ids] input", run: "edit Expected Rev" },
+        { trigger: ".modal [name=required_field_ids] input", run: "edit Expected Rev" },
         { trigger: ".o-autocomplete--dropdown-item:contains('Expected Revenue')", run: "click" },
-        { trigger: ".modal [name=asked_field_ids] .o_tag:contains('Expected Revenue')" },
+        { trigger: ".modal [name=required_field_ids] .o_tag:contains('Expected Revenue')" },
         { trigger: ".modal .o_form_button_save", run: "click" },
         noDialog,
         {
