@@ -40,8 +40,8 @@ USUAL_DAYS = {"stage_waiting": 10, "no_news": 10}
 # How long undoing is offered
 UNDO_DAYS = 7
 
-# Opportunities that are named of those that stay where they are
-MAX_STAYING_NAMES = 10
+# Opportunities that a message names; of more, the first ones
+MAX_NAMES = 10
 
 # An automation whose value of one of these changes begins anew
 BEGINNING_FIELDS = ("trigger", "days", "active")
@@ -938,12 +938,11 @@ class CrmStageAutomation(models.Model):
         """:raise UserError: the automation is idle"""
         self.ensure_one()
         if self not in self._get_at_work():
-            raise AutomationError(
-                self.env,
-                _lt(
+            raise UserError(
+                self.env._(
                     "This automation moves nothing while it, or its stage, is archived. "
                     "Unarchive it, then try again."
-                ),
+                )
             )
 
     def _search_leads_to_move(self):
@@ -1008,18 +1007,14 @@ class CrmStageAutomation(models.Model):
             self.env._("%s opportunities moved.", len(moved)),
         )
         for reason, its_moves in moves.filtered("error").grouped("error").items():
-            names = sentence.get_record_names(its_moves.lead_id.with_env(self.env))
-            message += "\n" + self._get_unmoved_text(names, reason)
+            names = self._join_names(sentence.get_record_names(its_moves.lead_id.with_env(self.env)))
+            values = {"names": names, "reason": reason}
+            message += "\n" + self.env._("Could not be moved: %(names)s: %(reason)s", **values)
         return self._get_notification(message, undoable_id=bool(moved) and self.id)
 
-    def _get_unmoved_text(self, names, reason):
-        """:param names: of opportunities that could not be moved while others were"""
-        values = {"count": len(names), "names": ", ".join(names[:MAX_STAYING_NAMES]), "reason": reason}
-        return by_count(
-            len(names),
-            self.env._("1 could not be moved: %(names)s: %(reason)s", **values),
-            self.env._("%(count)s could not be moved: %(names)s: %(reason)s", **values),
-        )
+    @api.model
+    def _join_names(self, names):
+        return ", ".join(names[:MAX_NAMES] + ["…"][: len(names) > MAX_NAMES])
 
     @api.model
     def _get_notification(self, message, undoable_id=False):
@@ -1048,16 +1043,10 @@ class CrmStageAutomation(models.Model):
             return journal
         journal.search([("automation_id", "=", self.id), ("is_applied", "=", True)]).is_applied = False
         dates = self._get_document_dates(documents_by_lead.values())
+        values = {"state": "waiting", "is_applied": True}
         journal._insert(
             [
-                journal._get_row(
-                    self,
-                    lead_id,
-                    document.id,
-                    document_date=dates[document.id],
-                    state="waiting",
-                    is_applied=True,
-                )
+                journal._get_row(self, lead_id, document, dates, **values)
                 for lead_id, document in documents_by_lead.items()
             ]
         )
@@ -1087,26 +1076,13 @@ class CrmStageAutomation(models.Model):
             self.env._("%s opportunities moved back.", len(undone)),
         )
         if staying := leads - undone:
-            message += " " + self._get_staying_message(staying.sudo(False))
+            names = self._join_names(staying.sudo(False).mapped("name"))
+            message += "\n" + self.env._(
+                "Left where they are, as they were moved, won or lost since, or their former stage is gone: "
+                "%s",
+                names,
+            )
         return self._get_notification(message)
-
-    @api.model
-    def _get_staying_message(self, leads):
-        names = leads[:MAX_STAYING_NAMES].mapped("name") + ["…"][: len(leads) > MAX_STAYING_NAMES]
-        values = {"count": len(leads), "names": ", ".join(names)}
-        return by_count(
-            len(leads),
-            self.env._(
-                "1 has been moved, won or lost since, or its former stage is gone: it stays where it is "
-                "(%(names)s).",
-                **values,
-            ),
-            self.env._(
-                "%(count)s have been moved, won or lost since, or their former stages are gone: they stay "
-                "where they are (%(names)s).",
-                **values,
-            ),
-        )
 
     def action_show_moved(self):
         """:return: action on the opportunities that it moved when it was applied the last time"""
@@ -1145,7 +1121,7 @@ class CrmStageAutomation(models.Model):
             dates = documents._get_crm_stage_dates(self.trigger)
             journal._insert(
                 [
-                    journal._get_row(self, lead_id, document.id, document_date=dates[document.id], **values)
+                    journal._get_row(self, lead_id, document, dates, **values)
                     for document, leads in documents._get_crm_stage_leads()
                     if document.id not in known or known[document.id].date() < dates[document.id].date()
                     for lead_id in leads.ids

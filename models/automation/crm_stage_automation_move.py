@@ -168,20 +168,14 @@ class CrmStageAutomationMove(models.Model):
         return SQL(
             """
             EXISTS (
-                SELECT FROM (
-                    SELECT stage_id, moved_by, date_entered
-                      FROM crm_stage_stay stay
-                     WHERE stay.lead_id = %(move)s.lead_id AND stay.date_entered > %(move)s.date
-                     ORDER BY stay.date_entered, stay.id
-                     LIMIT 1
-                ) next_stay
-                 WHERE moved_by = 'hand'
-                   AND date_entered <= %(move)s.date + %(days)s * INTERVAL '1 day'
-                   AND (
-                        %(move)s.outcome = 'lost'
-                        OR array_position(%(stages)s, stage_id)
-                           < array_position(%(stages)s, %(move)s.to_stage_id)
-                       )
+                SELECT FROM crm_stage_stay stay
+                 WHERE stay.id = (SELECT id FROM crm_stage_stay
+                                   WHERE lead_id = %(move)s.lead_id AND date_entered > %(move)s.date
+                                   ORDER BY date_entered, id LIMIT 1)
+                   AND stay.moved_by = 'hand'
+                   AND stay.date_entered <= %(move)s.date + %(days)s * INTERVAL '1 day'
+                   AND (%(move)s.outcome = 'lost' OR array_position(%(stages)s, stay.stage_id)
+                                                     < array_position(%(stages)s, %(move)s.to_stage_id))
             )
             """,
             move=SQL.identifier(alias),
@@ -216,10 +210,14 @@ class CrmStageAutomationMove(models.Model):
         self.env["crm.stage.automation"].invalidate_model(MOVES_FIELDS)
 
     @api.model
-    def _get_row(self, automation, lead_id, document_id, **values):
-        """:return: values of a row, as of this transaction"""
-        row = {"automation_id": automation.id, "lead_id": lead_id, "document_id": document_id}
-        return {**row, "model_name": automation.model_name, "date": self.env.cr.now(), **values}
+    def _get_row(self, automation, lead_id, document, dates, **values):
+        """
+        :param dates: the dates that count, by id of the document
+        :return: values of a row, as of this transaction
+        """
+        row = {"automation_id": automation.id, "lead_id": lead_id, "document_id": document.id}
+        row |= {"model_name": automation.model_name, "date": self.env.cr.now()}
+        return {**row, "document_date": dates.get(document.id), **values}
 
     @api.model
     def _read_values(self, leads):
@@ -256,11 +254,9 @@ class CrmStageAutomationMove(models.Model):
             if not values[lead_id] or (its_waiting and lead_id in staying_ids):
                 continue
             ended |= its_waiting
-            kept = {
-                "is_applied": its_waiting[:1].is_applied,
-                "document_date": max(filter(None, its_waiting.mapped("document_date")), default=None),
-            }
-            rows.append(self._get_row(automation, lead_id, document.id, **kept, **values[lead_id]))
+            dates = {document.id: max(filter(None, its_waiting.mapped("document_date")), default=None)}
+            kept = {"is_applied": its_waiting[:1].is_applied, **values[lead_id]}
+            rows.append(self._get_row(automation, lead_id, document, dates, **kept))
         ended.unlink()
         self._insert(rows)
 

@@ -11,44 +11,32 @@ def get_values(env):
     is_visit = _get_condition(env, "categ_ids", "calendar_event_type_technical_visit")
     team = env["crm.team"].search(Domain.TRUE, limit=1)
     is_for_team = repr([("opportunity_id.team_id", "in", team.ids)]) if team else False
+    lost = {"outcome": "lost"}
+    is_big = repr([("expected_revenue", ">=", 10000)])
     rows = [
         (env._("Quotation sent"), quotation, "quotation_sent", {}),
         (env._("Visit planned"), visit, "meeting_scheduled", {"filter_domain": is_visit}),
         (env._("Visit over"), quotation, "meeting_over", {"filter_domain": is_visit}),
         (env._("Order confirmed"), closed, "order_confirmed", {"outcome": "won"}),
-        (env._("Quotation expired: lost"), closed, "quotation_expired", {"days": 1, "outcome": "lost"}),
+        (env._("Quotation expired: lost"), closed, "quotation_expired", {**lost, "days": 1}),
         (
             env._("Ten days without news"),
             closed,
             "no_news",
-            {"days": 10, "outcome": "lost", "from_stage_ids": quotation},
+            {**lost, "days": 10, "from": quotation},
         ),
-        (env._("E-mail received"), estimate, "email_received", {"from_stage_ids": new}),
-        (
-            env._("Big deal"),
-            visit,
-            "opportunity_matches",
-            {"filter_domain": repr([("expected_revenue", ">=", 10000)])},
-        ),
+        (env._("E-mail received"), estimate, "email_received", {"from": new}),
+        (env._("Big deal"), visit, "opportunity_matches", {"filter_domain": is_big}),
         (env._("Meeting of one team"), visit, "meeting_scheduled", {"filter_domain": is_for_team}),
-        (
-            env._("Cancelled after confirmation"),
-            quotation,
-            "quotation_cancelled",
-            {"from_stage_ids": closed},
-        ),
+        (env._("Cancelled after confirmation"), quotation, "quotation_cancelled", {"from": closed}),
     ]
-    return [
-        (title, {"stage_id": stage_id, "trigger": trigger, **_complete_origin(values, stage_id)})
-        for title, stage_id, trigger, values in rows
-    ]
-
-
-def _complete_origin(values, stage_id):
-    """:return: ``values`` with the stage that opportunities come from, unless it is the same stage here"""
-    origin_id = values.get("from_stage_ids")
-    is_other = origin_id and origin_id != stage_id
-    return {**values, "from_stage_ids": [(6, 0, [origin_id])] if is_other else False}
+    examples = []
+    for title, stage_id, trigger, values in rows:
+        origin_id = values.pop("from", False)
+        # Where the same stage stands for both, it takes opportunities from any earlier one.
+        values["from_stage_ids"] = origin_id and origin_id != stage_id and [(6, 0, [origin_id])]
+        examples.append((title, {"stage_id": stage_id, "trigger": trigger, **values}))
+    return examples
 
 
 def _get_stage_ids(env):
