@@ -147,7 +147,7 @@ class TestGoneRecords(AutomationCase):
             ("product.product", "quotation_created", lambda ids: [("order_line.product_id", "not in", ids)]),
             ("crm.lead", "opportunity_matches", lambda ids: [("id", "not in", ids)]),
         ):
-            self.tag = self.env["crm.tag"].search([], limit=1) or create("crm.tag")
+            self.tag = self.env["crm.tag"].search([], limit=1) or create("crm.tag", name="Other")
             record = create(model)
             with self.subTest(model=model, trigger=trigger):
                 automation = self.create_automation(
