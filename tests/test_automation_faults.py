@@ -372,14 +372,15 @@ class TestPending(AutomationCase):
         order = self.create_order(lead)
         order.action_quotation_sent()
         lead.stage_id = self.new
-        plan = self.env["mail.activity.plan"].create({"name": "Prepare", "res_model": "crm.lead"})
+        plans = self.env["mail.activity.plan"]
+        self.new.activity_plan_id = plans.create({"name": "Prepare", "res_model": "crm.lead"})
         for act in (
             lambda: sent.action_preview(),
             lambda: sent.action_catch_up(),
             lambda: sent._make_moves_of(sent._get_listener(), sent.move_ids),
             lambda: expired._insert_due(state="waiting"),
             lambda: self.automations._filter_unmatched(self.automation._get_listener(), lead),
-            lambda: lead._do_on_arrival(plan, lead._plan_on_arrival, True),
+            lambda: lead._message_track_post_template(["stage_id"]),
         ):
             self.env.flush_all()
             order.order_line.product_uom_qty += 1  # leaves the amounts to be computed
