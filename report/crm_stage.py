@@ -79,13 +79,12 @@ class CrmStage(models.Model):
         entered = Domain("date_entered", ">=", "-1y") & Domain("is_first_visit", "=", True)
         closed = Domain("won_status", "in", ["won", "lost"])
         left = Domain("date_left", ">=", "-1y")
-        stayed = Domain("outcome", "!=", "won")
-        moved_on = Domain("outcome", "=", "moved") & Domain("is_moved_on", "=", True)
-        lost = Domain("outcome", "=", "lost")
+        moved_on = left & Domain("outcome", "=", "moved") & Domain("is_moved_on", "=", True)
         wins = self._read_figures(entered & closed, "was_won:avg", "__count")
-        stays = self._read_figures(left & stayed, "days_median:median", "days_median:count")
-        quartiles = self._read_figures(left & moved_on, "days_median:third_quartile", "__count")
-        losses = self._read_figures(left & lost, "__count")
+        stayed = left & Domain("outcome", "!=", "won")
+        stays = self._read_figures(stayed, "days_median:median", "days_median:count")
+        quartiles = self._read_figures(moved_on, "days_median:third_quartile", "__count")
+        losses = self._read_figures(left & Domain("outcome", "=", "lost"), "__count")
         for stage in self:
             # On a form with changes that are not saved yet, the figures are those of the stage as it is.
             known = stage._origin
@@ -113,18 +112,14 @@ class CrmStage(models.Model):
 
         :raise UserError: when too few opportunities were won or lost to suggest one
         """
-        self.ensure_one()
-        self.check_access("write")
-        if not self.can_suggest_probability:
-            raise UserError(
-                self.env._(
-                    'Nothing can be suggested for the stage "%(stage)s" yet: fewer than %(number)s '
-                    "opportunities that entered it in the last 12 months are won or lost by now, or it has "
-                    "no probability of its own.",
-                    stage=self.name,
-                    number=MIN_SUGGESTION_BASIS,
-                )
-            )
+        message = self.env._(
+            'Nothing can be suggested for the stage "%(stage)s" yet: fewer than %(number)s '
+            "opportunities that entered it in the last 12 months are won or lost by now, or it has "
+            "no probability of its own.",
+            stage=self.name,
+            number=MIN_SUGGESTION_BASIS,
+        )
+        self._check_suggestion(self.can_suggest_probability, message)
         self.probability = self.suggested_probability
 
     def action_apply_suggested_rotting_days(self):
@@ -132,28 +127,26 @@ class CrmStage(models.Model):
 
         :raise UserError: when too few opportunities moved on to suggest days
         """
-        self.ensure_one()
-        self.check_access("write")
-        if not self.can_suggest_rotting_days:
-            raise UserError(
-                self.env._(
-                    'Nothing can be suggested for the stage "%(stage)s" yet: fewer than %(number)s '
-                    "opportunities moved on from it in the last 12 months, or it is a won stage.",
-                    stage=self.name,
-                    number=MIN_SUGGESTION_BASIS,
-                )
-            )
+        message = self.env._(
+            'Nothing can be suggested for the stage "%(stage)s" yet: fewer than %(number)s '
+            "opportunities moved on from it in the last 12 months, or it is a won stage.",
+            stage=self.name,
+            number=MIN_SUGGESTION_BASIS,
+        )
+        self._check_suggestion(self.can_suggest_rotting_days, message)
         self.rotting_threshold_days = self.suggested_rotting_days
 
-    def _check_figures_access(self):
-        """:raise AccessError: for those who may see stages alone, as other addons let portal users do"""
-        self.check_access("read")
-        self.env["crm.stage.report"].check_access("read")
+    def _check_suggestion(self, is_given, message):
+        """:raise UserError: with ``message``, where nothing is suggested"""
+        self.ensure_one()
+        self.check_access("write")
+        if not is_given:
+            raise UserError(message)
 
     def action_open_lost_here(self):
         """:return: action that shows the opportunities lost here in the last 12 months"""
         self.ensure_one()
-        self._check_figures_access()
+        self.check_access("read")
         return self.env["crm.stage.report"].action_open_leads(
             [("stage_id", "=", self.id), ("outcome", "=", "lost"), ("date_left", ">=", "-1y")],
             self.env._("Lost in %s", self.name),
@@ -162,7 +155,9 @@ class CrmStage(models.Model):
     def action_open_stays(self):
         """:return: action that shows the report of this stage"""
         self.ensure_one()
-        self._check_figures_access()
+        # Other addons let portal users see stages, but not their figures.
+        self.check_access("read")
+        self.env["crm.stage.report"].check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id("crm_sales_stage.crm_stage_report_action")
         return {
             **action,

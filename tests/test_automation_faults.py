@@ -319,12 +319,15 @@ class TestPending(AutomationCase):
         order = self.create_order(lead)
         order.action_quotation_sent()
         lead.stage_id = self.new
+        plans = self.env["mail.activity.plan"]
+        self.new.activity_plan_id = plans.create({"name": "Prepare", "res_model": "crm.lead"})
         for act in (
             lambda: sent.action_preview(),
             lambda: sent.action_catch_up(),
             lambda: sent._make_moves_of(sent.move_ids),
             lambda: expired._insert_due(state="waiting"),
             lambda: self.automations._filter_unmatched(self.automation, lead),
+            lambda: lead._message_track_post_template(["stage_id"]),
         ):
             self.env.flush_all()
             order.order_line.product_uom_qty += 1  # leaves the amounts to be computed

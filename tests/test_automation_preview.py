@@ -221,8 +221,8 @@ class TestUndo(PreviewCase):
             self.env.flush_all()
         self.assertEqual(
             self.undo(),
-            "2 opportunities moved back.\nLeft where they are, as they were moved, won or lost since, or their "
-            "former stage is gone: House 0, House 1, House 2, House 0",
+            "2 opportunities moved back.\nLeft where they are, as they were moved, won or lost since, or "
+            "their former stage is gone: House 0, House 1, House 2, House 0",
         )
         self.assertEqual(self.leads.mapped("stage_id.id"), [self.closed.id, self.relance.id])
         self.assertEqual(self.leads[2].stage_id, self.relance)

@@ -103,7 +103,7 @@ class TestFailsAlone(ProtectionCase):
                     self.send()
                 self.assertFault(type(error).__name__)
                 self.order.state = "draft"
-                self.automation._set_fault(None)
+                self.automation._clear_faults()
 
     def test_conflicts_are_passed_on(self):
         for error in (

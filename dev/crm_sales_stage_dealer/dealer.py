@@ -438,10 +438,14 @@ class Dealer:
         # A condition counts what its author may see: it does not work without them.
         self.consultant.active = False
         try:
-            faulty._get_condition_domain()
+            condition.get_domain(faulty)
         except UserError as error:
-            faulty._set_fault(*faulty._get_fault(error))
-        faulty.is_fault_told = True  # so that no user gets a message
+            # Not by its own method, which sends its managers a message
+            languages = dict(self.env["res.lang"].get_installed())
+            envs = {lang: faulty.with_context(lang=lang).env for lang in languages}
+            texts = {lang: fault.get_text(env, error, "condition") for lang, env in envs.items()}
+            faulty.write({"fault": texts["en_US"], "fault_date": fields.Datetime.now()})
+            faulty.update_field_translations("fault", texts)
 
     def make_filter(self):
         """Let the administrator, who has none of these opportunities, find them on opening the pipeline."""
