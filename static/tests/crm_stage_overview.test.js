@@ -45,6 +45,7 @@ test("a share opens the opportunities that it counts", async () => {
         { id: 1, name: "New", entered: 8, reached_next: 75, reached_next_basis: 8, won: 0, won_basis: 5 },
         { id: 2, name: "Won", entered: 1, reached_next: 100, reached_next_basis: 1, won: 100, won_basis: 1, is_won: true },
     ]);
+    expect(".o_crm_stage_funnel td.fw-bold:eq(0)").toHaveText("8");
     expect(".o_crm_stage_funnel .o_crm_stage_reached_next:eq(0)").toHaveText("75 %");
     expect(".o_crm_stage_funnel .o_crm_stage_won:eq(0)").toHaveText("0 %");
     expect(".o_crm_stage_funnel .o_crm_stage_reached_next:eq(1)").toHaveText("–");
