@@ -34,18 +34,13 @@ EXTENDED = {
     "crm.lead",
     "crm.lead.lost",
     "crm.lost.reason",
-    "crm.stage.condition.value",  # abstract
     "crm.stage.opportunity.counts",  # abstract
     "crm.stage.trigger.mixin",  # abstract
-    "crm.tag",
-    "crm.team",
     "ir.actions.act_window.view",
     "ir.actions.server",
     "ir.module.module",
     "ir.ui.view",
     "mail.activity",
-    "mail.activity.type",
-    "mail.mail",
     "mail.message",
     "mail.thread",
     "sale.order",

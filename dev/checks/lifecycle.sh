@@ -7,7 +7,7 @@
 . "$(dirname -- "${BASH_SOURCE[0]}")/../lib.sh"
 
 # The last version whose stays in stages were kept in step by triggers, which the repository remembers
-FORMER=f61a6e5
+FORMER=2483ef6
 OTHERS=$STATE/lifecycle_addons
 
 # Usage: configure <database>; with the addons of others that this check writes. $ADDONS names the folder that the

@@ -7,6 +7,7 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL, remove_accents
 from odoo.tools.translate import LazyTranslate
 
+from odoo.addons.crm_sales_stage.models.automation import condition, fault
 from odoo.addons.crm_sales_stage.tools import ON
 
 from .stories import CLOSED, ESTIMATE, NEW, QUOTATION, VISIT, StoryTeller
@@ -382,7 +383,7 @@ class Dealer:
         if not automation:
             return ""  # a user deleted it
         document = lead.calendar_event_ids[:1] if step.stage == VISIT else self.orders[lead]
-        body = automation._get_chatter_body(document or lead)
+        body = automation._get_chatter_bodies({lead.id: document or lead})[lead.id]
         return Markup('<span class="o_crm_stage_automation">%s</span>') % body
 
     def date_back(self, records, column, dates):
