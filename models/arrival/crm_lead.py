@@ -1,7 +1,6 @@
 """Opportunities that come into a stage: what it plans, sends, and asks them for."""
 
 import logging
-from collections import Counter
 from contextlib import contextmanager
 
 from lxml.builder import E
@@ -294,31 +293,24 @@ class CrmLead(models.Model):
     # ------------------------------------------------------------------
 
     def get_arrival_questions(self, stage_id):
-        """Find what moving these opportunities to a stage by hand asks for.
+        """Find what moving this opportunity to a stage by hand asks for.
 
         :param int stage_id: of the stage
         :return: dictionary for the web client:
 
-            * ``ask_outcome``: whether it asks if they are won or lost
             * ``requirements``: of the stage, as plain text
-            * ``missing``: the empty fields, each as ``{"name": …, "string": …, "count": of opportunities}``
-            * ``missing_count``: number of opportunities that lack something
-            * ``form``: view to fill the fields of one opportunity in, as ``{"arch": …, "fields": …}``
+            * ``missing``: the empty fields, each as ``{"name": …, "string": …}``
+            * ``form``: view to fill them in, as ``{"arch": …, "fields": …}``; False where none is missing
         """
+        self.ensure_one()
         self.check_access("read")
         stage = self.env["crm.stage"].browse(stage_id)
         stage.check_access("read")
-        missing = self._get_missing_names(dict.fromkeys(self, stage))
-        counts = Counter(name for names in missing.values() for name in names)
+        names = self._get_missing_names({self: stage}).get(self, [])
         return {
-            "ask_outcome": stage.is_won and stage.ask_outcome,
             "requirements": stage.requirements or "",
-            "missing": [
-                {"name": name, "string": self._get_label(name), "count": count}
-                for name, count in counts.items()
-            ],
-            "missing_count": len(missing),
-            "form": self._get_asked_form(list(counts)) if counts and len(self) == 1 else False,
+            "missing": [{"name": name, "string": self._get_label(name)} for name in names],
+            "form": self._get_asked_form(names) if names else False,
         }
 
     @api.model
