@@ -297,7 +297,7 @@ class TestUndo(PreviewCase):
         self.leads[0].stage_id = stage
         self.apply()
         stage.unlink()
-        self.assertIn("2 opportunities moved back. 1 has been", self.undo())
+        self.assertIn("2 opportunities moved back.\nLeft where they are", self.undo())
         self.assertEqual(self.leads[0].stage_id, self.relance)
 
     def test_of_another_company(self):
