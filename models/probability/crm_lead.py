@@ -75,19 +75,17 @@ class CrmLead(models.Model):
         # sudo: the write may take the opportunities out of the writer's sight
         leads = self.sudo()
         before = {lead: (lead.stage_id, lead.active, lead.probability) for lead in leads}
+        given = vals.get("probability")  # Odoo adds to the values.
         res = super().write(vals)
         fixed = leads.filtered(lambda lead: lead.stage_id._is_fixed())
         entered = fixed.filtered(lambda lead: lead.stage_id != before[lead][0])
         activated = (fixed - entered).filtered(lambda lead: lead.active and not before[lead][1])
-        if "probability" in vals:
-            sent_back = entered.filtered(
-                lambda lead: (
-                    is_same(vals["probability"], before[lead][2])
-                    or is_same(vals["probability"], lead.stage_id.probability)
-                )
+        if given is not None:
+            following = entered.filtered(
+                lambda lead: is_same(given, before[lead][2]) or is_same(given, lead.stage_id.probability)
             )
-            (entered + activated - sent_back)._set_automated_probability()
-            entered, activated = sent_back, activated.browse()
+            (entered + activated - following)._set_automated_probability()
+            entered, activated = following, activated.browse()
         entered._take_stage_probability()
         activated._recompute_probabilities()
         return res
