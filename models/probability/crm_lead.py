@@ -7,6 +7,9 @@ from odoo.tools import float_compare
 from ...tools import drop_empty
 from ..stage.crm_lead import MOVING_FIELDS
 
+# What Odoo computes together
+COMPUTED_FIELDS = ("automated_probability", "probability")
+
 
 def is_same(probability, other):
     """:return: whether two percentages are the same one for Odoo, which looks at two decimals"""
@@ -99,10 +102,7 @@ class CrmLead(models.Model):
             lambda lead: (
                 lead.stage_id._is_fixed()
                 and (lead.active or lead.probability)
-                and not (
-                    is_same(lead.automated_probability, lead.stage_id.probability)
-                    and is_same(lead.probability, lead.stage_id.probability)
-                )
+                and any(not is_same(lead[name], lead.stage_id.probability) for name in COMPUTED_FIELDS)
             )
         )
         # Odoo's computation goes on with those that have their automated probability.
@@ -187,9 +187,8 @@ class CrmLead(models.Model):
 
     def _recompute_probabilities(self):
         """Have Odoo compute the automated probability, and the probability of those that follow it."""
-        names = ["automated_probability", "probability"]
-        self.modified(names)
-        for name in names:
+        self.modified(COMPUTED_FIELDS)
+        for name in COMPUTED_FIELDS:
             self.env.add_to_compute(self._fields[name], self)
 
     # ------------------------------------------------------------------
