@@ -64,7 +64,7 @@ def uninstall_hook(env):
     _get_actions_that_end(env)._remove_with_scheduled()
     stages = env["crm.stage"].with_context(active_test=False)
     stages.search([("probability_mode", "=", "fixed")]).probability_mode = "predictive"
-    # Archived stages come back as columns once `active` is gone; ours go when nobody used them.
+    # Archived stages come back as columns once `active` is gone; ours go when they are unused.
     unused = stages._get_default_stages().filtered(lambda stage: not stage.active)
     leads = env["crm.lead"].with_context(active_test=False)
     unused -= leads.search([("stage_id", "in", unused.ids)]).stage_id

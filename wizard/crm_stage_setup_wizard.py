@@ -32,18 +32,15 @@ class CrmStageSetupWizard(models.TransientModel):
     )
     moving_count = fields.Integer(
         "Opportunities That Move",
-        compute="_compute_counts",
+        compute="_compute_totals",
         help="Opportunities that get another stage, archived and lost ones included.",
     )
     probability_count = fields.Integer(
         "Probabilities That Change",
-        compute="_compute_counts",
+        compute="_compute_totals",
         help="Open opportunities that get the probability of their new stage. Those set by hand keep theirs.",
     )
-
-    has_obstacle = fields.Boolean(
-        compute="_compute_has_obstacle", help="Whether any of the lines cannot be done."
-    )
+    has_obstacle = fields.Boolean(compute="_compute_totals", help="Whether any of the lines cannot be done.")
 
     @api.model
     def default_get(self, fields):
@@ -58,23 +55,16 @@ class CrmStageSetupWizard(models.TransientModel):
         :param restored_ids: of merged stages that are to be brought back
         :return: values of a line for each stage but the default ones, with what is proposed for it
         """
-        defaults = self.env["crm.stage"]._get_default_stages()
-        stages = (
-            self.env["crm.stage"].with_context(active_test=False).search([("id", "not in", defaults.ids)])
-        )
+        stages = self.env["crm.stage"].with_context(active_test=False)
+        stages = stages.search([("id", "not in", stages._get_default_stages().ids)])
         holding = stages._count_opportunities()
         lines = []
-        for stage in stages:
-            if stage.active:
-                target = self._propose_target(stage)
-                lines.append(
-                    {"stage_id": stage.id, "action": "merge" if target else "keep", "target_id": target.id}
-                )
-            elif stage.setup_stage_id:
-                action = "restore" if stage.id in restored_ids else "keep"
-                lines.append({"stage_id": stage.id, "action": action, "target_id": stage.setup_stage_id.id})
-            elif stage in holding:
-                lines.append({"stage_id": stage.id, "action": "keep"})
+        for stage in stages.filtered(lambda stage: stage.active or stage.setup_stage_id or stage in holding):
+            target = self._propose_target(stage) if stage.active else stage.setup_stage_id
+            action = "keep"
+            if target and (stage.active or stage.id in restored_ids):
+                action = "merge" if stage.active else "restore"
+            lines.append({"stage_id": stage.id, "action": action, "target_id": target.id})
         return lines
 
     @api.model
@@ -89,16 +79,12 @@ class CrmStageSetupWizard(models.TransientModel):
                 return target
         return stage.browse()
 
-    @api.depends("line_ids.obstacle")
-    def _compute_has_obstacle(self):
-        for wizard in self:
-            wizard.has_obstacle = any(wizard.line_ids.mapped("obstacle"))
-
-    @api.depends("line_ids.moving_count", "line_ids.probability_count")
-    def _compute_counts(self):
+    @api.depends("line_ids.moving_count", "line_ids.probability_count", "line_ids.obstacle")
+    def _compute_totals(self):
         for wizard in self:
             wizard.moving_count = sum(wizard.line_ids.mapped("moving_count"))
             wizard.probability_count = sum(wizard.line_ids.mapped("probability_count"))
+            wizard.has_obstacle = any(wizard.line_ids.mapped("obstacle"))
 
     def action_apply(self):
         """Do what the lines say, all of it or nothing, tracked on every opportunity.
@@ -200,7 +186,7 @@ class CrmStageSetupWizardLine(models.TransientModel):
         compute="_compute_moving",
         help="Open opportunities that get the probability of their new stage.",
     )
-    obstacle = fields.Char(compute="_compute_obstacle", help="Why this cannot be done.")
+    obstacle = fields.Char(compute="_compute_moving", help="Why this cannot be done.")
 
     @api.depends("stage_id")
     def _compute_possible_target_ids(self):
@@ -215,17 +201,8 @@ class CrmStageSetupWizardLine(models.TransientModel):
         for line in self:
             leads = line._get_moving_opportunities()
             line.moving_count = len(leads)
-            line.probability_count = line._count_changing_probabilities(leads)
-
-    @api.depends("stage_id", "action", "target_id")
-    def _compute_obstacle(self):
-        for line in self:
-            line.obstacle = line._get_obstacle()
-
-    def _get_destination(self):
-        """:return: the stage that opportunities go to; none when they stay"""
-        self.ensure_one()
-        return {"merge": self.target_id, "restore": self.stage_id}.get(self.action, self.target_id.browse())
+            line.probability_count = len(line._filter_changing_probability(leads))
+            line.obstacle = line._get_obstacle(leads)
 
     def _get_moving_domain(self):
         """:return: ``Domain`` of the opportunities that this line moves, of all companies"""
@@ -254,31 +231,24 @@ class CrmStageSetupWizardLine(models.TransientModel):
         leads = self.env["crm.lead"].with_context(active_test=False)
         return leads.search(self._get_moving_domain(), order="id").with_env(self.env)
 
-    def _count_immovable(self):
-        """:return: how many opportunities this line has to move that the user may not see, or not change"""
-        # sudo: only their number is shown
-        leads = self.env["crm.lead"].sudo().with_context(active_test=False)
-        movable = self._get_moving_opportunities()._filtered_access("write")
-        return leads.search_count(self._get_moving_domain()) - len(movable)
-
-    def _count_changing_probabilities(self, leads):
-        """:return: how many of ``leads`` follow their stage or the scoring, and get another probability"""
-        destination = self._get_destination()
-        if not destination._is_fixed():
-            return 0
-        return len(
-            leads.filtered(
-                lambda lead: (
-                    lead.active
-                    and lead.won_status == "pending"
-                    and lead.is_automated_probability
-                    and lead.probability != destination.probability
-                )
+    def _filter_changing_probability(self, leads):
+        """:return: those of ``leads`` that follow their stage or the scoring, and get another probability"""
+        stage = self.stage_id if self.action == "restore" else self.target_id
+        return leads.filtered(
+            lambda lead: (
+                stage._is_fixed()
+                and lead.active
+                and lead.won_status == "pending"
+                and lead.is_automated_probability
+                and lead.probability != stage.probability
             )
         )
 
-    def _get_obstacle(self):
-        """:return: why this line cannot be done; empty when it can"""
+    def _get_obstacle(self, leads):
+        """
+        :param leads: opportunities that the line moves, of those that the user may see
+        :return: why this line cannot be done; empty when it can
+        """
         self.ensure_one()
         if self.action == "merge":
             if not self.target_id:
@@ -287,7 +257,10 @@ class CrmStageSetupWizardLine(models.TransientModel):
                 return self.env._("Opportunities would change between won and open: choose another stage.")
         if self.action == "restore" and not self.stage_id.setup_stage_id:
             return self.env._("No earlier set-up merged this stage: there is nothing to bring back.")
-        if immovable := self._count_immovable():
+        # sudo: only the number of those that the user may not see, or not change, is shown
+        all_leads = leads.sudo().with_context(active_test=False)
+        movable = leads._filtered_access("write")
+        if immovable := all_leads.search_count(self._get_moving_domain()) - len(movable):
             return self.env._(
                 "%s of its opportunities are not yours to move. Select all companies at the top right, "
                 "or ask somebody who may see them.",

@@ -7,6 +7,9 @@ from odoo.tools import float_compare
 from ...tools import drop_empty
 from ..stage.crm_lead import MOVING_FIELDS
 
+# What Odoo computes together
+COMPUTED_FIELDS = ("automated_probability", "probability")
+
 
 def is_same(probability, other):
     """:return: whether two percentages are the same one for Odoo, which looks at two decimals"""
@@ -75,19 +78,17 @@ class CrmLead(models.Model):
         # sudo: the write may take the opportunities out of the writer's sight
         leads = self.sudo()
         before = {lead: (lead.stage_id, lead.active, lead.probability) for lead in leads}
+        given = vals.get("probability")  # Odoo adds to the values.
         res = super().write(vals)
         fixed = leads.filtered(lambda lead: lead.stage_id._is_fixed())
         entered = fixed.filtered(lambda lead: lead.stage_id != before[lead][0])
         activated = (fixed - entered).filtered(lambda lead: lead.active and not before[lead][1])
-        if "probability" in vals:
-            sent_back = entered.filtered(
-                lambda lead: (
-                    is_same(vals["probability"], before[lead][2])
-                    or is_same(vals["probability"], lead.stage_id.probability)
-                )
+        if given is not None:
+            following = entered.filtered(
+                lambda lead: is_same(given, before[lead][2]) or is_same(given, lead.stage_id.probability)
             )
-            (entered + activated - sent_back)._set_automated_probability()
-            entered, activated = sent_back, activated.browse()
+            (entered + activated - following)._set_automated_probability()
+            entered, activated = following, activated.browse()
         entered._take_stage_probability()
         activated._recompute_probabilities()
         return res
@@ -101,10 +102,7 @@ class CrmLead(models.Model):
             lambda lead: (
                 lead.stage_id._is_fixed()
                 and (lead.active or lead.probability)
-                and not (
-                    is_same(lead.automated_probability, lead.stage_id.probability)
-                    and is_same(lead.probability, lead.stage_id.probability)
-                )
+                and any(not is_same(lead[name], lead.stage_id.probability) for name in COMPUTED_FIELDS)
             )
         )
         # Odoo's computation goes on with those that have their automated probability.
@@ -189,9 +187,8 @@ class CrmLead(models.Model):
 
     def _recompute_probabilities(self):
         """Have Odoo compute the automated probability, and the probability of those that follow it."""
-        names = ["automated_probability", "probability"]
-        self.modified(names)
-        for name in names:
+        self.modified(COMPUTED_FIELDS)
+        for name in COMPUTED_FIELDS:
             self.env.add_to_compute(self._fields[name], self)
 
     # ------------------------------------------------------------------

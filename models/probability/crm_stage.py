@@ -184,11 +184,8 @@ class CrmStage(models.Model):
 
     def _get_open_opportunities_domain(self):
         """:return: ``Domain`` of the opportunities of these stages that are neither won, lost nor archived"""
-        return (
-            Domain("stage_id", "in", self.ids)
-            & Domain("active", "=", True)
-            & Domain("won_status", "=", "pending")
-        )
+        is_open = [("stage_id", "in", self.ids), ("active", "=", True), ("won_status", "=", "pending")]
+        return Domain(is_open)
 
     # ------------------------------------------------------------------
     # The database, and other addons
@@ -210,32 +207,17 @@ class CrmStage(models.Model):
         return res
 
     def _load_records(self, data_list, update=False):
-        """Load what the data of OCA's crm_stage_probability, when it is installed later, give to stages.
+        """Default stages keep their probability when OCA's crm_stage_probability is installed later.
 
-        To other addons "crm.stage_lead2" is Odoo's Qualified, while Estimate has this external id, too: the
-        default stages keep their probability. Elsewhere "on_change" means that a stage gives its own.
+        To other addons "crm.stage_lead2" is Odoo's Qualified, while Estimate has this external id, too.
 
         ``install_module`` is Odoo's key. Who may load stages may write all that it changes here.
         """
         if self.env.context.get("install_module") not in (None, "crm_sales_stage"):
             default_ids = self._get_default_stages().ids
             for data in data_list:
-                xml_id, values = data.get("xml_id"), data["values"]
+                xml_id = data.get("xml_id")
                 if xml_id and self.env["ir.model.data"]._xmlid_to_res_id(xml_id) in default_ids:
                     ignored = ("probability", "on_change")
-                    data["values"] = {name: values[name] for name in values if name not in ignored}
-                elif "on_change" in values:
-                    mode = "fixed" if values["on_change"] else "predictive"
-                    data["values"] = {"probability_mode": mode, **values}
+                    data["values"] = {k: value for k, value in data["values"].items() if k not in ignored}
         return super()._load_records(data_list, update)
-
-    @api.model
-    def _get_view(self, view_id=None, view_type="form", **options):
-        """Show one probability where OCA's crm_stage_probability adds its own fields beside ours."""
-        arch, view = super()._get_view(view_id, view_type, **options)
-        if "on_change" in self._fields:
-            for node in arch.xpath("//*[@*[contains(., 'on_change')]]"):
-                node.getparent().remove(node)
-            for node in arch.xpath("//field[@name='probability']")[:-1]:
-                node.getparent().remove(node)
-        return arch, view

@@ -1,8 +1,9 @@
+"""Opportunities in stages that are archived, deleted or merged."""
+
 from odoo import api, models
 from odoo.exceptions import UserError
-from odoo.tools import SQL
 
-# Stored fields that tell in which stage an opportunity is, and what became of it
+# Stored fields of the place of an opportunity in the pipeline, and of its outcome
 PLACE_FIELDS = {"active", "stage_id", "type", "won_status"}
 # What moves it when it is written: the stage follows from the team, and that from the salesperson
 MOVING_FIELDS = PLACE_FIELDS | {"team_id", "user_id"}
@@ -39,7 +40,7 @@ class CrmLead(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        """Those that are told an archived stage come to the first stage of their team, as if told none."""
+        """Those with an archived stage get the first stage of their team, as if no stage was given."""
         return super().create([self._drop_archived_stage(vals) for vals in vals_list])
 
     @api.model
@@ -74,7 +75,7 @@ class CrmLead(models.Model):
         """Move opportunities whose stage goes away, all at once; nothing but their stage changes.
 
         Outcome, archived state, closing date and a probability set by hand stay as they are. Those that
-        follow their stage's probability, or Odoo's scoring, go on doing so.
+        follow the probability of their stage, or Odoo's scoring, go on doing so.
 
         :raise UserError: when an open or lost opportunity would become won, or a won one open
         """
@@ -86,7 +87,7 @@ class CrmLead(models.Model):
                     stage=stage.name,
                 )
             )
-        closing_dates = {lead.id: lead.date_closed for lead in self if lead.date_closed}
+        closing_dates = {lead: lead.date_closed for lead in self}
         previous = {lead: lead.stage_id for lead in self}
         archived = self.filtered(lambda lead: not lead.active)
         silent = self.with_context(tracking_disable=True)
@@ -94,7 +95,8 @@ class CrmLead(models.Model):
         # Odoo brings archived opportunities back when they enter a won stage, ...
         silent.filtered(lambda lead: lead in archived and lead.active).active = False
         # ... and takes every closing date for one of a won opportunity that was reopened.
-        self._restore_closing_dates(closing_dates)
+        for date, leads in silent.grouped(closing_dates.get).items():
+            leads.filtered(lambda lead, date=date: lead.date_closed != date).date_closed = date
         self._log_transfer(previous)
 
     def _put_in_stage(self, stage):
@@ -104,7 +106,7 @@ class CrmLead(models.Model):
     def _log_transfer(self, previous):
         """Track the change of stage as Odoo does, but for all opportunities at once.
 
-        It notifies nobody: no follower wants a thousand e-mails because a stage was deleted or merged.
+        No follower is notified: they would get a thousand e-mails because a stage was deleted or merged.
 
         :param previous: stage by opportunity
         """
@@ -116,30 +118,6 @@ class CrmLead(models.Model):
             values_list += [{**values, "mail_message_id": message.id} for _create, _id, values in commands]
         # sudo: users have no right to write trackings; Odoo writes them with sudo, too
         self.env["mail.tracking.value"].sudo().create(values_list)
-
-    @api.model
-    def _restore_closing_dates(self, closing_dates):
-        """Write back the closing dates that Odoo has emptied.
-
-        :param closing_dates: datetime by opportunity id
-        """
-        if not closing_dates:
-            return
-        self.flush_model(["date_closed"])
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE crm_lead
-                   SET date_closed = previous.date_closed
-                  FROM unnest(%s, %s) AS previous (id, date_closed)
-                 WHERE crm_lead.id = previous.id
-                """,
-                list(closing_dates),
-                list(closing_dates.values()),
-            )
-        )
-        self.invalidate_model(["date_closed"])
-        self.browse(closing_dates).modified(["date_closed"])
 
     def _pls_prepare_frequencies(self, lead_values, leads_pls_fields, target_state=None):
         """Let Odoo's scoring find archived stages, too: a lost opportunity may be in one.

@@ -176,7 +176,7 @@ class CrmStage(models.Model):
 
         :return: ``{stage: {"active": 2, "archived": 0, "lost": 1, "leads": 4}}`` for the stages that hold any
         """
-        # sudo: only numbers are told
+        # sudo: only numbers are returned
         leads = self.env["crm.lead"].sudo().with_context(active_test=False)
         groupby = ["stage_id", "type", "active", "won_status"]
         counts = {}
@@ -197,22 +197,18 @@ class CrmStage(models.Model):
         if not counts:
             return ""
         lines = []
-        for stage in self:
-            if not (held := counts.get(stage)):
-                continue
-            if held["leads"]:
-                text = self.env._(
-                    '"%(stage)s": %(active)s active, %(archived)s archived, %(lost)s lost, %(leads)s leads',
-                    stage=stage.name,
-                    **held,
-                )
-            else:
-                text = self.env._(
-                    '"%(stage)s": %(active)s active, %(archived)s archived, %(lost)s lost',
-                    stage=stage.name,
-                    **held,
-                )
-            lines.append(text)
+        for stage, held in counts.items():
+            with_leads = self.env._(
+                '"%(stage)s": %(active)s active, %(archived)s archived, %(lost)s lost, %(leads)s leads',
+                stage=stage.name,
+                **held,
+            )
+            without_leads = self.env._(
+                '"%(stage)s": %(active)s active, %(archived)s archived, %(lost)s lost',
+                stage=stage.name,
+                **held,
+            )
+            lines.append(with_leads if held["leads"] else without_leads)
         return self.env._(
             "A stage that holds opportunities cannot be deleted:\n\n%(stages)s\n\n"
             "Move them to another stage first, or archive the stage.",
