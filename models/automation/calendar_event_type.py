@@ -16,12 +16,6 @@ class CalendarEventType(models.Model):
         if not tag:
             lang = self.env.company.partner_id.lang or self.env.lang
             tag = self.create({"name": self.with_context(lang=lang).env._("Technical Visit")})
-        self.env["ir.model.data"]._update_xmlids(
-            [
-                {
-                    "xml_id": "crm_sales_stage.calendar_event_type_technical_visit",
-                    "record": tag,
-                    "noupdate": True,
-                }
-            ]
-        )
+        xml_id = "crm_sales_stage.calendar_event_type_technical_visit"
+        data = {"xml_id": xml_id, "record": tag, "noupdate": True}
+        self.env["ir.model.data"]._update_xmlids([data])

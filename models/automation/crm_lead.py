@@ -17,16 +17,13 @@ class CrmLead(models.Model):
     # ------------------------------------------------------------------
 
     @api.model
-    def _get_movable_domains(
-        self, stage, origin_ids=None, team_ids=None, is_back=False, is_lost_included=False
-    ):
+    def _get_movable_domains(self, stage, origin_ids=None, is_back=False, is_lost_included=False):
         """What an opportunity has to be to be moved, each with the reason why it stays where it is not.
 
         Other won, lost and archived ones, and those of teams that do not have the stage, are left alone.
 
         :param stage: that opportunities are moved to
         :param origin_ids: ids of the stages that opportunities may come from, False for none; default: all
-        :param team_ids: of the stage, when the caller knows them
         :param is_back: whether somebody named these stages: won opportunities are moved out of them, too
         :param is_lost_included: whether lost opportunities are brought back; those that are in no stage to be
             moved from, unless it was named, where they are
@@ -40,9 +37,8 @@ class CrmLead(models.Model):
             is_lost = Domain("won_status", "=", "lost")
             is_taken |= is_lost
             is_elsewhere |= is_lost & is_there if is_back else is_lost
-        team_ids = stage.team_ids.ids if team_ids is None else team_ids
         return {
-            "team": Domain("team_id", "in", team_ids) if team_ids else Domain.TRUE,
+            "team": Domain("team_id", "in", stage.team_ids.ids) if stage.team_ids else Domain.TRUE,
             "closed": Domain("type", "=", "opportunity") & is_taken,
             "stage": is_elsewhere,
         }

@@ -384,31 +384,36 @@ class CrmStageAutomation(models.Model):
         if any(not 0 <= automation.days <= MAX_DAYS for automation in self):
             raise ValidationError(self.env._("The number of days must be between 0 and %s.", MAX_DAYS))
 
-    @api.constrains("stage_id", "outcome", "lost_reason_id")
-    def _check_outcome(self):
-        """What is not refused here, the server action refuses: an outcome where the stage has none."""
-        if any(automation.outcome != "lost" and automation.lost_reason_id for automation in self):
-            raise ValidationError(
-                self.env._(
-                    "Only opportunities that are lost have a lost reason: choose to lose them, or leave the "
-                    "reason empty."
-                )
-            )
+    @api.constrains(
+        "active",
+        "stage_id",
+        "trigger",
+        "from_stage_ids",
+        "outcome",
+        "lost_reason_id",
+        "is_lost_included",
+    )
+    def _check_move(self):
+        """Refuse what would promise to move opportunities that are never moved.
 
-    @api.constrains("active", "stage_id", "trigger", "from_stage_ids", "outcome", "is_lost_included")
-    def _check_somebody_moves(self):
-        """Refuse what would promise to move opportunities that are never moved."""
+        The server action refuses an outcome where the stage has none.
+        """
         for automation in self:
-            if error := automation._get_nobody_moves_error():
+            if error := automation._get_move_error():
                 raise ValidationError(error)
 
-    def _get_nobody_moves_error(self):
-        """:return: which of the opportunities that this automation names are never moved, and what to do"""
+    def _get_move_error(self):
+        """:return: what of this automation cannot be, or moves no opportunities, and what to do"""
         if self.stage_id in self.from_stage_ids:
             return self.env._(
                 'Opportunities cannot be moved from the stage "%s" to itself: take it out of the stages they '
                 "come from.",
                 self.stage_id.name,
+            )
+        if self.outcome != "lost" and self.lost_reason_id:
+            return self.env._(
+                "Only opportunities that are lost have a lost reason: choose to lose them, or leave the "
+                "reason empty."
             )
         won_stages = self.from_stage_ids.filtered("is_won")
         names = format_list(self.env, won_stages.mapped("name"), "or")

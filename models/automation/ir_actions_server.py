@@ -62,6 +62,7 @@ class IrActionsServer(models.Model):
         readonly=False,
         help="Fields that lead from the record to its opportunity, e.g. 'opportunity_id'.",
     )
+
     # ------------------------------------------------------------------
     # Fields
     # ------------------------------------------------------------------
@@ -104,14 +105,11 @@ class IrActionsServer(models.Model):
     def _compute_crm_lead_path(self):
         """Found by itself where the model has exactly one link to opportunities."""
         for action in self:
-            action.crm_lead_path = False
-            if action.state == "crm_stage" and action.model_id and action.model_id.model != "crm.lead":
-                links = [
-                    field.name
-                    for field in self.env[action.model_id.model]._fields.values()
-                    if field.type == "many2one" and field.comodel_name == "crm.lead"
-                ]
-                action.crm_lead_path = links[0] if len(links) == 1 else False
+            model, links = self.env.get(action.model_id.model), []
+            if action.state == "crm_stage" and model is not None and model._name != "crm.lead":
+                many2ones = [field for field in model._fields.values() if field.type == "many2one"]
+                links = [field.name for field in many2ones if field.comodel_name == "crm.lead"]
+            action.crm_lead_path = links[0] if len(links) == 1 else False
 
     # ------------------------------------------------------------------
     # Constraints

@@ -140,9 +140,9 @@ def _get_term_text(model, term):
     is_equal = operator in ("=", "in")
     if field.type == "boolean" and isinstance(value, bool):
         return env._("%s = yes", label) if is_equal == value else env._("%s = no", label)
-    if not any(item is not False for item in values):
-        return _get_empty_text(env, label, field, is_equal)
-    return _get_equal_text(env, label, field, _get_value_names(env, field, values), is_equal)
+    is_empty = all(item is False for item in values)
+    names = [] if is_empty else _get_value_names(env, field, values) or ["?"]
+    return _get_equal_text(env, label, field, names, is_equal)
 
 
 def _get_field_label(model, path):
@@ -161,35 +161,32 @@ def _get_field_label(model, path):
 
 
 def _get_equal_text(env, label, field, names, is_equal):
-    """:param list names: of the values"""
-    values = format_list(env, names, "or") or "?"
+    """:param list names: of the values; none for what is empty, or is not"""
+    parts = {"field": label, "fields": label, "values": format_list(env, names, "or")}
     if field.type in ("many2many", "one2many"):
         # Their names are plural ones, so that the verb can agree.
-        label = _get_label_within(label)
+        parts["fields"] = _get_label_within(label)
+        if not names:
+            empty, other = (
+                env._("the %(fields)s are empty", **parts),
+                env._("the %(fields)s are not empty", **parts),
+            )
+            return empty if is_equal else other
         if is_equal:
-            return env._("the %(fields)s contain %(values)s", fields=label, values=values)
-        return env._("the %(fields)s do not contain %(values)s", fields=label, values=values)
+            return env._("the %(fields)s contain %(values)s", **parts)
+        return env._("the %(fields)s do not contain %(values)s", **parts)
+    if not names:
+        return env._("%(field)s is empty", **parts) if is_equal else env._("%(field)s is not empty", **parts)
     if field.type not in ("many2one", "selection", "char", "text"):
-        return f"{label} {'=' if is_equal else '≠'} {values}"
+        return f"{label} {'=' if is_equal else '≠'} {parts['values']}"
     if is_equal:
-        return env._("%(field)s is %(values)s", field=label, values=values)
-    return env._("%(field)s is not %(values)s", field=label, values=values)
+        return env._("%(field)s is %(values)s", **parts)
+    return env._("%(field)s is not %(values)s", **parts)
 
 
 def _get_label_within(label):
     """:return: the label of a field as written within a sentence: abbreviations keep their capitals"""
     return label if label[1:2].isupper() else label[:1].lower() + label[1:]
-
-
-def _get_empty_text(env, label, field, is_empty):
-    if field.type in ("many2many", "one2many"):
-        label = _get_label_within(label)
-        if is_empty:
-            return env._("the %(fields)s are empty", fields=label)
-        return env._("the %(fields)s are not empty", fields=label)
-    if is_empty:
-        return env._("%(field)s is empty", field=label)
-    return env._("%(field)s is not empty", field=label)
 
 
 def _get_value_names(env, field, values):
