@@ -20,6 +20,7 @@ ODOO_KEYS = {
     "import_file",
     "install_mode",
     "lang",
+    "mail_notrack",
     "tracking_disable",
     "tz",
     "uid",

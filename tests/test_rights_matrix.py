@@ -33,7 +33,6 @@ EXTENDED = {
     "calendar.event.type",
     "crm.lead",
     "crm.lead.lost",
-    "crm.lost.reason",
     "crm.stage.opportunity.counts",  # abstract
     "crm.stage.trigger.mixin",  # abstract
     "ir.actions.act_window.view",
@@ -65,6 +64,7 @@ METHODS = {
     ("crm.stage.automation", "action_take_over_condition"): "manager",
     ("crm.stage.automation", "action_undo_catch_up"): "manager",
     ("crm.stage.automation", "get_examples"): "manager",
+    ("crm.stage.automation.move", "action_open_lead"): "manager",
     ("crm.stage.automation.preview", "action_apply"): "manager",
     ("crm.stage.automation.preview", "action_show_leads"): "manager",
     ("crm.stage.delete.wizard", "action_show_moved"): "manager",

@@ -466,7 +466,7 @@ class CrmStageAutomation(models.Model):
         for vals in vals_list:
             condition.check_storable(self.env, vals.get("filter_domain"))
         automations = super().create(vals_list)
-        automations._complete_outcomes()
+        automations._complete()
         automations._set_author()
         automations._store_actions()
         forget(self.env.cr)
@@ -487,11 +487,10 @@ class CrmStageAutomation(models.Model):
             kept = {"outcome": automation.outcome, "lost_reason_id": automation.lost_reason_id.id}
             super(CrmStageAutomation, automation).write({**kept, **vals})
         res = super(CrmStageAutomation, self - chosen).write(vals)
-        if "outcome" in vals:
-            self._complete_outcomes()
         if "filter_domain" in vals:
             self._set_author()
         if not CONFIGURATION_FIELDS.isdisjoint(vals):
+            self._complete()
             # What applying it had still to move was so before it was changed; what is due stays due.
             self._get_waiting().filtered("is_applied").unlink()
             self._store_actions()
@@ -514,10 +513,11 @@ class CrmStageAutomation(models.Model):
         is_final = self.stage_id.is_won and (not stage or stage.is_won)
         return is_final and self.outcome and self.outcome != self._get_proposed_outcome()
 
-    def _complete_outcomes(self):
-        """A won stage that does not ask means won, as everywhere in Odoo."""
+    def _complete(self):
+        """A won stage that does not ask means won, as everywhere in Odoo; only triggers in time have days."""
         won = self.filtered(lambda automation: automation.stage_is_won and not automation.outcome)
         won.filtered(lambda automation: not automation.stage_id.ask_outcome).outcome = "won"
+        self.filtered(lambda automation: automation.days and not automation.is_in_time).days = 0
 
     def _set_author(self):
         """Make the present user the author, with whose rights the condition is evaluated."""
