@@ -17,6 +17,7 @@ ODOO_KEYS = {
     "_import_current_module",
     "active_test",
     "allowed_company_ids",
+    "company_id",
     "import_file",
     "install_mode",
     "lang",

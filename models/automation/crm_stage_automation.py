@@ -1,5 +1,6 @@
 import logging
 from contextlib import contextmanager
+from datetime import timedelta
 
 import psycopg2
 from markupsafe import Markup
@@ -706,6 +707,8 @@ class CrmStageAutomation(models.Model):
         documents = self.env[self.model_name].union(*(document for document, _leads in pairs))
         # An opportunity itself is older than its loss: when something happened to it counts.
         dates = documents._get_crm_stage_dates(self.trigger if documents._name == "crm.lead" else None)
+        if self.trigger == "deadline_passed":  # at the end of its day
+            dates = {lead_id: date and date + timedelta(days=1) for lead_id, date in dates.items()}
 
         def is_taken(document, lead):
             if lead.won_status != "lost":
