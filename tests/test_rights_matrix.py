@@ -25,7 +25,7 @@ MODELS = {
     "crm.stage.report": (NOTHING, NOTHING, "r", "r", "r", "r"),
     "crm.stage.setup.wizard": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
     "crm.stage.setup.wizard.line": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
-    "crm.stage.stay": (NOTHING, NOTHING, "r", "r", "r", "r"),
+    "crm.stage.stay": (NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, "r"),
 }
 # Models that the addon only extends keep Odoo's own rights, but for those above.
 EXTENDED = {

@@ -1,5 +1,4 @@
 from odoo import Command, api, fields, models
-from odoo.fields import Domain
 
 from ..models.automation.fault import get_reason
 from ..tools import CONFLICTS, attempt, by_count
@@ -15,84 +14,64 @@ class CrmStageAutomationPreview(models.TransientModel):
     _description = "What a Stage Automation Would Move Now"
 
     automation_id = fields.Many2one(
-        "crm.stage.automation",
-        required=True,
-        readonly=True,
-        ondelete="cascade",
-        help="Automation that is looked at.",
+        "crm.stage.automation", required=True, ondelete="cascade", help="Automation that is looked at."
     )
     automation_name = fields.Char("Automation in Words", related="automation_id.name")
     model_name = fields.Char(related="automation_id.model_name")
-    lead_count = fields.Integer(
-        "Opportunities",
-        readonly=True,
-        help="How many opportunities would move.",
-    )
-    summary = fields.Char(readonly=True, help="How many opportunities would move, and from where.")
-    obstacle = fields.Text(readonly=True, help="Why the automation moves nothing.")
+    lead_count = fields.Integer("Opportunities", help="How many opportunities would move.")
+    summary = fields.Char(help="How many opportunities would move, and from where.")
+    obstacle = fields.Text(help="Why the automation moves nothing.")
     fault = fields.Text(related="automation_id.fault")
     consequence = fields.Char(
-        readonly=True, help="What moving them brings about that cannot be undone: e-mails to customers."
+        help="What moving them brings about that cannot be undone: e-mails to customers."
     )
     line_ids = fields.One2many(
         "crm.stage.automation.preview.line",
         "preview_id",
         string="Opportunities That Would Move",
-        readonly=True,
         help="The first of them, each with the document because of which it would move.",
     )
     unlisted_count = fields.Integer(
-        "Opportunities Not Listed",
-        readonly=True,
-        help="How many more opportunities would move.",
+        "Opportunities Not Listed", help="How many more opportunities would move."
     )
 
     @api.model
     def _open(self, automation):
-        """:return: action that opens the dialog about ``automation``; its domain tells the opportunities"""
-        leads, values = self._get_values(automation)
-        preview = self.create(values)
+        """:return: action that opens the dialog about ``automation``, with the domain of the opportunities;
+        an automation that is idle or faulty has the reason in there
+        """
+        leads, values = self.env["crm.lead"], {"automation_id": automation.id}
+        with attempt(self.env, raised=CONFLICTS) as made:
+            leads = automation._search_leads_to_move().with_context(active_test=False)  # lost ones, too
+            values |= self._get_values(automation, leads)
+        if made.error:  # whatever is wrong with it, people want to read what
+            values["obstacle"] = get_reason(made.error)
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("What would it move now?"),
             "res_model": self._name,
-            "res_id": preview.id,
+            "res_id": self.create(values).id,
             "views": [(False, "form")],
             "target": "new",
             "domain": [("id", "in", leads.ids), ("active", "in", [True, False])],  # lost ones, too
         }
 
     @api.model
-    def _get_values(self, automation):
-        """:return: opportunities that would move, and values of a preview; an automation that is idle
-        or faulty says so in there
-        """
-        leads, values = self.env["crm.lead"], {"automation_id": automation.id}
-        with attempt(self.env, raised=CONFLICTS) as made:
-            leads = automation._search_leads_to_move()
-            documents = automation._get_documents_to_move(leads[:LISTED])
-            values.update(
-                lead_count=len(leads),
-                summary=self._get_summary(automation, leads),
-                consequence=self._get_consequence(automation, leads),
-                line_ids=[Command.create(line) for line in self._get_lines(leads[:LISTED], documents)],
-                unlisted_count=max(len(leads) - LISTED, 0),
-            )
-        if made.error:  # whatever is wrong with it, people want to read what
-            values["obstacle"] = get_reason(made.error)
-        return leads, values
-
-    @api.model
-    def _get_lines(self, leads, documents):
-        """:return: values of the lines, each with the first of its documents"""
-        return [
-            {
-                "lead_id": lead.id,
-                "stage_id": lead.stage_id.id,
-                "document_id": lead.id in documents and documents[lead.id].id,
-            }
-            for lead in leads
+    def _get_values(self, automation, leads):
+        """:return: values of a preview of ``leads``, each of the first with the document that moves it"""
+        listed = leads[:LISTED]
+        documents = automation._get_documents_to_move(listed)
+        lines = [
+            {"lead_id": lead.id, "document_id": lead.id in documents and documents[lead.id].id}
+            for lead in listed
         ]
+        return {
+            "lead_count": len(leads),
+            "summary": self._get_summary(automation, leads),
+            "consequence": self._get_consequence(automation, leads),
+            "line_ids": [Command.create(line) for line in lines],
+            "unlisted_count": len(leads - listed),
+        }
 
     @api.model
     def _get_consequence(self, automation, leads):
@@ -100,12 +79,8 @@ class CrmStageAutomationPreview(models.TransientModel):
         template = automation.stage_id.mail_template_id
         if not template.active or automation.outcome == "lost":
             return False
-        has_address = Domain("email_normalized", "!=", False) | Domain(
-            "partner_id.email_normalized", "!=", False
-        )
-        count = leads.with_context(active_test=False).search_count(
-            Domain("id", "in", leads.ids) & has_address
-        )
+        has_address = ["|", ("email_normalized", "!=", False), ("partner_id.email_normalized", "!=", False)]
+        count = leads.search_count([("id", "in", leads.ids), *has_address])
         values = {"template": template.name, "count": count}
         return count and by_count(
             count,
@@ -123,7 +98,6 @@ class CrmStageAutomationPreview(models.TransientModel):
         """:return: how many opportunities would move to which stage, and from where"""
         if not leads:
             return self.env._("Nothing would move.")
-        leads = leads.with_context(active_test=False)  # lost ones, too
         stages = leads._read_group([("id", "in", leads.ids)], ["stage_id"], ["__count"])
         names = [(count, stage.display_name or self.env._("no stage")) for stage, count in stages]
         origins = ", ".join(
@@ -145,7 +119,7 @@ class CrmStageAutomationPreview(models.TransientModel):
     def action_apply(self):
         """Move them now.
 
-        :return: action that tells how many were moved, and lets them be shown and moved back
+        :return: action that shows how many were moved, with buttons that show them and move them back
         """
         self.ensure_one()
         return self.automation_id.action_catch_up()
@@ -171,19 +145,10 @@ class CrmStageAutomationPreviewLine(models.TransientModel):
         help="The dialog that lists it.",
     )
     lead_id = fields.Many2one(
-        "crm.lead",
-        "Opportunity",
-        required=True,
-        index=True,
-        ondelete="cascade",
-        help="Opportunity that would move.",
+        "crm.lead", "Opportunity", required=True, ondelete="cascade", help="Opportunity that would move."
     )
     stage_id = fields.Many2one(
-        "crm.stage",
-        "From",
-        index=True,
-        ondelete="cascade",
-        help="Stage that the opportunity is in.",
+        string="From", related="lead_id.stage_id", help="Stage that the opportunity is in."
     )
     document_id = fields.Many2oneReference(
         model_field="model_name",

@@ -3,6 +3,9 @@ from odoo import SUPERUSER_ID, api
 # Probabilities are computed at once when a stage changes, and managers get a message about a fault at once.
 ENDED_JOBS = ("ir_cron_crm_stage_recompute", "ir_cron_crm_stage_fault")
 
+# Stays are read by their report, whose rules are those of opportunities.
+ENDED_RULES = ("crm_stage_stay_rule_personal", "crm_stage_stay_rule_all")
+
 
 def migrate(cr, version):
     env = api.Environment(cr, SUPERUSER_ID, {})
@@ -11,6 +14,9 @@ def migrate(cr, version):
             action = job.ir_actions_server_id
             job.unlink()
             action.unlink()
+    for name in ENDED_RULES:
+        if rule := env.ref(f"crm_sales_stage.{name}", raise_if_not_found=False):
+            rule.unlink()
     _give_own_actions(env)
 
 
