@@ -1,6 +1,6 @@
 from markupsafe import Markup, escape
 
-from odoo.exceptions import ValidationError
+from odoo.exceptions import RedirectWarning, ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
@@ -216,7 +216,9 @@ class TestBadInput(SalesStageCase):
         self.assertIn("By an automation", body)
         self.assertNotIn("<img", body)
         self.estimate.name = HOSTILE
-        message = self.estimate._get_holding_message()
+        with self.assertRaises(RedirectWarning) as caught:
+            self.estimate.unlink()
+        message = caught.exception.args[0]
         self.assertIn(HOSTILE, message)
         self.assertNotIsInstance(message, Markup, "The web client escapes what is not")
 

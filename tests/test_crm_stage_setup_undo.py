@@ -125,7 +125,7 @@ class TestCrmStageSetupUndo(SalesStageCase):
         """Refused with the number, nothing is done, and whoever may move them all brings them all back."""
         self.env.flush_all()
         wizard = self.undo_as_manager()
-        self.assertTrue(wizard.has_obstacle)
+        self.assertTrue(wizard.obstacle)
         with self.assertRaisesRegex(UserError, f"Qualified: {number} of its opportunities are not yours"):
             wizard.action_apply()
         self.assertEqual(self.qualified.setup_stage_id, self.estimate)

@@ -1,5 +1,4 @@
 from . import crm_lead_lost
 from . import crm_stage_automation_preview
-from . import crm_stage_opportunity_counts
 from . import crm_stage_delete_wizard
 from . import crm_stage_setup_wizard

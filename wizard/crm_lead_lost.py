@@ -30,8 +30,8 @@ class CrmLeadLost(models.TransientModel):
         if not orders.has_access("write"):
             return orders
         is_open = orders.env["crm.lead"]._get_lead_quotation_domain()
-        quotations = orders.search([("opportunity_id", "in", self.lead_ids.ids), *is_open])
-        return quotations.filtered(lambda order: not order.locked)._filtered_access("write")
+        domain = [("opportunity_id", "in", self.lead_ids.ids), ("locked", "=", False), *is_open]
+        return orders.search(domain)._filtered_access("write")
 
     def action_lost_reason_apply(self):
         """The opportunities are lost first: what listens on cancelled quotations finds them so.
@@ -46,15 +46,8 @@ class CrmLeadLost(models.TransientModel):
         super().action_lost_reason_apply()
         if quotations:
             quotations.action_cancel()
-        undo = get_button(
-            self.env._("Undo"),
-            losing._name,
-            "action_undo_lost",
-            losing.ids,
-            probabilities,
-            states,
-            reload=True,
-        )
+        arguments = (losing.ids, probabilities, states)
+        undo = get_button(self.env._("Undo"), losing._name, "action_undo_lost", *arguments, reload=True)
         return get_done_action(self._get_lost_message(losing, quotations), [undo] if losing else [])
 
     def _get_lost_message(self, leads, quotations):

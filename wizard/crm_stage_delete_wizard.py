@@ -2,7 +2,7 @@
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.fields import Command
+from odoo.fields import Command, Domain
 
 from ..tools import by_count, get_button, get_done_action
 
@@ -12,7 +12,6 @@ MOVE_BATCH_SIZE = 1000
 
 class CrmStageDeleteWizard(models.TransientModel):
     _name = "crm.stage.delete.wizard"
-    _inherit = "crm.stage.opportunity.counts"
     _description = "Delete Sales Stages"
 
     stage_ids = fields.Many2many(
@@ -21,6 +20,15 @@ class CrmStageDeleteWizard(models.TransientModel):
         required=True,
         context={"active_test": False},
         help="The stages to delete or archive.",
+    )
+    opportunity_count = fields.Integer(
+        "All Together", compute="_compute_contents", help="All opportunities and leads in there."
+    )
+    contents = fields.Text(
+        "Opportunities",
+        compute="_compute_contents",
+        help="Opportunities in each of the stages: active ones, won ones included; archived ones that are "
+        "not lost; lost ones; and leads, which no column of the pipeline shows.",
     )
     can_archive = fields.Boolean(
         compute="_compute_can_archive",
@@ -60,6 +68,14 @@ class CrmStageDeleteWizard(models.TransientModel):
     )
 
     @api.depends("stage_ids")
+    def _compute_contents(self):
+        for wizard in self:
+            # sudo: those of other companies hold the stages, too; only numbers are shown
+            wizard.opportunity_count = self.env["crm.lead"].sudo().search_count(wizard._get_domain())
+            contents = wizard.stage_ids._origin._get_contents()
+            wizard.contents = "\n".join(f"{stage.name}: {text}" for stage, text in contents.items())
+
+    @api.depends("stage_ids")
     def _compute_can_archive(self):
         for wizard in self:
             stages = wizard.stage_ids._origin
@@ -67,39 +83,53 @@ class CrmStageDeleteWizard(models.TransientModel):
 
     @api.depends("stage_ids")
     def _compute_automation_note(self):
+        deleted = self.env._("Deleted with the stage:")
+        archived = self.env._("Archived, as all stages that they move opportunities from are gone:")
         for wizard in self:
             stages = wizard.stage_ids._origin
-            notes = [
-                (self.env._("Deleted with the stage:"), stages.automation_ids),
-                (
-                    self.env._("Archived, as all stages that they move opportunities from are gone:"),
-                    stages._get_automations_losing_origins(),
-                ),
-            ]
+            notes = {deleted: stages.automation_ids, archived: stages._get_automations_losing_origins()}
             wizard.automation_note = "\n".join(
-                "\n".join([title, *(f"\N{BULLET} {name}" for name in automations.mapped("name"))])
-                for title, automations in notes
+                "\n\N{BULLET} ".join([title, *automations.mapped("name")])
+                for title, automations in notes.items()
                 if automations
             )
 
     @api.depends("stage_ids")
     def _compute_target_stage_ids(self):
         for wizard in self:
-            holding = self.env["crm.stage"].union(*wizard.stage_ids._count_opportunities())
-            if len(set(holding.mapped("is_won"))) != 1:
-                wizard.target_stage_ids = False
-                continue
-            teams = self._get_opportunities_teams(holding)
-            wizard.target_stage_ids = (
-                self.env["crm.stage"]
-                .search([("is_won", "=", holding[0].is_won), ("id", "not in", wizard.stage_ids.ids)])
-                .filtered(lambda stage, teams=teams: not stage.team_ids or teams <= stage.team_ids)
+            # sudo: a stage has to serve the teams of opportunities of other companies as well
+            leads = self.env["crm.lead"].sudo()
+            groups = leads._read_group(wizard._get_domain(), ["stage_id", "team_id"])
+            outcomes = {stage.is_won for stage, _team in groups}
+            teams = self.env["crm.team"].union(*(team.sudo(False) for _stage, team in groups))
+            targets = self.env["crm.stage"].search([("id", "not in", wizard.stage_ids.ids)])
+            wizard.target_stage_ids = targets.browse(
+                stage.id
+                for stage in targets
+                if outcomes == {stage.is_won} and (not stage.team_ids or teams <= stage.team_ids)
             )
 
     @api.depends("stage_ids", "target_stage_ids")
     def _compute_obstacle(self):
         for wizard in self:
-            wizard.obstacle = wizard._get_obstacle()
+            visible = self.env["crm.lead"].search_count(wizard._get_domain())
+            wizard.obstacle = False
+            if hidden := wizard.opportunity_count - visible:
+                wizard.obstacle = self.env._(
+                    "%s of these opportunities are not yours to move. Select all companies at the top right, "
+                    "or ask somebody who may see them.",
+                    hidden,
+                )
+            elif wizard.opportunity_count and not wizard.target_stage_ids:
+                wizard.obstacle = self.env._(
+                    "There is no other stage to move these opportunities to: won ones need another won "
+                    "stage, others an open stage, which all their sales teams use. Delete won stages apart "
+                    "from other stages."
+                )
+
+    def _get_domain(self):
+        """:return: ``Domain`` of all opportunities in the stages, inactive ones included"""
+        return Domain("stage_id", "in", self.stage_ids.ids) & Domain("active", "in", (True, False))
 
     def action_show_opportunities(self):
         return self.stage_ids._get_opportunities_action()
@@ -128,23 +158,19 @@ class CrmStageDeleteWizard(models.TransientModel):
         """
         names = ", ".join(self.stage_ids.mapped("name"))
         self.stage_ids.unlink()
-        options = {}
+        message, buttons, options = self.env._("Deleted: %s.", names), [], {}
+        if count := len(self.moved_lead_ids):
+            values = {"count": count, "target": self.target_stage_id.name, "stages": names}
+            message = by_count(
+                count,
+                self.env._("1 opportunity moved to %(target)s. Deleted: %(stages)s.", **values),
+                self.env._("%(count)s opportunities moved to %(target)s. Deleted: %(stages)s.", **values),
+            )
+            buttons = [get_button(self.env._("Show Them"), self._name, "action_show_moved", self.ids)]
         if self.is_in_form:
             action = self.env["ir.actions.act_window"]._for_xml_id("crm.crm_stage_action")
             options["next"] = {**action, "target": "main"}
-        return get_done_action(*self._get_deleted_notification(names), **options)
-
-    def _get_deleted_notification(self, names):
-        """:return: message of what was deleted and moved, and its buttons"""
-        if not (count := len(self.moved_lead_ids)):
-            return self.env._("Deleted: %s.", names), []
-        values = {"count": count, "target": self.target_stage_id.name, "stages": names}
-        message = by_count(
-            count,
-            self.env._("1 opportunity moved to %(target)s. Deleted: %(stages)s.", **values),
-            self.env._("%(count)s opportunities moved to %(target)s. Deleted: %(stages)s.", **values),
-        )
-        return message, [get_button(self.env._("Show Them"), self._name, "action_show_moved", self.ids)]
+        return get_done_action(message, buttons, **options)
 
     def action_show_moved(self):
         """:return: action on the opportunities that were moved before their stages were deleted"""
@@ -171,10 +197,10 @@ class CrmStageDeleteWizard(models.TransientModel):
         """
         self.ensure_one()
         self._check_move()
-        opportunities = self._get_opportunities(limit=MOVE_BATCH_SIZE)
-        opportunities._transfer_to_stage(self.target_stage_id)
-        self.moved_lead_ids = [Command.link(lead_id) for lead_id in opportunities.ids]
-        return self._count_visible()
+        leads = self.env["crm.lead"].search(self._get_domain(), limit=MOVE_BATCH_SIZE, order="id")
+        leads._transfer_to_stage(self.target_stage_id)
+        self.moved_lead_ids = [Command.link(lead_id) for lead_id in leads.ids]
+        return leads.search_count(self._get_domain())
 
     def _check_move(self):
         """:raise UserError: unless all opportunities of the stages can go to the chosen stage"""
@@ -184,41 +210,3 @@ class CrmStageDeleteWizard(models.TransientModel):
             raise UserError(self.obstacle)
         if self.opportunity_count and self.target_stage_id not in self.target_stage_ids:
             raise UserError(self.env._("Choose the stage to move the opportunities to."))
-
-    def _get_opportunities(self, limit=None):
-        """:return: opportunities of the stages, inactive ones included, as far as the user may see them"""
-        leads = self.env["crm.lead"].with_context(active_test=False)
-        domain = [("stage_id", "in", self.stage_ids.ids)]
-        return leads.search(domain, limit=limit, order="id").with_env(self.env)
-
-    def _count_visible(self):
-        leads = self.env["crm.lead"].with_context(active_test=False)
-        return leads.search_count([("stage_id", "in", self.stage_ids.ids)])
-
-    @api.model
-    def _get_opportunities_teams(self, stages):
-        """:return: sales teams of all opportunities in ``stages``"""
-        # sudo: teams of opportunities of other companies have to be served by the stage as well
-        leads = self.env["crm.lead"].sudo().with_context(active_test=False)
-        groups = leads._read_group([("stage_id", "in", stages.ids), ("team_id", "!=", False)], ["team_id"])
-        return self.env["crm.team"].browse([team.id for (team,) in groups])
-
-    def _get_obstacle(self):
-        """:return: why the opportunities of these stages cannot be moved together; empty when they can"""
-        self.ensure_one()
-        if hidden := self.opportunity_count - self._count_visible():
-            return self.env._(
-                "%s of these opportunities are not yours to move. Select all companies at the top right, "
-                "or ask somebody who may see them.",
-                hidden,
-            )
-        if self.target_stage_ids or not self.opportunity_count:
-            return ""
-        if len(set(self.stage_ids.mapped("is_won"))) > 1:
-            return self.env._(
-                "Won opportunities have to stay won: delete won stages apart from other stages."
-            )
-        return self.env._(
-            "There is no other stage to move these opportunities to: won ones need another won stage, "
-            "others an open stage, which all their sales teams use."
-        )

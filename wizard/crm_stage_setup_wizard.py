@@ -30,17 +30,7 @@ class CrmStageSetupWizard(models.TransientModel):
         string="Stages",
         help="What happens to each stage that you have today.",
     )
-    moving_count = fields.Integer(
-        "Opportunities That Move",
-        compute="_compute_totals",
-        help="Opportunities that get another stage, archived and lost ones included.",
-    )
-    probability_count = fields.Integer(
-        "Probabilities That Change",
-        compute="_compute_totals",
-        help="Open opportunities that get the probability of their new stage. Those set by hand keep theirs.",
-    )
-    has_obstacle = fields.Boolean(compute="_compute_totals", help="Whether any of the lines cannot be done.")
+    obstacle = fields.Text(compute="_compute_obstacle", help="Which lines cannot be done, and why.")
 
     @api.model
     def default_get(self, fields):
@@ -57,7 +47,7 @@ class CrmStageSetupWizard(models.TransientModel):
         """
         stages = self.env["crm.stage"].with_context(active_test=False)
         stages = stages.search([("id", "not in", stages._get_default_stages().ids)])
-        holding = stages._count_opportunities()
+        holding = stages._get_contents()
         lines = []
         for stage in stages.filtered(lambda stage: stage.active or stage.setup_stage_id or stage in holding):
             target = self._propose_target(stage) if stage.active else stage.setup_stage_id
@@ -79,12 +69,11 @@ class CrmStageSetupWizard(models.TransientModel):
                 return target
         return stage.browse()
 
-    @api.depends("line_ids.moving_count", "line_ids.probability_count", "line_ids.obstacle")
-    def _compute_totals(self):
+    @api.depends("line_ids.obstacle")
+    def _compute_obstacle(self):
         for wizard in self:
-            wizard.moving_count = sum(wizard.line_ids.mapped("moving_count"))
-            wizard.probability_count = sum(wizard.line_ids.mapped("probability_count"))
-            wizard.has_obstacle = any(wizard.line_ids.mapped("obstacle"))
+            lines = wizard.line_ids.filtered("obstacle")
+            wizard.obstacle = "\n".join(f"{line.stage_id.name}: {line.obstacle}" for line in lines)
 
     def action_apply(self):
         """Do what the lines say, all of it or nothing, tracked on every opportunity.
@@ -94,14 +83,14 @@ class CrmStageSetupWizard(models.TransientModel):
         """
         self.ensure_one()
         self.env["crm.stage"].check_access("write")
-        self.line_ids._check_possible()
+        if self.obstacle:
+            raise UserError(self.env._("This cannot be done yet:") + "\n\n" + self.obstacle)
         restored = self.line_ids.filtered(lambda line: line.action == "restore")
         if not restored:
             self.env["crm.stage"]._get_default_stages().action_unarchive()
         merged = self.line_ids.filtered(lambda line: line.action == "merge")
         message = self._get_done_message(merged, restored)
-        restored._restore()
-        merged._merge()
+        (restored + merged)._apply()
         if restored:
             self._archive_unused_default_stages()
         undo = get_button(self.env._("Undo…"), self._name, "action_open_undo", merged.stage_id.ids)
@@ -133,17 +122,14 @@ class CrmStageSetupWizard(models.TransientModel):
         stages = self.env["crm.stage"]
         merged = stages.with_context(active_test=False).search([("setup_stage_id", "!=", False)])
         defaults = stages._get_default_stages() - merged.setup_stage_id
-        unused = defaults.filtered("active") - stages.union(*defaults._count_opportunities())
-        others = stages.search([("id", "not in", unused.ids)])
-        if any(others.mapped("is_won")) and not all(others.mapped("is_won")):
+        unused = defaults.filtered("active") - stages.union(*defaults._get_contents())
+        if not unused.get_archive_obstacle():
             unused.action_archive()
 
 
 class CrmStageSetupWizardLine(models.TransientModel):
     _name = "crm.stage.setup.wizard.line"
-    _inherit = "crm.stage.opportunity.counts"
     _description = "Set Up the Default Sales Stages: a Stage"
-    _counted_stages = "stage_id"
 
     wizard_id = fields.Many2one("crm.stage.setup.wizard", required=True, ondelete="cascade")
     stage_id = fields.Many2one(
@@ -168,15 +154,17 @@ class CrmStageSetupWizardLine(models.TransientModel):
         string="Default Stage",
         ondelete="cascade",
         context={"active_test": False},
-        domain="[('id', 'in', possible_target_ids)]",
+        domain=lambda self: (
+            f"[('id', 'in', {self.env['crm.stage']._get_default_stages().ids}), ('is_won', '=', is_won)]"
+        ),
         help="The default stage that takes over the opportunities.",
     )
-    possible_target_ids = fields.Many2many(
-        "crm.stage",
-        string="Possible Default Stages",
-        compute="_compute_possible_target_ids",
-        context={"active_test": False},
-        help="Default stages where all opportunities keep their outcome.",
+    is_won = fields.Boolean(related="stage_id.is_won")
+    contents = fields.Char(
+        "Opportunities",
+        compute="_compute_contents",
+        help="Opportunities in the stage: active ones, won ones included; archived ones that are not lost; "
+        "lost ones; and leads, which no column of the pipeline shows.",
     )
     moving_count = fields.Integer(
         "Will Move", compute="_compute_moving", help="Opportunities that get another stage."
@@ -184,38 +172,49 @@ class CrmStageSetupWizardLine(models.TransientModel):
     probability_count = fields.Integer(
         "Will Get a New Probability",
         compute="_compute_moving",
-        help="Open opportunities that get the probability of their new stage.",
+        help="Open opportunities that get the probability of their new stage. Those set by hand keep theirs.",
     )
     obstacle = fields.Char(compute="_compute_moving", help="Why this cannot be done.")
 
     @api.depends("stage_id")
-    def _compute_possible_target_ids(self):
-        defaults = self.env["crm.stage"]._get_default_stages()
+    def _compute_contents(self):
+        contents = self.stage_id._get_contents()
         for line in self:
-            line.possible_target_ids = defaults.filtered(
-                lambda stage, line=line: stage.is_won == line.stage_id.is_won
-            )
+            line.contents = contents.get(line.stage_id._origin, "")
 
     @api.depends("stage_id", "action", "target_id")
     def _compute_moving(self):
         for line in self:
             leads = line._get_moving_opportunities()
             line.moving_count = len(leads)
-            line.probability_count = len(line._filter_changing_probability(leads))
+            stage = line._get_destination()
+            following = leads.filtered(lambda lead: lead.active and lead.is_automated_probability)
+            differing = following.filtered_domain(
+                [("won_status", "=", "pending"), ("probability", "!=", stage.probability)]
+            )
+            line.probability_count = len(differing) if stage._is_fixed() else 0
             line.obstacle = line._get_obstacle(leads)
 
-    def _get_moving_domain(self):
-        """:return: ``Domain`` of the opportunities that this line moves, of all companies"""
-        self.ensure_one()
-        if self.action == "merge" and self.target_id:
-            return Domain("stage_id", "=", self.stage_id.id)
-        if self.action == "restore" and self.stage_id.setup_stage_id:
-            return self._get_merged_domain(self.stage_id.setup_stage_id)
-        return Domain.FALSE
+    def _get_destination(self):
+        """:return: stage that the opportunities of this line go to"""
+        return self.stage_id if self.action == "restore" else self.target_id
 
-    def _get_merged_domain(self, target):
-        """:return: ``Domain`` of the opportunities that came to ``target`` from this line's stage, and have
-        been there since. Leads have no history: all that are there belong to it.
+    def _get_moving_domain(self):
+        """:return: ``Domain`` of the opportunities that this line moves, inactive ones included"""
+        self.ensure_one()
+        merged_into = self.stage_id.setup_stage_id
+        domain = Domain.FALSE
+        if self.action == "merge" and self.target_id:
+            domain = Domain("stage_id", "=", self.stage_id.id)
+        elif self.action == "restore" and merged_into:
+            # Leads have no history: all that are there belong to this stage.
+            came = Domain("id", "in", self._get_merged_ids(merged_into)) | Domain("type", "=", "lead")
+            domain = Domain("stage_id", "=", merged_into.id) & came
+        return domain & Domain("active", "in", (True, False))
+
+    def _get_merged_ids(self, target):
+        """:return: ids of the opportunities that came to ``target`` from this line's stage, and have been
+        there since
         """
         # sudo: stays of opportunities that the user may not see, which are counted
         stays = self.env["crm.stage.stay"].sudo().with_context(active_test=False)
@@ -223,26 +222,11 @@ class CrmStageSetupWizardLine(models.TransientModel):
         lead_ids = stays.search(were_here).lead_id.ids
         elsewhere = [("lead_id", "in", lead_ids), ("stage_id", "!=", target.id)]
         last = {stay.lead_id.id: stay.stage_id for stay in stays.search(elsewhere, order="date_entered, id")}
-        merged = Domain("id", "in", [lead_id for lead_id, stage in last.items() if stage == self.stage_id])
-        return Domain("stage_id", "=", target.id) & (merged | Domain("type", "=", "lead"))
+        return [lead_id for lead_id, stage in last.items() if stage == self.stage_id]
 
     def _get_moving_opportunities(self):
-        """:return: opportunities that this line moves, inactive ones included, of those the user may see"""
-        leads = self.env["crm.lead"].with_context(active_test=False)
-        return leads.search(self._get_moving_domain(), order="id").with_env(self.env)
-
-    def _filter_changing_probability(self, leads):
-        """:return: those of ``leads`` that follow their stage or the scoring, and get another probability"""
-        stage = self.stage_id if self.action == "restore" else self.target_id
-        return leads.filtered(
-            lambda lead: (
-                stage._is_fixed()
-                and lead.active
-                and lead.won_status == "pending"
-                and lead.is_automated_probability
-                and lead.probability != stage.probability
-            )
-        )
+        """:return: opportunities that this line moves, of those that the user may see"""
+        return self.env["crm.lead"].search(self._get_moving_domain(), order="id")
 
     def _get_obstacle(self, leads):
         """
@@ -250,17 +234,15 @@ class CrmStageSetupWizardLine(models.TransientModel):
         :return: why this line cannot be done; empty when it can
         """
         self.ensure_one()
-        if self.action == "merge":
-            if not self.target_id:
-                return self.env._("Choose the default stage to merge it into.")
-            if self.target_id not in self.possible_target_ids._origin:
-                return self.env._("Opportunities would change between won and open: choose another stage.")
+        if self.action == "merge" and not (self.target_id and self.target_id.is_won == self.is_won):
+            return self.env._(
+                "Choose a default stage where opportunities do not change between won and open."
+            )
         if self.action == "restore" and not self.stage_id.setup_stage_id:
             return self.env._("No earlier set-up merged this stage: there is nothing to bring back.")
         # sudo: only the number of those that the user may not see, or not change, is shown
-        all_leads = leads.sudo().with_context(active_test=False)
-        movable = leads._filtered_access("write")
-        if immovable := all_leads.search_count(self._get_moving_domain()) - len(movable):
+        count = leads.sudo().search_count(self._get_moving_domain())
+        if immovable := count - len(leads._filtered_access("write")):
             return self.env._(
                 "%s of its opportunities are not yours to move. Select all companies at the top right, "
                 "or ask somebody who may see them.",
@@ -268,28 +250,13 @@ class CrmStageSetupWizardLine(models.TransientModel):
             )
         return ""
 
-    def _check_possible(self):
-        """:raise UserError: with every line's obstacle"""
-        reasons = [f"{line.stage_id.name}: {line.obstacle}" for line in self if line.obstacle]
-        if reasons:
-            raise UserError(self.env._("This cannot be done yet:") + "\n\n" + "\n".join(reasons))
-
-    def _merge(self):
-        for target, lines in self.grouped("target_id").items():
-            lines.stage_id.setup_stage_id = target
-            for line in lines:
-                line._move(line._get_moving_opportunities(), target)
-            lines.stage_id.active = False
-
-    def _restore(self):
+    def _apply(self):
+        """Move the opportunities, a part of them at a time, and archive the stage or bring it back."""
         for line in self:
             leads = line._get_moving_opportunities()
-            line.stage_id.active = True
-            line._move(leads, line.stage_id)
-            line.stage_id.setup_stage_id = False
-
-    @api.model
-    def _move(self, leads, stage):
-        """Move opportunities, a part of them at a time."""
-        for batch in split_every(BATCH_SIZE, leads.ids, leads.browse):
-            batch._transfer_to_stage(stage)
+            stage = line._get_destination()
+            stage.active = True
+            for batch in split_every(BATCH_SIZE, leads.ids, leads.browse):
+                batch._transfer_to_stage(stage)
+            merged_into = line.target_id if line.action == "merge" else stage.browse()
+            line.stage_id.write({"active": not merged_into, "setup_stage_id": merged_into.id})

@@ -33,10 +33,7 @@ class CrmLead(models.Model):
     @api.model
     def default_get(self, fields):
         """Nothing starts in an archived stage, even when a default of the user or of the view names one."""
-        values = super().default_get(fields)
-        if self._is_archived_stage(values.get("stage_id")):
-            del values["stage_id"]
-        return values
+        return self._drop_archived_stage(super().default_get(fields))
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -46,13 +43,10 @@ class CrmLead(models.Model):
     @api.model
     def _drop_archived_stage(self, vals):
         """:return: ``vals``, without their stage when it is an archived one"""
-        if self._is_archived_stage(vals.get("stage_id")):
+        stage = self.env["crm.stage"].browse(vals.get("stage_id"))
+        if stage and not stage.active:
             return {name: value for name, value in vals.items() if name != "stage_id"}
         return vals
-
-    @api.model
-    def _is_archived_stage(self, stage_id):
-        return bool(stage_id) and not self.env["crm.stage"].browse(stage_id).active
 
     @api.model
     def _read_group_stage_ids(self, stages, domain):
@@ -128,14 +122,11 @@ class CrmLead(models.Model):
         """
         known = super(CrmLead, self.with_context(active_test=False))
         frequencies = known._pls_prepare_frequencies(lead_values, leads_pls_fields, target_state)
-        used = {values.get("stage_id") for values in lead_values if self._is_loss(values, target_state)}
-        archived = self.env["crm.stage"].with_context(active_test=False).search([("active", "=", False)])
-        for stage in archived:
-            if stage.id not in used:
-                frequencies.get("stage_id", {}).pop(str(stage.id), None)
+        lost_in = [
+            values.get("stage_id")
+            for values in lead_values
+            if target_state == "lost" or not target_state and values.get("probability") == 0
+        ]
+        for stage in self.env["crm.stage"].search([("active", "=", False), ("id", "not in", lost_in)]):
+            frequencies.get("stage_id", {}).pop(str(stage.id), None)
         return frequencies
-
-    @api.model
-    def _is_loss(self, values, target_state):
-        """:return: whether Odoo's scoring counts an opportunity of these ``values`` as lost"""
-        return target_state == "lost" or not target_state and values.get("probability") == 0

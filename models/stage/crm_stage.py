@@ -19,9 +19,6 @@ DEFAULT_STAGES = {
 # Fields that an empty cell of an imported file leaves as they are
 KEPT_WHEN_EMPTY = {"active", "ask_outcome"}
 
-# What is counted of the opportunities in a stage, apart from each other
-OPPORTUNITY_KINDS = ("active", "archived", "lost", "leads")
-
 
 class CrmStage(models.Model):
     _inherit = "crm.stage"
@@ -140,7 +137,12 @@ class CrmStage(models.Model):
         :raise RedirectWarning: its button shows the opportunities in there, inactive ones included
         :raise UserError: for the last open or the last won stage
         """
-        if message := self._get_holding_message():
+        if contents := self._get_contents():
+            message = self.env._(
+                "A stage that holds opportunities cannot be deleted:\n\n%(stages)s\n\n"
+                "Move them to another stage first, or archive the stage.",
+                stages="\n".join(f'"{stage.name}": {text}' for stage, text in contents.items()),
+            )
             action = self._get_opportunities_action()
             raise RedirectWarning(message, action, self.env._("Show the Opportunities"))
         self._check_deletable()
@@ -169,12 +171,12 @@ class CrmStage(models.Model):
             },
         }
 
-    def _count_opportunities(self):
+    def _get_contents(self):
         """Count the opportunities in these stages, those of other companies included: they hold a stage, too.
 
         Leads, which no column of the pipeline shows, are counted apart.
 
-        :return: ``{stage: {"active": 2, "archived": 0, "lost": 1, "leads": 4}}`` for the stages that hold any
+        :return: ``{stage: text with the numbers}`` for the stages that hold any
         """
         # sudo: only numbers are returned
         leads = self.env["crm.lead"].sudo().with_context(active_test=False)
@@ -183,59 +185,34 @@ class CrmStage(models.Model):
         for stage, kind, active, won_status, count in leads._read_group(
             [("stage_id", "in", self.ids)], groupby, ["__count"]
         ):
-            if kind == "lead":
-                kind = "leads"
-            else:
+            if kind == "opportunity":
                 kind = "lost" if won_status == "lost" else "active" if active else "archived"
-            by_kind = counts.setdefault(stage.sudo(False), dict.fromkeys(OPPORTUNITY_KINDS, 0))
-            by_kind[kind] += count
-        return counts
-
-    def _get_holding_message(self):
-        """:return: what these stages hold, stage by stage; empty when they hold nothing"""
-        counts = self._count_opportunities()
-        if not counts:
-            return ""
-        lines = []
-        for stage, held in counts.items():
-            with_leads = self.env._(
-                '"%(stage)s": %(active)s active, %(archived)s archived, %(lost)s lost, %(leads)s leads',
-                stage=stage.name,
-                **held,
-            )
-            without_leads = self.env._(
-                '"%(stage)s": %(active)s active, %(archived)s archived, %(lost)s lost',
-                stage=stage.name,
-                **held,
-            )
-            lines.append(with_leads if held["leads"] else without_leads)
-        return self.env._(
-            "A stage that holds opportunities cannot be deleted:\n\n%(stages)s\n\n"
-            "Move them to another stage first, or archive the stage.",
-            stages="\n".join(lines),
-        )
+            held = counts.setdefault(stage.sudo(False), {"active": 0, "archived": 0, "lost": 0, "lead": 0})
+            held[kind] += count
+        with_leads = self.env._("%(active)s active, %(archived)s archived, %(lost)s lost, %(lead)s leads")
+        without_leads = self.env._("%(active)s active, %(archived)s archived, %(lost)s lost")
+        return {
+            stage: (with_leads if held["lead"] else without_leads) % held for stage, held in counts.items()
+        }
 
     def _get_opportunities_action(self):
         """:return: action on all opportunities of these stages, inactive ones included"""
         name = self.env._("Opportunities in %(stages)s", stages=", ".join(self.mapped("name")))
         return self.env["crm.lead"]._get_list_action(name, [("stage_id", "in", self.ids)])
 
-    def get_archive_obstacle(self):
-        """:return: why these stages cannot be archived, and what to do; empty when they can"""
-        self.check_access("write")
-        return self._get_last_stage_obstacle()
-
     def _check_not_last(self):
         """:raise UserError: when the pipeline, or a team, has no open or no won stage without these"""
-        if obstacle := self._get_last_stage_obstacle():
+        if obstacle := self.get_archive_obstacle():
             raise UserError(obstacle)
 
-    def _get_last_stage_obstacle(self):
-        """:return: why the pipeline, or a team, cannot do without these stages; empty when it can"""
+    def get_archive_obstacle(self):
+        """:return: why the pipeline, or a team, cannot do without these stages, and what to do; empty when it
+        can
+        """
+        self.check_access("write")
         leaving = self.with_context(active_test=True).filtered("active")
-        others = leaving.search([("id", "not in", self.ids)])
         for is_won, stages in leaving.grouped("is_won").items():
-            left = others.filtered(lambda stage, is_won=is_won: stage.is_won == is_won)
+            left = leaving.search([("id", "not in", self.ids), ("is_won", "=", is_won)])
             teams = stages._get_teams_left_out(left)
             if teams or not left:
                 return stages._get_last_stage_message(is_won, teams)

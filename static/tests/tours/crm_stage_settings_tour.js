@@ -29,7 +29,7 @@ tours.add("crm_sales_stage_gear", {
         ...gear("Technical Visit", ".o_group_delete"),
         {
             content: "The dialog shows what is in there",
-            trigger: ".modal:has([name=active_count]:contains('1')):has([name=lost_count]:contains('1'))",
+            trigger: ".modal [name=contents]:contains('1 active, 0 archived, 1 lost')",
         },
         {
             content: "Without a stage to move to nothing happens",
@@ -89,9 +89,8 @@ tours.add("crm_sales_stage_delete_on_form_and_in_list", {
         { trigger: ".o-dropdown--menu .o_menu_item:contains('Delete')", run: "click" },
         {
             content: "The dialog counts, instead of Odoo's that is refused afterwards",
-            trigger: ".modal [name=active_count]:text('1')",
+            trigger: ".modal [name=contents]:contains('1 active, 1 archived')",
         },
-        { trigger: ".modal [name=archived_count]:text('1')" },
         { trigger: ".modal button[name=action_show_opportunities]", run: "click" },
         {
             content: "Inactive ones are shown too",

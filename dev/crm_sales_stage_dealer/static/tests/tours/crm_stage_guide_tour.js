@@ -47,7 +47,7 @@ tours.add("crm_sales_stage_guide_pipeline", {
         ...closeDialog,
         openGearOf(column(2)),
         click(".o-dropdown--menu .o_group_delete"),
-        picture("delete_stage", ".modal .modal-content:has([name=active_count])"),
+        picture("delete_stage", ".modal .modal-content:has([name=contents])"),
         ...closeDialog,
         click(".o_column_quick_create.o_quick_create_folded > div"),
         { trigger: ".o_column_quick_create input", run: "edit …" },
