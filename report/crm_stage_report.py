@@ -5,8 +5,6 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL, sql
 
-from ..models.history.crm_stage_stay import STAY_FIELDS
-
 # Aggregates that Odoo has no function for: share of the values that are smaller
 PERCENTILES = {"days_median:median": 0.5, "days_median:third_quartile": 0.75}
 
@@ -36,7 +34,8 @@ class CrmStageReport(models.Model):
         "crm.lead": ["company_id", "expected_revenue", "lost_reason_id", "partner_id", "prorated_revenue"]
         + ["team_id", "user_id", "won_status"],
         "crm.stage": ["name"],
-        "crm.stage.stay": ["lead_id", "stage_name", *STAY_FIELDS],
+        "crm.stage.stay": ["lead_id", "stage_id", "next_stage_id", "stage_name", "date_entered", "date_left"]
+        + ["outcome", "moved_by", "automation_id", "is_first_visit", "is_moved_on"],
     }
 
     days = fields.Float(
