@@ -13,7 +13,7 @@ import os
 import re
 import statistics
 import time
-from unittest.mock import Mock, patch
+from unittest.mock import MagicMock, patch
 
 from odoo.tools import SQL
 
@@ -31,8 +31,8 @@ PAGES = {
 }
 FILLED_TABLES = ("crm_lead", "mail_message", "mail_tracking_value")
 STAY_MODELS = ["crm.stage.stay", "crm.stage.report"]
-# What notes that there is something to record
-RECORDING = ("_add_touched", "_add_created", "_add_written")
+# What keeps what is to be recorded
+RECORDING = ("_add_mover", "_get_done")
 
 
 class Rollback(Exception):
@@ -229,7 +229,7 @@ class ReportBench:
             stack.enter_context(self.env.cr.savepoint(flush=False))
             for name in RECORDING:
                 # Replaced either way: Python looks methods up anew when a class has changed.
-                method = getattr(stays, name) if with_recording else Mock()
+                method = getattr(stays, name) if with_recording else MagicMock()
                 stack.enter_context(patch.object(stays, name, method))
             start = time.time()
             work(turn)

@@ -47,11 +47,6 @@ class CrmStage(models.Model):
         groups=SALESPEOPLE,
         help="Number of opportunities lost in this stage in the last 12 months.",
     )
-    can_suggest_probability = fields.Boolean(
-        compute="_compute_figures",
-        groups=SALESPEOPLE,
-        help="Whether enough opportunities were won or lost to suggest a probability.",
-    )
     suggested_probability = fields.Float(
         digits=(5, 2),
         compute="_compute_figures",
@@ -91,15 +86,14 @@ class CrmStage(models.Model):
             stage.win_rate, stage.win_rate_basis = wins.get(known, (0, 0))
             stage.median_days, stage.median_basis = stays.get(known, (0, 0))
             (stage.lost_here_count,) = losses.get(known, (0,))
-            is_basis = stage.win_rate_basis >= MIN_SUGGESTION_BASIS
+            is_given = stage._is_fixed() and stage.win_rate_basis >= MIN_SUGGESTION_BASIS
             # As in Odoo's scoring, an open opportunity is neither lost (0%) nor won (100%) yet.
-            stage.suggested_probability = min(max(round(stage.win_rate), 1), 99) if is_basis else 0
-            stage.can_suggest_probability = is_basis and stage._is_fixed()
+            stage.suggested_probability = min(max(round(stage.win_rate), 1), 99) if is_given else 0
             days, moved_on_count = quartiles.get(known, (0, 0))
-            is_basis = moved_on_count >= MIN_SUGGESTION_BASIS
+            is_given = not stage.is_won and moved_on_count >= MIN_SUGGESTION_BASIS
+            stage.can_suggest_rotting_days = is_given
             # No days switch rotting off: where most move on within the hour, a day is long.
-            stage.suggested_rotting_days = max(1, ceil(days)) if is_basis else 0
-            stage.can_suggest_rotting_days = is_basis and not stage.is_won
+            stage.suggested_rotting_days = max(1, ceil(days)) if is_given else 0
 
     def _read_figures(self, domain, *aggregates):
         """:return: values of the aggregates over the stays that match ``domain``, by stage"""
@@ -119,8 +113,7 @@ class CrmStage(models.Model):
             stage=self.name,
             number=MIN_SUGGESTION_BASIS,
         )
-        self._check_suggestion(self.can_suggest_probability, message)
-        self.probability = self.suggested_probability
+        self._apply_suggestion("probability", "suggested_probability", message)
 
     def action_apply_suggested_rotting_days(self):
         """Let opportunities rot that stay longer here than three out of four did.
@@ -133,15 +126,15 @@ class CrmStage(models.Model):
             stage=self.name,
             number=MIN_SUGGESTION_BASIS,
         )
-        self._check_suggestion(self.can_suggest_rotting_days, message)
-        self.rotting_threshold_days = self.suggested_rotting_days
+        self._apply_suggestion("rotting_threshold_days", "suggested_rotting_days", message)
 
-    def _check_suggestion(self, is_given, message):
+    def _apply_suggestion(self, name, suggested_name, message):
         """:raise UserError: with ``message``, where nothing is suggested"""
         self.ensure_one()
         self.check_access("write")
-        if not is_given:
+        if not self[suggested_name]:
             raise UserError(message)
+        self[name] = self[suggested_name]
 
     def action_open_lost_here(self):
         """:return: action that shows the opportunities lost here in the last 12 months"""

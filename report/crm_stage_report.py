@@ -5,19 +5,11 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL, sql
 
-from ..models.history.crm_stage_stay import STAY_FIELDS
-
 # Aggregates that Odoo has no function for: share of the values that are smaller
 PERCENTILES = {"days_median:median": 0.5, "days_median:third_quartile": 0.75}
 
 # Fewer opportunities than these make no percentage, and fewer completed stays no usual time
 MIN_BASIS = 5
-
-# Figures of a stage in the overview, by what they are aggregated from
-FUNNEL = {"entered": "__count", "won": "was_won:avg", "won_basis": "was_won:count"}
-FUNNEL |= {"reached_next": "reached_next:avg", "reached_next_basis": "reached_next:count"}
-DAYS = {"left": "__count", "median": "days_median:median", "mean": "days:avg"}
-DAYS |= {"usual": "days_median:third_quartile"}
 
 # Where nothing is aggregated; False: there is nothing to compute it from
 COUNTS = ["entered", "revenue", "reached_next_basis", "won_basis", "left", "waiting", "lost", "lost_revenue"]
@@ -36,7 +28,8 @@ class CrmStageReport(models.Model):
         "crm.lead": ["company_id", "expected_revenue", "lost_reason_id", "partner_id", "prorated_revenue"]
         + ["team_id", "user_id", "won_status"],
         "crm.stage": ["name"],
-        "crm.stage.stay": ["lead_id", "stage_name", *STAY_FIELDS],
+        "crm.stage.stay": ["lead_id", "stage_id", "next_stage_id", "stage_name", "date_entered", "date_left"]
+        + ["outcome", "moved_by", "automation_id", "is_first_visit", "is_moved_on"],
     }
 
     days = fields.Float(
@@ -186,11 +179,24 @@ class CrmStageReport(models.Model):
             days and late are False when there is nothing to compute them from
         """
         self.check_access("read")
-        domains = self._get_overview_domains(Domain(domain))
+        domain = Domain(domain)
+        left = self._with_period(domain, "date_left")
+        domains = {
+            "entered": domain & Domain("is_first_visit", "=", True),
+            "left": left & Domain("outcome", "not in", ["open", "won"]),
+            "waiting": self._with_period(domain, None) & Domain("outcome", "=", "open"),
+            "lost": left & Domain("outcome", "=", "lost"),
+        }
+        # Converted, if the user's companies have several currencies
+        revenue = f"expected_revenue:{'sum_currency' if len(self.env.companies.currency_id) > 1 else 'sum'}"
+        funnel = {"entered": "__count", "revenue": revenue}
+        funnel |= {"won": "was_won:avg", "won_basis": "was_won:count"}
+        funnel |= {"reached_next": "reached_next:avg", "reached_next_basis": "reached_next:count"}
+        days = {"left": "__count", "median": "days_median:median", "mean": "days:avg"}
+        days |= {"usual": "days_median:third_quartile"}
         figures = defaultdict(lambda: dict(EMPTY_FIGURES, reasons=[]))
-        revenue = self._get_revenue_aggregate()
-        self._add_figures(figures, domains["entered"], {**FUNNEL, "revenue": revenue})
-        self._add_figures(figures, domains["left"], DAYS)
+        self._add_figures(figures, domains["entered"], funnel)
+        self._add_figures(figures, domains["left"], days)
         self._add_waiting(figures, domains["waiting"])
         self._add_losses(figures, domains["lost"], revenue)
         # In the order of the pipeline, deleted stages last
@@ -200,17 +206,6 @@ class CrmStageReport(models.Model):
             "stages": [{**self._describe_stage(stage, name), **figures[stage, name]} for stage, name in keys],
             "domains": {name: list(value) for name, value in domains.items()},
             "min_basis": MIN_BASIS,
-        }
-
-    @api.model
-    def _get_overview_domains(self, domain):
-        """:return: domain of the stays that each picture counts, by its name"""
-        left = self._with_period(domain, "date_left")
-        return {
-            "entered": domain & Domain("is_first_visit", "=", True),
-            "left": left & Domain("outcome", "not in", ["open", "won"]),
-            "waiting": self._with_period(domain, None) & Domain("outcome", "=", "open"),
-            "lost": left & Domain("outcome", "=", "lost"),
         }
 
     @api.model
@@ -234,12 +229,6 @@ class CrmStageReport(models.Model):
             rows = self._read_group(deleted, ["stage_name", *groupby], aggregates)
             groups += [((self.env["crm.stage"], name), *values) for name, *values in rows]
         return groups
-
-    @api.model
-    def _get_revenue_aggregate(self):
-        """:return: the sum of expected revenues, converted if the user's companies have several currencies"""
-        several = len(self.env.companies.currency_id) > 1
-        return f"expected_revenue:{'sum_currency' if several else 'sum'}"
 
     @api.model
     def _add_figures(self, figures, domain, aggregates):

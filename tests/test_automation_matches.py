@@ -200,9 +200,7 @@ class TestMatches(AutomationCase):
         automation.active = False
         count(1)  # warms the caches
         without = count(8)
-        listened = type(lead)._get_matching_automations
-        type(lead)._get_matching_automations = lambda self: self.env["crm.stage.automation"]
-        self.addCleanup(setattr, type(lead), "_get_matching_automations", listened)
+        self.patch(type(lead), "_get_heard_crm_stage_triggers", lambda self: frozenset())
         self.assertEqual(without, count(9))
         self.assertGreater(with_it, without)
 

@@ -636,12 +636,11 @@ class TestCrmStageFigures(ReportCase):
 
     def test_nothing_is_suggested_under_twenty(self):
         self.fill(self.visit, 10, 9)
-        self.assertFalse(self.visit.can_suggest_probability)
+        self.assertFalse(self.visit.suggested_probability)
         with self.assertRaisesRegex(UserError, "fewer than 20"):
             self.visit.action_apply_suggested_probability()
         self.assertEqual(self.visit.probability, 50)
         self.fill(self.visit, 0, 1)
-        self.assertTrue(self.visit.can_suggest_probability)
         self.assertEqual(self.visit.suggested_probability, 50)
 
     def test_suggestion_is_taken_over(self):
@@ -670,7 +669,7 @@ class TestCrmStageFigures(ReportCase):
         self.pass_commit()
         visit = self.visit.with_user(self.salesperson)
         visit.invalidate_recordset()
-        self.assertTrue(visit.can_suggest_probability)
+        self.assertTrue(visit.suggested_probability)
         with self.assertRaises(AccessError), mute_logger("odoo.addons.base.models.ir_model"):
             visit.action_apply_suggested_probability()
         self.assertEqual(self.visit.probability, 50)
@@ -678,5 +677,5 @@ class TestCrmStageFigures(ReportCase):
     def test_predictive_and_won_stages_get_no_suggestion(self):
         self.fill(self.visit, 15, 6)
         self.visit.probability_mode = "predictive"
-        self.assertFalse(self.visit.can_suggest_probability)
-        self.assertFalse(self.closed.can_suggest_probability)
+        self.assertFalse(self.visit.suggested_probability)
+        self.assertFalse(self.closed.suggested_probability)

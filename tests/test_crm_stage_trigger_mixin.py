@@ -156,12 +156,13 @@ class TestTriggerMixin(AutomationCase):
         self.assertEqual(visits.job_id.opportunity_id.mapped("stage_id"), self.visit + self.new)
 
     def test_every_trigger_of_ours_says_something(self):
-        models_of_ours = {model._name for model, _triggers in self.automations._get_trigger_models()}
+        models_of_ours = self.automations._get_document_models()
         self.assertGreaterEqual(
-            models_of_ours,
+            {model._name for model in models_of_ours},
             {"sale.order", "calendar.event", "mail.activity", "crm.lead", "test.service.visit"},
         )
-        for model, triggers in self.automations._get_trigger_models():
+        for model in models_of_ours:
+            triggers = model._get_crm_stage_triggers()
             self.assertTrue(triggers, model)
             for trigger in triggers:
                 if trigger != "service_visit_late":

@@ -75,13 +75,6 @@ class CrmLead(models.Model):
                 precommit.data[key] = ["stage_id", *precommit.data.get(key, ())]
         return leads
 
-    def write(self, vals):
-        """Empty fields are known to be missing by the stage, which the ORM cannot depend on."""
-        res = super().write(vals)
-        if self.env["crm.stage"]._get_arrivals_by_stage():
-            self.invalidate_recordset(["missing_fields", "is_something_missing"], flush=False)
-        return res
-
     def _track_prepare(self, fields_iter):
         """Moving back is tracked, and is no arrival."""
         super()._track_prepare(fields_iter)
@@ -126,9 +119,9 @@ class CrmLead(models.Model):
         :param changes: names of the fields that have changed
         :return: what the stage does and asks for, where the opportunity has come into it; None otherwise
         """
-        arrivals = self.env["crm.stage"]._get_arrivals_by_stage()
-        if not arrivals or not changes or {"stage_id", "type"}.isdisjoint(changes):
+        if not changes or {"stage_id", "type"}.isdisjoint(changes):
             return None
+        arrivals = self.env["crm.stage"]._get_arrivals_by_stage()
         is_undone = self.id in self.env.cr.precommit.data.get(UNDONE, ())
         if is_undone or any(self.env.context.get(key) for key in SILENT_CONTEXT):
             return None
@@ -242,7 +235,8 @@ class CrmLead(models.Model):
         names = [name for name in arrival.field_names if name in self._fields] if arrival else []
         return [name for name in names if self._has_field_access(self._fields[name], "write")]
 
-    @api.depends("stage_id", "type")
+    # Which fields may be missing depends on the stage: whatever is written changes the date.
+    @api.depends("stage_id", "type", "write_date")
     @api.depends_context("uid", "lang")
     def _compute_missing_fields(self):
         missing = self._get_missing_names({lead: lead.stage_id for lead in self})

@@ -1,6 +1,6 @@
 from odoo import api, models
 
-from ..stage.crm_lead import MOVING_FIELDS, PLACE_FIELDS
+from ..stage.crm_lead import PLACE_FIELDS
 
 
 class CrmLead(models.Model):
@@ -15,19 +15,28 @@ class CrmLead(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
+        """Keep where opportunities begin: the transaction that creates them may move them on."""
         leads = super().create(vals_list)
-        self.env["crm.stage.stay"]._add_created(leads)
+        stays = self.env["crm.stage.stay"]
+        stays._add_mover(leads)
+        done = stays._get_done()
+        done["touched_ids"].update(leads.ids)
+        done["first_stage_ids"].update({lead.id: lead.stage_id.id for lead in leads})
         return leads
 
     def write(self, vals):
-        """Keep what moves the opportunities: it is not known any more where the change is stored."""
-        if not MOVING_FIELDS.isdisjoint(vals):
-            self.env["crm.stage.stay"]._add_written(self, vals)
+        """Keep what moves the opportunities: it is not known any more where the change is stored.
+
+        Taking them out of the pipeline moves none.
+        """
+        is_placing = "stage_id" in vals or vals.get("active") or vals.get("type") == "opportunity"
+        if is_placing or "team_id" in vals or "user_id" in vals:
+            self.env["crm.stage.stay"]._add_mover(self, is_placing)
         return super().write(vals)
 
     def _write_multi(self, vals_list):
         """All that is stored comes by here, written or computed."""
         rows = zip(self._ids, vals_list, strict=True)
-        touched_ids = [lead_id for lead_id, vals in rows if not PLACE_FIELDS.isdisjoint(vals)]
-        self.env["crm.stage.stay"]._add_touched(touched_ids)
+        if touched_ids := [lead_id for lead_id, vals in rows if not PLACE_FIELDS.isdisjoint(vals)]:
+            self.env["crm.stage.stay"]._get_done()["touched_ids"].update(touched_ids)
         return super()._write_multi(vals_list)

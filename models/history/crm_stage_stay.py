@@ -12,12 +12,10 @@ MOVED_BY = "crm_sales_stage.moved_by"
 # Key of the transaction's data: what it does to opportunities, until that is recorded
 DONE = "crm_sales_stage.done"
 
-# Fields of opportunities that say where they are, and of their stays that say where they were
+# Fields of opportunities that say where they are
 LEAD_FIELDS = ["type", "active", "stage_id", "won_status", "create_date", "date_conversion"]
 LEAD_FIELDS += ["date_last_stage_update", "date_closed"]
-STAY_FIELDS = ["id", "lead_id", "stage_id", "date_entered", "moved_by", "automation_id", "is_first_visit"]
-STAY_FIELDS += ["date_left", "outcome", "next_stage_id", "is_moved_on"]
-NEW_STAY = {**dict.fromkeys(STAY_FIELDS), "outcome": "open", "is_first_visit": True, "is_moved_on": False}
+NEW_STAY = {"id": None, "date_left": None, "outcome": "open", "is_first_visit": True, "is_moved_on": False}
 
 # Whether an opportunity is in the pipeline, and the outcome that its last stay has
 IS_THERE = "(lead.active AND lead.type = 'opportunity') IS TRUE"
@@ -27,6 +25,57 @@ OUTCOME = f"""
         WHEN {IS_THERE} THEN 'open'
         ELSE 'archived'
     END
+"""
+
+# Those that were created by SQL may have no dates.
+READ_LEADS = f"""
+    SELECT id, type = 'opportunity' AS is_opportunity, {IS_THERE} AS is_there, stage_id, {OUTCOME} AS outcome,
+           COALESCE(GREATEST(create_date, date_conversion), date_last_stage_update, %s) AS date_begun,
+           date_last_stage_update AS date_moved,
+           COALESCE(date_closed, date_last_stage_update) AS date_gone
+      FROM crm_lead lead
+     WHERE id = ANY(%s)
+     ORDER BY id
+"""
+READ_STAYS = "SELECT * FROM crm_stage_stay WHERE lead_id = ANY(%s) ORDER BY lead_id, date_entered, id"
+
+# The transaction may have deleted the stage, or the automation.
+STORE_STAYS = """
+    INSERT INTO crm_stage_stay (id, stage_id, stage_name, lead_id, date_entered, moved_by, automation_id,
+                                is_first_visit, date_left, outcome, next_stage_id, is_moved_on)
+    SELECT COALESCE(new.id, nextval('crm_stage_stay_id_seq')), stage.id, stage.name, new.lead_id,
+           new.date_entered, new.moved_by, automation.id, new.is_first_visit, new.date_left,
+           new.outcome, new.next_stage_id, new.is_moved_on
+      FROM jsonb_populate_recordset(NULL::crm_stage_stay, %s) WITH ORDINALITY new
+      LEFT JOIN crm_stage stage ON stage.id = new.stage_id
+      LEFT JOIN crm_stage_automation automation ON automation.id = new.automation_id
+     ORDER BY new.ordinality
+        ON CONFLICT (id) DO UPDATE
+       SET (date_left, outcome, next_stage_id, is_moved_on) =
+           (EXCLUDED.date_left, EXCLUDED.outcome, EXCLUDED.next_stage_id, EXCLUDED.is_moved_on)
+"""
+
+# The next opportunities, by id, whose last stay is not as they are now
+FIND_OUT_OF_STEP = f"""
+    SELECT lead.id
+      FROM crm_lead lead
+      LEFT JOIN LATERAL (
+            SELECT outcome, date_left IS NULL AS is_there, stage_id
+              FROM crm_stage_stay stay
+             WHERE stay.lead_id = lead.id
+             ORDER BY date_entered DESC, id DESC
+             LIMIT 1
+           ) last ON TRUE
+     WHERE lead.id > %s
+       AND CASE
+            WHEN lead.type = 'opportunity' THEN
+                last.outcome IS DISTINCT FROM {OUTCOME}
+                OR last.is_there != (lead.active IS TRUE)
+                OR lead.active AND last.stage_id IS DISTINCT FROM lead.stage_id
+            ELSE last.is_there
+           END
+     ORDER BY lead.id
+     LIMIT %s
 """
 
 # Opportunities that the nightly job mends at once
@@ -153,26 +202,6 @@ class CrmStageStay(models.Model):
         return precommit.data[DONE]
 
     @api.model
-    def _add_touched(self, lead_ids):
-        """Let the stays of these opportunities be brought in step."""
-        if lead_ids:
-            self._get_done()["touched_ids"].update(lead_ids)
-
-    @api.model
-    def _add_created(self, leads):
-        """Keep where opportunities begin: the transaction that creates them may move them on."""
-        self._add_touched(leads.ids)
-        self._add_mover(leads)
-        self._get_done()["first_stage_ids"].update({lead.id: lead.stage_id.id for lead in leads})
-
-    @api.model
-    def _add_written(self, leads, vals):
-        """Keep what moves opportunities. Taking them out of the pipeline moves none."""
-        is_placing = "stage_id" in vals or vals.get("active") or vals.get("type") == "opportunity"
-        if is_placing or "team_id" in vals or "user_id" in vals:
-            self._add_mover(leads, is_placing)
-
-    @api.model
     def _add_mover(self, leads, is_placing=True):
         """Keep what moves opportunities, should they move. The last one counts.
 
@@ -212,48 +241,37 @@ class CrmStageStay(models.Model):
         :param lead_ids: ids; those of records that are gone, or are no opportunities, do no harm
         :param done: by their transaction, see ``_get_done``; None where they changed some time ago
         """
-        removed_ids, stored = [], []
-        for lead, stays in self._read_histories(lead_ids):
-            present = self._get_stays(lead, stays, done)
-            known = {stay["id"]: stay for stay in stays}
+        lead_ids, removed_ids, stored = list(lead_ids), [], []
+        leads = self.env.execute_query_dict(SQL(READ_LEADS, self.env.cr.now(), lead_ids))
+        stays = self.env.execute_query_dict(SQL(READ_STAYS, lead_ids))
+        histories = dict(groupby(stays, lambda stay: stay["lead_id"]))
+        for lead in leads:
+            known = {stay["id"]: stay for stay in histories.get(lead["id"], ())}
+            present = self._get_stays(lead, [dict(stay) for stay in known.values()], done)
             removed_ids += known.keys() - {stay["id"] for stay in present}
             stored += [stay for stay in present if stay != known.get(stay["id"])]
-        self._store(removed_ids, stored)
-
-    @api.model
-    def _read_histories(self, lead_ids):
-        """:return: ``[({name: value}, [{field of a stay: value}])]`` by opportunity, its stays in order"""
-        # Those that were created by SQL may have no dates.
-        query = """
-            SELECT id, type = 'opportunity' AS is_opportunity, %s AS is_there, stage_id, %s AS outcome,
-                   COALESCE(GREATEST(create_date, date_conversion), date_last_stage_update, %s) AS date_begun,
-                   date_last_stage_update AS date_moved,
-                   COALESCE(date_closed, date_last_stage_update) AS date_gone
-              FROM crm_lead lead
-             WHERE id = ANY(%s)
-             ORDER BY id
-        """
-        lead_ids = list(lead_ids)
-        params = SQL(IS_THERE), SQL(OUTCOME), self.env.cr.now(), lead_ids
-        leads = self.env.execute_query_dict(SQL(query, *params))
-        columns = SQL(", ").join(SQL.identifier(name) for name in STAY_FIELDS)
-        query = "SELECT %s FROM crm_stage_stay WHERE lead_id = ANY(%s) ORDER BY lead_id, date_entered, id"
-        stays = self.env.execute_query_dict(SQL(query, columns, lead_ids))
-        histories = dict(groupby(stays, lambda stay: stay["lead_id"]))
-        return [(lead, histories.get(lead["id"], [])) for lead in leads]
+        if removed_ids:
+            self.env.cr.execute(SQL("DELETE FROM crm_stage_stay WHERE id = ANY(%s)", removed_ids))
+        if stored:
+            self.env["crm.stage"].flush_model(["name"])
+            self.env.cr.execute(SQL(STORE_STAYS, json.dumps(stored, default=str)))
+        if removed_ids or stored:
+            for model in ("crm.stage.stay", "crm.stage.report"):
+                self.env[model].invalidate_model(flush=False)
 
     @api.model
     def _get_stays(self, lead, stays, done):
         """Return what the stays of an opportunity have to be, for what it is now.
 
-        :param lead: what ``_read_histories`` returns of it
-        :param stays: those so far, as ``{field: value}``, in order
+        :param lead: row of ``READ_LEADS``
+        :param stays: those so far, as ``{field: value}``, in order; they are changed
         :param done: see ``_bring_in_step``
         :return: the same, in order; new ones have no id
         """
         if not stays and not lead["is_opportunity"]:
             return []
-        stays, undone = self._undo(lead, stays, done and done["undone"].get(lead["id"]) or self.env.cr.now())
+        now = self.env.cr.now()
+        stays, undone = self._undo(lead, stays, done and done["undone"].get(lead["id"]) or now)
         if not stays:
             first_stage_ids = done["first_stage_ids"] if done else {}
             stage_id = first_stage_ids.get(lead["id"], lead["stage_id"]) or None
@@ -261,35 +279,35 @@ class CrmStageStay(models.Model):
             stays = [{**NEW_STAY, **first, "moved_by": "created"}]
         last = stays[-1]
         is_elsewhere = last["stage_id"] != lead["stage_id"]
-        if last["date_left"] and (lead["is_there"] or (is_elsewhere and undone)):
-            last["outcome"] = "restored" if last["outcome"] in ("lost", "restored") else "archived"
-            self._enter(lead, stays, self._get_date_of_change(lead["date_moved"], last, done), undone, done)
-        elif last["date_left"] and not lead["is_opportunity"]:
+        is_back = last["date_left"] and (lead["is_there"] or (is_elsewhere and undone))
+        if last["date_left"] and not is_back and not lead["is_opportunity"]:
             return stays  # what becomes of a lead does not happen in a stage
-        elif is_elsewhere and not last["date_left"]:
-            date = self._get_date_of_change(lead["date_moved"], last, done)
-            last.update(date_left=date, outcome="moved", next_stage_id=lead["stage_id"])
-            self._enter(lead, stays, date, undone, done)
-        last = stays[-1]
+
+        def get_date(date):
+            """:return: ``date`` where it is known that late, or now; never before the last stay"""
+            since = last["date_left"] or last["date_entered"]
+            is_late = not done or not last["id"]
+            return date if is_late and date and date > since else max(now, since)
+
+        if is_back or (is_elsewhere and not last["date_left"]):
+            date = get_date(lead["date_moved"])
+            if is_back:
+                last["outcome"] = "restored" if last["outcome"] in ("lost", "restored") else "archived"
+            else:
+                last.update(date_left=date, outcome="moved", next_stage_id=lead["stage_id"])
+            last = {**NEW_STAY, "lead_id": lead["id"], "stage_id": lead["stage_id"], "date_entered": date}
+            if done:
+                mover = done["movers"].get(lead["id"]) or (undone or [{"moved_by": "hand"}])[-1]
+                last.update(moved_by=mover["moved_by"], automation_id=mover.get("automation_id"))
+            last["is_first_visit"] = lead["stage_id"] not in {stay["stage_id"] for stay in stays}
+            earlier_ids = self.env["crm.stage"].browse(lead["stage_id"])._get_earlier_stage_ids()
+            for stay in stays:
+                stay["is_moved_on"] = stay["is_moved_on"] or stay["stage_id"] in earlier_ids
+            stays.append(last)
         last["outcome"] = lead["outcome"]
         if not lead["is_there"] and not last["date_left"]:
-            last["date_left"] = self._get_date_of_change(lead["date_gone"], last, done)
+            last["date_left"] = get_date(lead["date_gone"])
         return stays
-
-    @api.model
-    def _enter(self, lead, stays, date, undone, done):
-        """Add a stay in the stage where an opportunity is now to its ``stays`` so far.
-
-        :param undone: stays that this transaction recorded before, see ``_undo``
-        """
-        new = {**NEW_STAY, "lead_id": lead["id"], "stage_id": lead["stage_id"], "date_entered": date}
-        if done:
-            mover = done["movers"].get(lead["id"]) or (undone or [{"moved_by": "hand"}])[-1]
-            new.update(moved_by=mover["moved_by"], automation_id=mover.get("automation_id"))
-        new["is_first_visit"] = lead["stage_id"] not in {stay["stage_id"] for stay in stays}
-        for stay in stays:
-            stay["is_moved_on"] = stay["is_moved_on"] or self._is_before(stay, [new])
-        stays.append(new)
 
     @api.model
     def _undo(self, lead, stays, date):
@@ -298,9 +316,8 @@ class CrmStageStay(models.Model):
         One that creates an opportunity and takes it through stages records the whole way.
 
         :param date: of this transaction, or of the one that is undone
-        :return: a copy of ``stays``, without those that it opened and that are left by now, and the latter
+        :return: ``stays`` without those that it opened and that are left by now, and the latter
         """
-        stays = [dict(stay) for stay in stays]
         if not stays or stays[0]["date_entered"] == date:
             return stays, []
         last = stays[-1]
@@ -310,56 +327,16 @@ class CrmStageStay(models.Model):
         stays = [stay for stay in stays if stay["date_entered"] != date]
         if stays[-1]["date_left"] == date:
             stays[-1].update(date_left=None, outcome="open", next_stage_id=None)
+
+        def is_before(stay, others):
+            """:return: whether one of the other stays is in a later stage"""
+            later = (self.env["crm.stage"].browse(other["stage_id"]) for other in others)
+            return any(stay["stage_id"] in stage._get_earlier_stage_ids() for stage in later)
+
         for number, stay in enumerate(stays, 1):
-            if self._is_before(stay, undone):
-                stay["is_moved_on"] = self._is_before(stay, stays[number:])
+            if is_before(stay, undone):
+                stay["is_moved_on"] = is_before(stay, stays[number:])
         return stays, undone
-
-    @api.model
-    def _is_before(self, stay, others):
-        """:return: whether one of the other stays is in a later stage"""
-        stages = self.env["crm.stage"]
-        return any(
-            stay["stage_id"] in stages.browse(other["stage_id"])._get_earlier_stage_ids() for other in others
-        )
-
-    @api.model
-    def _get_date_of_change(self, date, last, done):
-        """
-        :param date: when it changed, as the opportunity has it
-        :return: when an opportunity left its last stay, or came back after it: never before that
-        """
-        since = last["date_left"] or last["date_entered"]
-        is_late = not done or not last["id"]
-        return date if is_late and date and date > since else max(self.env.cr.now(), since)
-
-    @api.model
-    def _store(self, removed_ids, stays):
-        """Write what ``_bring_in_step`` found: a statement of each kind, however many opportunities moved."""
-        if removed_ids:
-            self.env.cr.execute(SQL("DELETE FROM crm_stage_stay WHERE id = ANY(%s)", removed_ids))
-        if stays:
-            self.env["crm.stage"].flush_model(["name"])
-            # The transaction may have deleted the stage, or the automation.
-            upsert = """
-                INSERT INTO crm_stage_stay (id, stage_id, stage_name, lead_id, date_entered, moved_by,
-                                            automation_id, is_first_visit, date_left, outcome,
-                                            next_stage_id, is_moved_on)
-                SELECT COALESCE(new.id, nextval('crm_stage_stay_id_seq')), stage.id, stage.name, new.lead_id,
-                       new.date_entered, new.moved_by, automation.id, new.is_first_visit, new.date_left,
-                       new.outcome, new.next_stage_id, new.is_moved_on
-                  FROM jsonb_populate_recordset(NULL::crm_stage_stay, %s) WITH ORDINALITY new
-                  LEFT JOIN crm_stage stage ON stage.id = new.stage_id
-                  LEFT JOIN crm_stage_automation automation ON automation.id = new.automation_id
-                 ORDER BY new.ordinality
-                    ON CONFLICT (id) DO UPDATE
-                   SET (date_left, outcome, next_stage_id, is_moved_on) = (EXCLUDED.date_left,
-                        EXCLUDED.outcome, EXCLUDED.next_stage_id, EXCLUDED.is_moved_on)
-            """
-            self.env.cr.execute(SQL(upsert, json.dumps(stays, default=str)))
-        if removed_ids or stays:
-            for model in ("crm.stage.stay", "crm.stage.report"):
-                self.env[model].invalidate_model(flush=False)
 
     # ------------------------------------------------------------------
     # The past, and what the ORM did not write
@@ -406,26 +383,6 @@ class CrmStageStay(models.Model):
     @api.model
     def _find_out_of_step(self, last_id):
         """:return: ids of the next opportunities after ``last_id`` whose last stay is not as they are now"""
-        query = """
-            SELECT lead.id
-              FROM crm_lead lead
-              LEFT JOIN LATERAL (
-                    SELECT outcome, date_left IS NULL AS is_there, stage_id
-                      FROM crm_stage_stay stay
-                     WHERE stay.lead_id = lead.id
-                     ORDER BY date_entered DESC, id DESC
-                     LIMIT 1
-                   ) last ON TRUE
-             WHERE lead.id > %s
-               AND CASE
-                    WHEN lead.type = 'opportunity' THEN
-                        last.outcome IS DISTINCT FROM %s
-                        OR last.is_there != (lead.active IS TRUE)
-                        OR lead.active AND last.stage_id IS DISTINCT FROM lead.stage_id
-                    ELSE last.is_there
-                   END
-             ORDER BY lead.id
-             LIMIT %s
-        """
-        rows = self.env.execute_query(SQL(query, last_id, SQL(OUTCOME), MENDING_BATCH))
-        return [lead_id for (lead_id,) in rows]
+        return [
+            lead_id for (lead_id,) in self.env.execute_query(SQL(FIND_OUT_OF_STEP, last_id, MENDING_BATCH))
+        ]

@@ -5,6 +5,7 @@ from odoo.fields import Domain
 class CalendarEvent(models.Model):
     _name = "calendar.event"
     _inherit = ["calendar.event", "crm.stage.trigger.mixin"]
+    _crm_stage_changes = {"meeting_scheduled": ("opportunity_id", "categ_ids", "active")}
 
     _crm_stage_stop_idx = models.Index("(stop) WHERE opportunity_id IS NOT NULL")
     _crm_stage_stop_date_idx = models.Index("(stop_date) WHERE opportunity_id IS NOT NULL")
@@ -37,29 +38,6 @@ class CalendarEvent(models.Model):
         all_day = is_all_day & self._get_crm_stage_date_domain("stop_date", days, since, until)
         return Domain("active", "=", True) & ((~is_all_day & domain) | all_day)
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        events = super().create(vals_list)
-        events._announce_scheduled()
-        return events
-
-    def write(self, vals):
-        """A meeting linked to an opportunity, tagged, or brought back afterwards counts as scheduled then."""
-        names = {"opportunity_id", "categ_ids", "active"}
-        if vals.keys().isdisjoint(names) or "meeting_scheduled" not in self._get_heard_crm_stage_triggers():
-            return super().write(vals)
-        before = {event: (event.opportunity_id, event.categ_ids, event.active) for event in self}
-        res = super().write(vals)
-
-        def is_scheduled(event):
-            opportunity, tags, active = before[event]
-            return event.opportunity_id != opportunity or event.categ_ids - tags or event.active > active
-
-        # Some of a series may be gone by now.
-        self.exists().filtered(is_scheduled)._announce_scheduled()
-        return res
-
-    def _announce_scheduled(self):
-        """Those that an import or a synchronisation brings as cancelled are not scheduled."""
-        if "meeting_scheduled" in self._get_heard_crm_stage_triggers():
-            self.filtered("active")._trigger_crm_stage("meeting_scheduled")
+    def _announce_crm_stage_changes(self, *args):
+        """Some of a series may be gone by now."""
+        return super(CalendarEvent, self.exists())._announce_crm_stage_changes(*args)

@@ -80,8 +80,8 @@ class CrmLead(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         leads = super().create(vals_list)
-        if automations := self._get_matching_automations():
-            automations._process_documents(dict.fromkeys(automations, leads))
+        if "opportunity_matches" in self._get_heard_crm_stage_triggers():
+            self.env["crm.stage.automation"]._process({"opportunity_matches": leads})
         return leads
 
     def write(self, vals):
@@ -90,21 +90,14 @@ class CrmLead(models.Model):
         The database is asked before and after, so that it does not matter how the fields of the condition
         follow from those that are written. A move alone triggers no automation.
         """
-        automations = self._get_matching_automations() if self and vals.keys() - {"stage_id"} else ()
-        if not automations:
+        is_moved_only = not self or vals.keys() <= {"stage_id"}
+        if is_moved_only or "opportunity_matches" not in self._get_heard_crm_stage_triggers():
             return super().write(vals)
+        automations = self.env["crm.stage.automation"]._get_at_work({"opportunity_matches"})
         others = {automation: automations._filter_unmatched(automation, self) for automation in automations}
         res = super().write(vals)
         automations._process_documents(others)
         return res
-
-    @api.model
-    def _get_matching_automations(self):
-        """:return: automations for opportunities that come to meet a condition; without a query"""
-        automations = self.env["crm.stage.automation"]
-        if "opportunity_matches" not in self._get_heard_crm_stage_triggers():
-            return automations
-        return automations._get_at_work({"opportunity_matches"})
 
     # ------------------------------------------------------------------
     # Time

@@ -43,6 +43,10 @@ class CrmStageTriggerMixin(models.AbstractModel):
     listens. The domain finds the documents to which the trigger has happened by what they are now, so that
     the automation can be applied to those that exist already; without it, it has happened to none of them.
 
+    Where fields of the document bring the thing about, naming them replaces the call::
+
+            _crm_stage_changes = {"visit_done": ("state",)}
+
     A trigger in time is not announced. It takes a label, and a declaration of the date that counts::
 
             @api.model
@@ -62,6 +66,10 @@ class CrmStageTriggerMixin(models.AbstractModel):
     # Field that makes it a document of its opportunities: when it changes, the document comes to others. By
     # default, the first one of the path
     _crm_stage_tie_name = None
+
+    # Fields by trigger: documents that it has happened to, by its domain, are announced when they are
+    # created, and when one of these changes
+    _crm_stage_changes = {}
 
     # Field that says how old the document is: only those newer than a loss bring lost opportunities back
     _crm_stage_date_name = "create_date"
@@ -96,13 +104,19 @@ class CrmStageTriggerMixin(models.AbstractModel):
         Good news comes along with them. Bad news counts when it happens: an opportunity is not lost because
         it is merged with another one whose quotation was cancelled long ago.
         """
-        documents_by_trigger = {
-            trigger: documents
-            for trigger in self._get_heard_crm_stage_triggers() - LOSING_TRIGGERS
-            if (documents := self.filtered_domain(self._get_crm_stage_trigger_domain(trigger)))
+        heard = self._get_heard_crm_stage_triggers() - LOSING_TRIGGERS
+        self._announce_crm_stage(dict.fromkeys(heard, self))
+
+    @api.model
+    def _announce_crm_stage(self, documents_by_trigger):
+        """Announce triggers that are listened on, of those documents that they have happened to."""
+        happened = {
+            trigger: found
+            for trigger, documents in documents_by_trigger.items()
+            if documents and (found := documents.filtered_domain(self._get_crm_stage_trigger_domain(trigger)))
         }
-        if documents_by_trigger:
-            self.env["crm.stage.automation"]._process(documents_by_trigger)
+        if happened:
+            self.env["crm.stage.automation"]._process(happened)
 
     def _get_heard_crm_stage_triggers(self):
         """:return: those of this model's triggers that an automation listens on; without a query"""
@@ -197,37 +211,74 @@ class CrmStageTriggerMixin(models.AbstractModel):
         name = self._get_crm_stage_trigger_dates().get(trigger) or self._crm_stage_date_name
         return {document.id: fields.Datetime.to_datetime(document[name]) for document in self}
 
-    # What the job could not find out later: which documents came with a date that had passed, and whose date
-    # was changed to one.
+    # ------------------------------------------------------------------
+    # What is created and written
+    # ------------------------------------------------------------------
 
     @api.model_create_multi
     def create(self, vals_list):
         documents = super().create(vals_list)
-        if names := self._get_heard_crm_stage_dates():
-            documents._pass_over_crm_stage_dates(names)
+        documents._pass_over_crm_stage_dates(self._get_heard_crm_stage_dates())
+        if self._crm_stage_changes:
+            heard = self._get_heard_crm_stage_triggers() & self._crm_stage_changes.keys()
+            self._announce_crm_stage(dict.fromkeys(heard - LOSING_TRIGGERS, documents))
         return documents
 
     def write(self, vals):
-        is_concerned = not vals.keys().isdisjoint(self._get_crm_stage_date_sources())
-        names = self._get_heard_crm_stage_dates() if is_concerned else ()
-        if not names:
+        """Announce at the level of the ORM: portal signature, online payment, import and API come by here."""
+        if vals.keys().isdisjoint(self._get_crm_stage_sources()):
             return super().write(vals)
-        tie = self._get_crm_stage_tie_name()
-        before = {document: {name: document[name] for name in (tie, *names)} for document in self}
+        triggers = self._get_heard_crm_stage_triggers() & self._crm_stage_changes.keys()
+        dates = self._get_heard_crm_stage_dates()
+        names = dates.union(*(self._crm_stage_changes[trigger] for trigger in triggers))
+        if dates:
+            names |= {self._get_crm_stage_tie_name()}
+        before = {document: {name: document[name] for name in names} for document in self}
         res = super().write(vals)
-        came = self.filtered(lambda document: document[tie] != before[document][tie])
-        came._pass_over_crm_stage_dates(names)
-        for name in names:
-            # Another hour of the same day changes nothing.
-            changed = (self - came).filtered(
-                lambda document, name=name: (
-                    is_passed(document[name])
-                    and fields.Date.to_date(document[name]) != fields.Date.to_date(before[document][name])
-                )
-            )
-            if changed:
-                self.env["crm.stage.automation"]._wait_for_due(changed, name)
+        if names:
+            self._announce_crm_stage_changes(before, dates, triggers)
         return res
+
+    def _announce_crm_stage_changes(self, before, dates, triggers):
+        """
+        :param before: values of these documents before they were written, by document and name
+        :param dates: names of the fields with dates that an automation waits for
+        :param triggers: that an automation listens on
+        """
+        # A field with several records has changed when one is added.
+        changed = {
+            document: {
+                name
+                for name, value in before[document].items()
+                if document[name] != value
+                and (self._fields[name].type != "many2many" or document[name] - value)
+            }
+            for document in self
+        }
+        if dates:
+            tie = self._get_crm_stage_tie_name()
+            came = self.filtered(lambda document: tie in changed[document])
+            came._pass_over_crm_stage_dates(dates)
+            for name in dates:
+                # Another hour of the same day changes nothing.
+                passed = (self - came).filtered(
+                    lambda document, name=name: (
+                        is_passed(document[name])
+                        and fields.Date.to_date(document[name]) != fields.Date.to_date(before[document][name])
+                    )
+                )
+                if passed:
+                    self.env["crm.stage.automation"]._wait_for_due(passed, name)
+        self._announce_crm_stage(
+            {
+                trigger: self.filtered(
+                    lambda document, trigger=trigger: (
+                        not changed[document].isdisjoint(self._crm_stage_changes[trigger])
+                    )
+                )
+                for trigger in triggers
+            }
+        )
 
     @api.model
     def _get_crm_stage_tie_name(self):
@@ -235,16 +286,19 @@ class CrmStageTriggerMixin(models.AbstractModel):
 
     @api.model
     @tools.ormcache()
-    def _get_crm_stage_date_sources(self):
-        """:return: names of the fields that change a date that counts, or whose document it is, when they are
-        written
+    def _get_crm_stage_sources(self):
+        """:return: names of the fields that may announce a document, or change a date that counts, when they
+        are written
         """
-        names = {name for name in self._get_crm_stage_trigger_dates().values() if name}
-        if not names:
+        dates = {name for name in self._get_crm_stage_trigger_dates().values() if name}
+        if not dates and not self._crm_stage_changes:
             return frozenset()
-        depends = (self.pool.field_depends[self._fields[name]] for name in names)
-        paths = names.union(*depends, [self._get_crm_stage_tie_name()])
+        depends = (self.pool.field_depends[self._fields[name]] for name in dates)
+        paths = dates.union([self._get_crm_stage_tie_name()], *depends, *self._crm_stage_changes.values())
         return frozenset(path.partition(".")[0] for path in paths)
+
+    # What the job could not find out later: which documents came with a date that had passed, and whose date
+    # was changed to one.
 
     def _pass_over_crm_stage_dates(self, names):
         """:param names: of date fields of these documents, which are new to their opportunities"""

@@ -6,6 +6,7 @@ class MailActivity(models.Model):
     _name = "mail.activity"
     _inherit = ["mail.activity", "crm.stage.trigger.mixin"]
     _crm_stage_lead_path = "crm_stage_lead_id"
+    _crm_stage_changes = {"activity_planned": ("res_model_id", "res_id", "activity_type_id", "active")}
 
     crm_stage_lead_id = fields.Many2one(
         "crm.lead",
@@ -47,28 +48,6 @@ class MailActivity(models.Model):
         if trigger in ("activity_planned", "activity_done"):
             return Domain("active", "=", trigger == "activity_planned")  # Odoo archives those done
         return super()._get_crm_stage_trigger_domain(trigger)
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        activities = super().create(vals_list)
-        activities._announce_planned()
-        return activities
-
-    def write(self, vals):
-        """An activity given to an opportunity, another type, or brought back afterwards is planned then."""
-        names = ("res_model_id", "res_id", "activity_type_id", "active")
-        if vals.keys().isdisjoint(names) or "activity_planned" not in self._get_heard_crm_stage_triggers():
-            return super().write(vals)
-        before = {activity: [activity[name] for name in names] for activity in self}
-        res = super().write(vals)
-        changed = self.filtered(lambda activity: [activity[name] for name in names] != before[activity])
-        changed._announce_planned()
-        return res
-
-    def _announce_planned(self):
-        """Those that an import brings as done are not planned."""
-        if "activity_planned" in self._get_heard_crm_stage_triggers():
-            self.filtered("active")._trigger_crm_stage("activity_planned")
 
     def _action_done(self, feedback=False, attachment_ids=None):
         res = super()._action_done(feedback=feedback, attachment_ids=attachment_ids)

@@ -2,19 +2,21 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 
 from ...tools import ON
-from .crm_stage_trigger_mixin import LOSING_TRIGGERS
 
-# What the order's state says has happened; a quotation created counts until it is cancelled.
-STATE_TRIGGERS = {
-    "sent": "quotation_sent",
-    "sale": "order_confirmed",
-    "cancel": "quotation_cancelled",
-}
+# Triggers and the state of the order that says that they have happened
+STATES = {"quotation_sent": "sent", "order_confirmed": "sale", "quotation_cancelled": "cancel"}
 
 
 class SaleOrder(models.Model):
     _name = "sale.order"
     _inherit = ["sale.order", "crm.stage.trigger.mixin"]
+    # Good news comes along with a quotation that is linked, or with a duplicate that is saved.
+    _crm_stage_changes = {
+        "quotation_created": ("opportunity_id", "crm_stage_copied_partner_id"),
+        "quotation_sent": ("opportunity_id", "crm_stage_copied_partner_id", "state"),
+        "order_confirmed": ("opportunity_id", "crm_stage_copied_partner_id", "state"),
+        "quotation_cancelled": ("state",),
+    }
     _crm_stage_date_name = "date_order"
 
     crm_stage_copied_partner_id = fields.Many2one(
@@ -44,9 +46,8 @@ class SaleOrder(models.Model):
     def _get_crm_stage_trigger_domain(self, trigger):
         if trigger == "quotation_created":
             return Domain("state", "!=", "cancel")
-        for state, state_trigger in STATE_TRIGGERS.items():
-            if trigger == state_trigger:
-                return Domain("state", "=", state)
+        if trigger in STATES:
+            return Domain("state", "=", STATES[trigger])
         return super()._get_crm_stage_trigger_domain(trigger)
 
     @api.model
@@ -65,36 +66,6 @@ class SaleOrder(models.Model):
         """Only quotations expire."""
         domain = super()._get_crm_stage_due_domain(trigger, days, since, until)
         return domain & Domain("state", "in", ("draft", "sent")) if trigger == "quotation_expired" else domain
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        orders = super().create(vals_list)
-        orders._trigger_crm_stage_current()  # Imports create confirmed orders, too.
-        return orders
-
-    def write(self, vals):
-        """Announce at the level of the ORM: portal signature, online payment, import and API come by here."""
-        if not self._get_heard_crm_stage_triggers():
-            return super().write(vals)
-        # What duplicating and merging write does not count as saving a duplicate.
-        is_saving = self.env.context.get("crm_stage_keep_copies") is not ON
-        copies = self.filtered(lambda order: is_saving and order.crm_stage_copied_partner_id)
-        if not copies and vals.keys().isdisjoint(("state", "opportunity_id")):
-            return super().write(vals)
-        before = {order: (order.opportunity_id, order.state) for order in self}
-        res = super().write(vals)
-        linked = self.filtered(lambda order: order.opportunity_id != before[order][0])
-        saved = copies.filtered(lambda order: order in linked or order._is_for_copied_customer())
-        saved.with_context(crm_stage_keep_copies=ON).crm_stage_copied_partner_id = False
-        new = linked | saved
-        if new:
-            new._trigger_crm_stage_current()
-        changed = self.filtered(lambda order: order.state != before[order][1])
-        for state, orders in changed.grouped("state").items():
-            if trigger := STATE_TRIGGERS.get(state):
-                # What is new here has announced all but the bad news, which happens now.
-                (orders if trigger in LOSING_TRIGGERS else orders - new)._trigger_crm_stage(trigger)
-        return res
 
     # ------------------------------------------------------------------
     # Duplicates: they are no documents of the opportunity before they are saved
@@ -116,11 +87,22 @@ class SaleOrder(models.Model):
                     vals["crm_stage_copied_partner_id"] = partner.id
         return vals_list
 
-    def _is_for_copied_customer(self):
-        """:return: whether this duplicate is for the customer of the quotation that it was made from"""
+    def write(self, vals):
+        """Saving a duplicate makes it a document. What duplicating and merging write does not count."""
+        if self.env.context.get("crm_stage_keep_copies") is ON or not self._get_heard_crm_stage_triggers():
+            return super().write(vals)
+        saved = self.filtered(lambda order: order.crm_stage_copied_partner_id and order._is_saved_by(vals))
+        if saved:
+            super(SaleOrder, saved).write({"crm_stage_copied_partner_id": False, **vals})
+        return super(SaleOrder, self - saved).write(vals)
+
+    def _is_saved_by(self, vals):
+        """:return: whether writing ``vals`` saves it: for the first customer, or for another opportunity"""
         order = self.sudo()  # sudo: customers are only compared, also those of other companies
-        partners = order.crm_stage_copied_partner_id + order.partner_id
-        return len(partners.commercial_partner_id) == 1
+        if vals.get("opportunity_id", order.opportunity_id.id) != order.opportunity_id.id:
+            return True
+        partner = order.partner_id.browse(vals["partner_id"]) if "partner_id" in vals else order.partner_id
+        return len((order.crm_stage_copied_partner_id + partner).commercial_partner_id) == 1
 
     def _get_crm_stage_leads(self):
         saved = self.filtered(lambda order: not order.crm_stage_copied_partner_id)
