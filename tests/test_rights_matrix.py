@@ -34,7 +34,6 @@ EXTENDED = {
     "crm.lead",
     "crm.lead.lost",
     "crm.lost.reason",
-    "crm.stage.opportunity.counts",  # abstract
     "crm.stage.trigger.mixin",  # abstract
     "ir.actions.act_window.view",
     "ir.actions.server",
