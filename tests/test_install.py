@@ -159,7 +159,6 @@ class TestInstall(SalesStageCase):
                 "model_id": self.env["ir.model"]._get_id("crm.lead"),
                 "state": "crm_stage",
                 "crm_stage_id": stages[1].id,
-                "crm_stage_domain": "[]",
                 "interval_type": "days",
             }
         )

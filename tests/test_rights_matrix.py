@@ -33,7 +33,6 @@ EXTENDED = {
     "calendar.event.type",
     "crm.lead",
     "crm.lead.lost",
-    "crm.stage.opportunity.counts",  # abstract
     "crm.stage.trigger.mixin",  # abstract
     "ir.actions.act_window.view",
     "ir.actions.server",
