@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 from copy import deepcopy
 from enum import Enum
+from types import SimpleNamespace
 
 from odoo.exceptions import ConcurrencyError
 from odoo.fields import Domain
@@ -59,12 +60,6 @@ def kept_by_transaction(cr, key, value):
         cr.cache[key] = before
 
 
-class Attempt:
-    """What became of something that was tried: see ``attempt``."""
-
-    error = None
-
-
 @contextmanager
 def attempt(env, raised=()):
     """Try what is done in here: where it fails, nothing of it stays, and the caller goes on.
@@ -76,10 +71,10 @@ def attempt(env, raised=()):
     is opened in here, Odoo posts the pending trackings of all records, which rolling back would lose.
 
     :param raised: types of exceptions that the caller is to meet all the same
-    :return: context manager of an ``Attempt``, whose ``error`` is what was raised, if anything
+    :return: context manager of an object whose ``error`` is what was raised, if anything
     """
     env.flush_all()
-    cr, made = env.cr, Attempt()
+    cr, made = env.cr, SimpleNamespace(error=None)
     queues = (cr.precommit, cr.postcommit, cr.prerollback, cr.postrollback)
     kept = [(queue, list(queue._funcs), deepcopy(queue.data)) for queue in queues]
     try:
@@ -127,20 +122,16 @@ def by_count(count, one, many):
     return one if count == 1 else many
 
 
-def is_empty(records, name, value):
-    """
-    :param name: of a field of ``records``
-    :return: whether ``value`` is what an empty cell of an imported file comes as: 0 is a value, and so is a
-        box that is not ticked
-    """
-    return value is None or (value is False and records._fields[name].type != "boolean")
-
-
 def drop_empty(records, vals, names):
-    """:return: ``vals`` without those of the fields ``names`` that come from empty cells of a file"""
-    return {
-        name: value for name, value in vals.items() if name not in names or not is_empty(records, name, value)
-    }
+    """
+    :return: ``vals`` without those of the fields ``names`` that come from empty cells of an imported file: 0
+        is a value, and so is a box that is not ticked
+    """
+
+    def is_empty(name, value):
+        return value is None or (value is False and records._fields[name].type != "boolean")
+
+    return {name: value for name, value in vals.items() if name not in names or not is_empty(name, value)}
 
 
 def get_range_domain(name, after, until):

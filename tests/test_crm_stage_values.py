@@ -250,7 +250,6 @@ class TestStageValues(SalesStageCase):
                 "model_id": self.env["ir.model"]._get_id("crm.lead"),
                 "state": "crm_stage",
                 "crm_stage_id": stage.id,
-                "crm_stage_domain": "[]",
                 "interval_number": 1,
                 "interval_type": "days",
             }

@@ -19,6 +19,7 @@ from ...tools import (
     attempt,
     by_count,
     forget,
+    get_button,
     get_done_action,
 )
 from ..trigger.crm_stage_trigger_mixin import LOSING_TRIGGERS
@@ -380,11 +381,6 @@ class CrmStageAutomation(models.Model):
                     )
                 )
 
-    @api.constrains("days")
-    def _check_days(self):
-        if any(not 0 <= automation.days <= MAX_DAYS for automation in self):
-            raise ValidationError(self.env._("The number of days must be between 0 and %s.", MAX_DAYS))
-
     @api.constrains(
         "active",
         "stage_id",
@@ -393,6 +389,7 @@ class CrmStageAutomation(models.Model):
         "outcome",
         "lost_reason_id",
         "is_lost_included",
+        "days",
     )
     def _check_move(self):
         """Refuse what would promise to move opportunities that are never moved.
@@ -411,6 +408,8 @@ class CrmStageAutomation(models.Model):
                 "come from.",
                 self.stage_id.name,
             )
+        if not 0 <= self.days <= MAX_DAYS:
+            return self.env._("The number of days must be between 0 and %s.", MAX_DAYS)
         if self.outcome != "lost" and self.lost_reason_id:
             return self.env._(
                 "Only opportunities that are lost have a lost reason: choose to lose them, or leave the "
@@ -1030,9 +1029,8 @@ class CrmStageAutomation(models.Model):
         :param undoable_id: id of the automation whose moves the buttons show and undo
         :return: action that shows ``message`` and closes the dialog that it was called from
         """
-        call = {"model": self._name, "args": [[undoable_id]]}
-        show = {**call, "name": self.env._("Show Them"), "method": "action_show_moved"}
-        undo = {**call, "name": self.env._("Undo"), "method": "action_undo_catch_up", "reload": True}
+        show = get_button(self.env._("Show Them"), self._name, "action_show_moved", [undoable_id])
+        undo = get_button(self.env._("Undo"), self._name, "action_undo_catch_up", [undoable_id], reload=True)
         buttons = [show, undo] if undoable_id else []
         return get_done_action(message, buttons, type="info", sticky=bool(buttons))
 
@@ -1137,26 +1135,18 @@ class CrmStageAutomation(models.Model):
             )
 
     @api.model
-    def _pass_over_due(self, documents):
-        """Documents have come to their opportunities: what is due of them is old news, and passes."""
-        for automation in self._search_in_time(documents):
-            automation._insert_due(Domain("id", "in", documents.ids), state="skipped", reason="before")
+    def _handle_due(self, documents, name=None):
+        """Handle what is due of documents that have come to their opportunities: it is old news, and passes.
 
-    @api.model
-    def _wait_for_due(self, documents, name):
-        """The date ``name`` of documents was changed: what is due by it is moved by the job, though it may be
-        older than the automation.
+        :param name: of a date that was changed instead: what is due by it is moved by the job, though it may
+            be older than the automation
         """
-        for automation in self._search_in_time(documents, name):
-            automation._insert_due(Domain("id", "in", documents.ids), state="waiting")
-
-    @api.model
-    def _search_in_time(self, documents, name=None):
-        """:return: automations that wait for a date of such documents, or for the one called ``name``"""
         names = documents._get_crm_stage_trigger_dates()
         triggers = [trigger for trigger, date in names.items() if date and name in (None, date)]
+        values = {"state": "waiting"} if name else {"state": "skipped", "reason": "before"}
         # sudo: the user who sets a date need not see automations, nor opportunities
-        return self.sudo().search([("trigger", "in", triggers)])
+        for automation in self.sudo().search([("trigger", "in", triggers)]):
+            automation._insert_due(Domain("id", "in", documents.ids), **values)
 
     # ------------------------------------------------------------------
     # The scheduled jobs

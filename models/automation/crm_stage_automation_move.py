@@ -394,10 +394,8 @@ class CrmStageAutomationMove(models.Model):
             moves = self.browse(ids).exists()
             with attempt(self.env) as made:
                 moves._undo()
-            if isinstance(made.error, CONFLICTS):
-                _logger.info("Somebody works on opportunities that are to be moved back: later")
-                return
-            if made.error:  # the job has others to look after
+            # What met another transaction is tried again by the next run.
+            if made.error and not isinstance(made.error, CONFLICTS):
                 _logger.error("Opportunities cannot be moved back", exc_info=made.error)
                 moves.exists().is_being_undone = False
             remaining = self.search_count([("is_being_undone", "=", True)])

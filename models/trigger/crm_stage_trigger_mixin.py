@@ -268,7 +268,7 @@ class CrmStageTriggerMixin(models.AbstractModel):
                     )
                 )
                 if passed:
-                    self.env["crm.stage.automation"]._wait_for_due(passed, name)
+                    self.env["crm.stage.automation"]._handle_due(passed, name)
         self._announce_crm_stage(
             {
                 trigger: self.filtered(
@@ -303,7 +303,7 @@ class CrmStageTriggerMixin(models.AbstractModel):
     def _pass_over_crm_stage_dates(self, names):
         """:param names: of date fields of these documents, which are new to their opportunities"""
         if passed := self.filtered(lambda document: any(is_passed(document[name]) for name in names)):
-            self.env["crm.stage.automation"]._pass_over_due(passed)
+            self.env["crm.stage.automation"]._handle_due(passed)
 
     @api.model
     def _get_heard_crm_stage_dates(self):
