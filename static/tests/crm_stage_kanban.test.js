@@ -264,7 +264,11 @@ test("the gear asks for nothing that is refused afterwards", async () => {
 
 test("the gear archives, and brings back", async () => {
     onRpc("crm.stage", "get_archive_obstacle", () => "");
-    onRpc("crm.stage", "action_archive", ({ args }) => expect.step(`archive ${args[0]}`) || true);
+    onRpc("crm.stage.delete.wizard", "create", ({ args: [[{ stage_ids }]] }) => [stage_ids[0][1]]);
+    onRpc("crm.stage.delete.wizard", "action_archive", ({ args }) => {
+        expect.step(`archive ${args[0]}`);
+        return { type: "ir.actions.act_window_close" };
+    });
     onRpc("crm.stage", "action_unarchive", ({ args }) => expect.step(`unarchive ${args[0]}`) || true);
     await mountPipeline();
     let clickAction = await toggleKanbanColumnActions(0);

@@ -78,7 +78,7 @@ test("the rarest reasons of losses are one together", async () => {
     await contains(".o_crm_stage_reason:first").click();
     expect.verifySteps([
         'Lost: Other reasons: ["&",["outcome","=","lost"],["lost_reason_id","in",[5,6,7,8,9]]]',
-        'Lost in Estimate: Other reasons: ["&","&",["outcome","=","lost"],["lost_reason_id","in",[5,6,7,8,9]],["stage_id","=",2]]',
+        'Lost in Estimate: Other reasons: ["&",["outcome","=","lost"],"&",["stage_id","=",2],["lost_reason_id","in",[5,6,7,8,9]]]',
         'Lost: No reason: ["&",["outcome","=","lost"],["lost_reason_id","in",[false]]]',
     ]);
 });

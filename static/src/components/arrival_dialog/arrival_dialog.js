@@ -10,7 +10,7 @@ import { FormArchParser } from "@web/views/form/form_arch_parser";
 import { FormRenderer } from "@web/views/form/form_renderer";
 
 const RES_MODEL = "crm.lead";
-const FIRST_INPUT = "input:not([type=hidden]), textarea, [contenteditable=true]";
+const INPUT = "input:not([type=hidden]), textarea, [contenteditable=true]";
 
 /**
  * Asks for the fields of an opportunity that a stage asks for and that are empty, then how it ended, when the
@@ -19,56 +19,55 @@ const FIRST_INPUT = "input:not([type=hidden]), textarea, [contenteditable=true]"
 export class ArrivalDialog extends Component {
     static template = "crm_sales_stage.ArrivalDialog";
     static components = { Dialog, FormRenderer, Record };
-    static props = {
-        close: Function,
-        count: Number,
-        isOutcomeAsked: Boolean,
-        name: String,
-        onAnswer: Function,
-        questions: { type: Object, optional: true },
-        resId: [Number, { value: false }],
-        stageName: { type: String, optional: true }, // of the stage that the opportunities are moved to
-    };
+    // The stage that the opportunities are moved to; without a name, the one that they are in.
+    static props = ["close", "isOutcomeAsked", "leads", "onAnswer", "questions?", "stage"];
 
     setup() {
         const { questions } = this.props;
         this.hasMissing = Boolean(questions?.missing.length);
         this.state = useState({ step: this.hasMissing ? "fields" : "outcome" });
         if (this.hasMissing) {
-            this.recordProps = this.getRecordProps(questions.form);
+            const { arch, fields } = questions.form;
+            this.archInfo = new FormArchParser().parse(
+                parseXML(arch),
+                { [RES_MODEL]: { fields } },
+                RES_MODEL
+            );
+            this.recordProps = {
+                ...extractFieldsFromArchInfo(this.archInfo, fields),
+                resModel: RES_MODEL,
+                resId: this.props.leads[0].resId,
+                mode: "edit",
+                hooks: { onRootLoaded: (record) => (this.record = record) },
+            };
         }
         const body = useRef("body");
-        onMounted(() => body.el.querySelector(FIRST_INPUT)?.focus());
+        onMounted(() => body.el.querySelector(INPUT)?.focus());
         useAutofocus({ refName: "won" });
+    }
+
+    /** Of the only opportunity, where the view shows it */
+    get name() {
+        const { leads } = this.props;
+        return (leads.length === 1 && leads[0].data.name) || "";
     }
 
     get title() {
         if (this.state.step === "outcome") {
             return _t("Won or lost?");
         }
-        const { name, stageName } = this.props;
-        return stageName ? _t("Move to %s", stageName) : name;
+        const { display_name } = this.props.stage;
+        return display_name ? _t("Move to %s", display_name) : this.name;
     }
 
     get question() {
-        const { count, name } = this.props;
-        if (count > 1) {
-            return _t("How did these %s opportunities end?", formatInteger(count));
+        const { length } = this.props.leads;
+        if (length > 1) {
+            return _t("How did these %s opportunities end?", formatInteger(length));
         }
-        return name
-            ? _t("How did %s end?", markup`<b class="text-break">${name}</b>`)
+        return this.name
+            ? _t("How did %s end?", markup`<b class="text-break">${this.name}</b>`)
             : _t("How did this opportunity end?");
-    }
-
-    getRecordProps({ arch, fields }) {
-        this.archInfo = new FormArchParser().parse(parseXML(arch), { [RES_MODEL]: { fields } }, RES_MODEL);
-        return {
-            ...extractFieldsFromArchInfo(this.archInfo, fields),
-            resModel: RES_MODEL,
-            resId: this.props.resId,
-            mode: "edit",
-            hooks: { onRootLoaded: (record) => (this.record = record) },
-        };
     }
 
     /** @param {boolean} isSaved whether what was filled in is to be saved */

@@ -9,13 +9,6 @@ export async function readStage({ orm }, stageId) {
     return stage;
 }
 
-/** @returns {Promise<"move" | "won" | "lost" | false>} false when the user gave no answer */
-function openArrivalDialog({ dialog }, props) {
-    return new Promise((resolve) => {
-        dialog.add(ArrivalDialog, { ...props, onAnswer: resolve }, { onClose: () => resolve(false) });
-    });
-}
-
 /** Opens Odoo's own dialog, and returns whether the opportunities were marked as lost there. */
 function askLostReason({ action }, resIds) {
     return new Promise((resolve, reject) => {
@@ -30,12 +23,13 @@ function askLostReason({ action }, resIds) {
  * Nothing is moved here: opportunities that are lost are marked as lost where they are.
  *
  * @param {Object} services of the environment
- * @param {Object} stage its id, and the fields that readStage reads
+ * @param {Object} stage its id, and the fields that readStage reads; the opportunity's own one, which it is not
+ *  moved to, has no name
  * @param {Object[]} leads records of the opportunities; a new one is not asked for fields
  * @param {Object} [hooks]
  * @param {() => Promise<boolean>} [hooks.beforeLost] saves the opportunities; false if that is not possible
  * @param {() => Promise<void>} [hooks.reload] shows the opportunities after they were lost
- * @returns {Promise<boolean>} whether the opportunities are to be moved
+ * @returns {Promise<boolean>} whether the opportunities are to be moved, or have what their own stage asks for
  */
 export async function askOnArrival(services, stage, leads, { beforeLost, reload } = {}) {
     const pending = leads.filter(({ data }) => data.won_status !== "won");
@@ -49,13 +43,9 @@ export async function askOnArrival(services, stage, leads, { beforeLost, reload 
     if (!questions?.missing.length && !isOutcomeAsked) {
         return true;
     }
-    const answer = await openArrivalDialog(services, {
-        count: asked.length,
-        isOutcomeAsked,
-        name: (asked.length === 1 && asked[0].data.name) || "",
-        questions,
-        resId: asked[0].resId,
-        stageName: stage.display_name,
+    const answer = await new Promise((resolve) => {
+        const props = { isOutcomeAsked, leads: asked, onAnswer: resolve, questions, stage };
+        services.dialog.add(ArrivalDialog, props, { onClose: () => resolve(false) });
     });
     if (answer !== "lost") {
         return Boolean(answer);
@@ -64,16 +54,4 @@ export async function askOnArrival(services, stage, leads, { beforeLost, reload 
         await reload?.();
     }
     return false;
-}
-
-/**
- * Asks for the empty fields of an opportunity's own stage, without moving it.
- *
- * @returns {Promise<boolean>} whether the fields have values now
- */
-export async function askForMissing(services, { data, resId }) {
-    const stageId = data.stage_id.id;
-    const questions = await services.orm.call("crm.lead", "get_arrival_questions", [[resId], stageId]);
-    const props = { count: 1, isOutcomeAsked: false, name: data.name || "", questions, resId };
-    return !questions.missing.length || Boolean(await openArrivalDialog(services, props));
 }

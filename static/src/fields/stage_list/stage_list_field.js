@@ -38,6 +38,4 @@ export class StageListField extends Many2OneFieldRotting {
     }
 }
 
-registry.category("fields").add("list.crm_sales_stage_list", {
-    ...buildM2OFieldDescription(StageListField),
-});
+registry.category("fields").add("list.crm_sales_stage_list", buildM2OFieldDescription(StageListField));

@@ -1,7 +1,8 @@
-import { notifyDone } from "@crm_sales_stage/actions/done_notification";
 import { AlertDialog, ConfirmationDialog } from "@web/core/confirmation_dialog/confirmation_dialog";
 import { _t } from "@web/core/l10n/translation";
 import { GroupConfigMenu } from "@web/views/view_components/group_config_menu";
+
+const WIZARD = "crm.stage.delete.wizard";
 
 /** The menu behind the gear of a column: a stage can be archived, and its opportunities move before it goes. */
 export class CrmStageGroupConfigMenu extends GroupConfigMenu {
@@ -12,24 +13,16 @@ export class CrmStageGroupConfigMenu extends GroupConfigMenu {
         const items = super.configItems;
         const stage = this.props.list.getStage(this.group);
         if (stage && this.canEditGroup()) {
-            const archive = {
-                key: "archive_stage",
-                label: _t("Archive"),
-                icon: "oi oi-archive",
-                class: "o_group_archive",
-                method: () => this.archiveStage(),
+            const key = stage.active ? "archive" : "unarchive";
+            const position = items.findIndex((item) => item.key === "delete_group");
+            items.splice(position, 0, {
+                key,
+                label: stage.active ? _t("Archive") : _t("Unarchive"),
+                icon: `oi oi-${key}`,
+                class: `o_group_${key}`,
+                method: () => (stage.active ? this.archiveStage() : this.unarchiveStage()),
                 isVisible: true,
-            };
-            const unarchive = {
-                key: "unarchive_stage",
-                label: _t("Unarchive"),
-                icon: "oi oi-unarchive",
-                class: "o_group_unarchive",
-                method: () => this.callStage("action_unarchive"),
-                isVisible: true,
-            };
-            const position = items.findIndex(({ key }) => key === "delete_group");
-            items.splice(position, 0, stage.active ? archive : unarchive);
+            });
         }
         return items;
     }
@@ -49,9 +42,10 @@ export class CrmStageGroupConfigMenu extends GroupConfigMenu {
 
     /** Nothing is confirmed that is refused afterwards. */
     async archiveStage() {
-        const { displayName, value } = this.group;
+        const { action, orm } = this.env.services;
+        const ids = [this.group.value];
         const title = _t("Archive Stage");
-        const obstacle = await this.env.services.orm.call("crm.stage", "get_archive_obstacle", [[value]]);
+        const obstacle = await orm.call("crm.stage", "get_archive_obstacle", [ids]);
         if (obstacle) {
             this.dialog.add(AlertDialog, { title, body: obstacle });
             return;
@@ -63,19 +57,16 @@ export class CrmStageGroupConfigMenu extends GroupConfigMenu {
             ),
             confirmLabel: _t("Archive"),
             confirm: async () => {
-                await this.callStage("action_archive");
-                const undo = { name: _t("Undo"), model: "crm.stage", method: "action_unarchive" };
-                notifyDone(this.env.services, {
-                    message: _t('The stage "%s" is archived.', displayName),
-                    buttons: [{ ...undo, args: [[value]], reload: true }],
-                });
+                // It shows what was done, with a way back.
+                const wizard = await orm.create(WIZARD, [{ stage_ids: ids.map((id) => [4, id]) }]);
+                await action.doAction(await orm.call(WIZARD, "action_archive", [wizard]));
             },
             cancel: () => {},
         });
     }
 
-    async callStage(method) {
-        await this.env.services.orm.call("crm.stage", method, [[this.group.value]]);
+    async unarchiveStage() {
+        await this.env.services.orm.call("crm.stage", "action_unarchive", [[this.group.value]]);
         await this.props.list.model.reloadColumns();
     }
 }

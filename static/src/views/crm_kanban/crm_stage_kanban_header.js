@@ -2,10 +2,8 @@ import { crmKanbanView } from "@crm/views/crm_kanban/crm_kanban_view";
 import { useState } from "@odoo/owl";
 import { _t } from "@web/core/l10n/translation";
 import { formatFloat } from "@web/core/utils/numbers";
-import { formatInteger } from "@web/views/fields/formatters";
-import { CrmStageColumnProgress } from "./crm_stage_column_progress";
+import { AnimatedNumber } from "@web/views/view_components/animated_number";
 import { CrmStageGroupConfigMenu } from "./crm_stage_group_config_menu";
-import { LOST_COUNT_LIMIT } from "./crm_stage_kanban_model";
 
 const CrmKanbanHeader = crmKanbanView.Renderer.components.KanbanHeader;
 
@@ -13,7 +11,7 @@ export class CrmStageKanbanHeader extends CrmKanbanHeader {
     static template = "crm_sales_stage.KanbanHeader";
     static components = {
         ...CrmKanbanHeader.components,
-        ColumnProgress: CrmStageColumnProgress,
+        AnimatedNumber,
         GroupConfigMenu: CrmStageGroupConfigMenu,
     };
 
@@ -22,7 +20,10 @@ export class CrmStageKanbanHeader extends CrmKanbanHeader {
         this.lost = useState(this.props.list.model.lost);
         // Odoo defines it as an instance property, which `super` does not reach.
         const { loadTooltip } = this;
-        this.loadTooltip = async () => [...this.probabilityTooltip, ...(await loadTooltip())];
+        this.loadTooltip = async () => [
+            ...(this.stage ? [this.probabilityTooltip] : []),
+            ...(await loadTooltip()),
+        ];
     }
 
     /** Settings of the column's stage; undefined in other columns, and in those of sample data. */
@@ -30,24 +31,23 @@ export class CrmStageKanbanHeader extends CrmKanbanHeader {
         return this.props.list.getStage(this.group);
     }
 
-    get lostLabel() {
-        const { count } = this.lost;
-        if (!this.stage?.ask_outcome || !this.stage.is_won || !count) {
-            return "";
-        }
-        const isMore = count > LOST_COUNT_LIMIT;
-        return _t("%s lost", formatInteger(Math.min(count, LOST_COUNT_LIMIT)) + (isMore ? "+" : ""));
+    /**
+     * What the column is worth: Odoo's revenues weighted by probability, as filtered as its total.
+     * Sample data, which Odoo makes up, would be worth more than they amount to.
+     */
+    get weightedAggregate() {
+        const { list, progressBarState } = this.props;
+        const { weightedField } = progressBarState.progressAttributes;
+        const isShown = weightedField && this.progressBar.isReady && !list.model.useSampleModel;
+        return isShown ? progressBarState.getAggregateValue(this.group, weightedField) : {};
     }
 
     /** Where the opportunities of this column get their probability from, as an entry of its tooltip. */
     get probabilityTooltip() {
-        if (!this.stage) {
-            return [];
-        }
         const { is_won, probability, probability_mode } = this.stage;
         const isFixed = is_won || probability_mode === "fixed";
         const percentage = `${formatFloat(probability, { trailingZeros: false })} %`;
-        return [{ title: _t("Probability"), value: isFixed ? percentage : _t("Predictive scoring") }];
+        return { title: _t("Probability"), value: isFixed ? percentage : _t("Predictive scoring") };
     }
 
     openFaulty() {

@@ -1,22 +1,67 @@
-import { crmKanbanView } from "@crm/views/crm_kanban/crm_kanban_view";
 import { markRaw, reactive } from "@odoo/owl";
 import { Domain } from "@web/core/domain";
 import { _t } from "@web/core/l10n/translation";
 import { KeepLast } from "@web/core/utils/concurrency";
 import { formatFloat } from "@web/core/utils/numbers";
+import { formatInteger } from "@web/views/fields/formatters";
 import { FormViewDialog } from "@web/views/view_dialogs/form_view_dialog";
-import { askingOutcome } from "./ask_outcome";
+import { askingKanbanView } from "./crm_stage_asking_view";
 
-const CrmKanbanModel = crmKanbanView.Model;
+// Lost opportunities are counted up to here: users do not tell more apart, and counting a million takes long.
+const LOST_COUNT_LIMIT = 10000;
 
-// Lost opportunities are counted up to here: nobody tells more apart, and counting a million takes long.
-export const LOST_COUNT_LIMIT = 10000;
+class CrmStageKanbanDynamicGroupList extends askingKanbanView.Model.DynamicGroupList {
+    /**
+     * The server places a new stage, before the final one, and gives it a probability.
+     *
+     * @override
+     */
+    async _createGroup(groupName, foldField) {
+        if (!this.isGroupedByStage || foldField) {
+            return super._createGroup(...arguments);
+        }
+        const { context, model } = this;
+        const [id] = await model.orm.call("crm.stage", "name_create", [groupName], { context });
+        await model.reloadColumns();
+        const stage = model.root.groups.find(({ value }) => value === id)?.record.data;
+        if (stage) {
+            this._notifyNewStage(id, stage);
+        }
+    }
 
-export class CrmStageKanbanModel extends CrmKanbanModel {
+    _notifyNewStage(id, { probability, probability_mode }) {
+        const percentage = formatFloat(probability, { trailingZeros: false });
+        const message =
+            probability_mode === "fixed"
+                ? _t("Its opportunities get a probability of %s%.", percentage)
+                : _t("Its opportunities get their probability from Odoo's predictive scoring.");
+        const { dialog, env, notification } = this.model;
+        const editStage = () => {
+            close();
+            dialog.add(FormViewDialog, {
+                resModel: "crm.stage",
+                resId: id,
+                title: _t("Stage Settings"),
+                // The pipeline may have been left while the notification stayed.
+                onRecordSaved: () => env.bus.trigger("CRM_STAGE:DONE"),
+            });
+        };
+        const close = notification.add(message, {
+            title: _t("Stage added before the final one"),
+            type: "success",
+            className: "o_crm_stage_notification",
+            buttons: [{ name: _t("Settings"), primary: true, onClick: editStage }],
+        });
+    }
+}
+
+export class CrmStageKanbanModel extends askingKanbanView.Model {
+    static DynamicGroupList = CrmStageKanbanDynamicGroupList;
+
     setup() {
         super.setup(...arguments);
-        /** How many opportunities of the filter were lost; Odoo does not load those. */
-        this.lost = reactive({ count: 0, domain: [], context: {} });
+        /** How many opportunities of the filter were lost, and which; Odoo does not load those. */
+        this.lost = reactive({ label: "", domain: [], context: {} });
         this.keepLastLost = markRaw(new KeepLast());
     }
 
@@ -39,72 +84,14 @@ export class CrmStageKanbanModel extends CrmKanbanModel {
         return super._loadData(...arguments);
     }
 
-    async _loadLost(config) {
-        const domain = Domain.and([config.domain, [["won_status", "=", "lost"]]]).toList();
-        const context = { ...config.context, active_test: false };
+    async _loadLost({ context, domain, resModel }) {
+        domain = Domain.and([domain, [["won_status", "=", "lost"]]]).toList();
+        context = { ...context, active_test: false };
+        const limit = LOST_COUNT_LIMIT + 1;
         const count = await this.keepLastLost.add(
-            this.orm.silent.searchCount(config.resModel, domain, { context, limit: LOST_COUNT_LIMIT + 1 })
+            this.orm.silent.searchCount(resModel, domain, { context, limit })
         );
-        Object.assign(this.lost, { count, domain, context });
+        const number = count < limit ? formatInteger(count) : `${formatInteger(LOST_COUNT_LIMIT)}+`;
+        Object.assign(this.lost, { label: count ? _t("%s lost", number) : "", domain, context });
     }
 }
-
-export class CrmStageKanbanDynamicGroupList extends askingOutcome(CrmKanbanModel.DynamicGroupList) {
-    /**
-     * The server places a new stage, before the final one, and gives it a probability.
-     *
-     * @override
-     */
-    async _createGroup(groupName, foldField) {
-        if (!this.isGroupedByStage || foldField) {
-            return super._createGroup(...arguments);
-        }
-        const { relation } = this.groupByField;
-        const [id] = await this.model.orm.call(relation, "name_create", [groupName], {
-            context: this.context,
-        });
-        await this.model.reloadColumns();
-        this._notifyNewStage(id);
-    }
-
-    _notifyNewStage(id) {
-        const stage = this.model.root.groups.find((group) => group.value === id)?.record.data;
-        if (!stage) {
-            return;
-        }
-        const message =
-            stage.probability_mode === "fixed"
-                ? _t(
-                      "Its opportunities get a probability of %s%.",
-                      formatFloat(stage.probability, { trailingZeros: false })
-                  )
-                : _t("Its opportunities get their probability from Odoo's predictive scoring.");
-        const close = this.model.notification.add(message, {
-            title: _t("Stage added before the final one"),
-            type: "success",
-            className: "o_crm_stage_notification",
-            buttons: [
-                {
-                    name: _t("Settings"),
-                    primary: true,
-                    onClick: () => {
-                        close();
-                        this._editStage(id);
-                    },
-                },
-            ],
-        });
-    }
-
-    _editStage(id) {
-        this.model.dialog.add(FormViewDialog, {
-            resModel: this.groupByField.relation,
-            resId: id,
-            title: _t("Stage Settings"),
-            // The pipeline may have been left while the notification stayed.
-            onRecordSaved: () => this.model.env.bus.trigger("CRM_STAGE:DONE"),
-        });
-    }
-}
-
-CrmStageKanbanModel.DynamicGroupList = CrmStageKanbanDynamicGroupList;

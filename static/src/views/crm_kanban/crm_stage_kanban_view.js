@@ -1,16 +1,65 @@
-import { crmKanbanView } from "@crm/views/crm_kanban/crm_kanban_view";
 import { registry } from "@web/core/registry";
-import { CrmStageKanbanArchParser } from "./crm_stage_kanban_arch_parser";
-import { CrmStageKanbanController } from "./crm_stage_kanban_controller";
+import { useBus } from "@web/core/utils/hooks";
+import { askingKanbanView } from "./crm_stage_asking_view";
+import { CrmStageKanbanHeader } from "./crm_stage_kanban_header";
 import { CrmStageKanbanModel } from "./crm_stage_kanban_model";
-import { CrmStageKanbanRenderer } from "./crm_stage_kanban_renderer";
 
-export const crmStageKanbanView = {
-    ...crmKanbanView,
+class CrmStageKanbanArchParser extends askingKanbanView.ArchParser {
+    /**
+     * @override
+     */
+    parseProgressBar(progressBar, fields) {
+        const weightedField = fields[progressBar.getAttribute("weighted_sum_field")];
+        return { ...super.parseProgressBar(...arguments), weightedField };
+    }
+}
+
+class CrmStageKanbanController extends askingKanbanView.Controller {
+    setup() {
+        super.setup();
+        // What dialogs in front of the pipeline did. They may also have led away from it, where nothing listens.
+        useBus(this.env.bus, "CRM_STAGE:DONE", () => this.model.reloadColumns());
+    }
+
+    /**
+     * @override
+     */
+    get progressBarAggregateFields() {
+        const weightedField = this.props.archInfo.progressAttributes?.weightedField;
+        return [...super.progressBarAggregateFields, ...(weightedField ? [weightedField] : [])];
+    }
+}
+
+class CrmStageKanbanRenderer extends askingKanbanView.Renderer {
+    static components = { ...askingKanbanView.Renderer.components, KanbanHeader: CrmStageKanbanHeader };
+
+    /**
+     * Who works by keyboard goes on where the card is, also after a dialog.
+     *
+     * @override
+     */
+    async sortRecordDrop(dataRecordId) {
+        await super.sortRecordDrop(...arguments);
+        // It is drawn in its new column in the next frame.
+        await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+        this.rootRef.el?.querySelector(`.o_kanban_record[data-id="${dataRecordId}"]`)?.focus();
+    }
+
+    /**
+     * Who may not edit stages cannot reorder them either.
+     *
+     * @override
+     */
+    get canResequenceGroups() {
+        const { archInfo, list } = this.props;
+        return super.canResequenceGroups && (!list.isGroupedByStage || archInfo.activeActions.editGroup);
+    }
+}
+
+registry.category("views").add("crm_sales_stage_kanban", {
+    ...askingKanbanView,
     ArchParser: CrmStageKanbanArchParser,
     Controller: CrmStageKanbanController,
     Model: CrmStageKanbanModel,
     Renderer: CrmStageKanbanRenderer,
-};
-
-registry.category("views").add("crm_sales_stage_kanban", crmStageKanbanView);
+});

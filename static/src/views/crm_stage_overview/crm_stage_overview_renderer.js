@@ -18,6 +18,11 @@ const MAX_REASONS = 6;
 /** Width of a bar beside the longest one; a bar that stands for something can always be seen and clicked. */
 const getWidth = (value, longest) => (value && longest ? Math.max((100 * value) / longest, 1) : 0);
 
+const formatDays = (days) => formatFloat(days, { digits: [16, 1] });
+
+const formatRevenue = (revenue) =>
+    formatMonetary(revenue, { currencyId: user.activeCompany.currency_id, digits: [16, 0] });
+
 const sum = (items, name) => items.reduce((total, item) => total + item[name], 0);
 
 /** Four pictures of the stages, each a table: a stage a row, its bars, and its figures in columns. */
@@ -49,23 +54,17 @@ export class CrmStageOverviewRenderer extends Component {
                 { name: "reached_next", title: _t("Moved on") },
                 { name: "won", title: _t("Won in the end") },
             ],
-            rows: this.getRows("entered", (stage) => {
-                const link = this.getLink(
-                    "entered",
-                    stage.domain,
-                    _t("Entered %(stage)s", { stage: stage.name })
-                );
-                const movedOn = _t("Moved on from %(stage)s", { stage: stage.name });
-                const won = _t("Entered %(stage)s, won in the end", { stage: stage.name });
+            rows: this.getRows("entered", ({ name: stage, ...figures }, link) => {
+                const movedOn = link(_t("Moved on from %(stage)s", { stage }), ["reached_next", "=", 100]);
+                const isWon = ["won_status", "=", "won"];
+                const won = link(_t("Entered %(stage)s, won in the end", { stage }), isWon);
                 return {
-                    bars: [{ ...link, value: stage.entered }],
+                    bars: [{ ...link(_t("Entered %(stage)s", { stage })), value: figures.entered }],
                     cells: [
-                        formatInteger(stage.entered),
-                        this.formatRevenue(stage.revenue),
-                        stage.is_won
-                            ? NONE
-                            : this.getShare(stage, "reached_next", movedOn, ["reached_next", "=", 100]),
-                        this.getShare(stage, "won", won, ["won_status", "=", "won"]),
+                        formatInteger(figures.entered),
+                        formatRevenue(figures.revenue),
+                        figures.is_won ? NONE : this.getShare(figures, "reached_next", movedOn),
+                        this.getShare(figures, "won", won),
                     ],
                 };
             }),
@@ -83,14 +82,11 @@ export class CrmStageOverviewRenderer extends Component {
                 { name: "median", title: _t("Median (days)") },
                 { name: "mean_days", title: _t("Mean (days)") },
             ],
-            rows: this.getRows("left", (stage) => {
-                const link = this.getLink("left", stage.domain, _t("Left %(stage)s", { stage: stage.name }));
-                return {
-                    bars: [{ ...link, value: stage.median }],
-                    mark: stage.mean,
-                    cells: [this.formatDays(stage.median), this.formatDays(stage.mean)],
-                };
-            }),
+            rows: this.getRows("left", ({ name: stage, mean, median }, link) => ({
+                bars: [{ ...link(_t("Left %(stage)s", { stage })), value: median }],
+                mark: mean,
+                cells: [formatDays(median), formatDays(mean)],
+            })),
         };
     }
 
@@ -108,59 +104,64 @@ export class CrmStageOverviewRenderer extends Component {
                 { name: "late", title: _t("Longer than usual") },
                 { name: "usual", title: _t("Usual (days)"), className: WIDE },
             ],
-            rows: this.getRows("waiting", (stage) => {
-                const hasUsual = stage.late !== false;
-                const lateTitle = _t("Waiting in %(stage)s longer than usual", { stage: stage.name });
-                const late = this.getLink("waiting", stage.late_domain || [], lateTitle);
-                const title = _t("Waiting in %(stage)s", { stage: stage.name });
-                const all = this.getLink("waiting", stage.domain, title);
-                return {
-                    bars: [
-                        { ...late, className: "o_crm_stage_bar_late bg-primary", value: stage.late || 0 },
-                        { ...all, value: stage.waiting - (stage.late || 0) },
-                    ],
-                    cells: [
-                        formatInteger(stage.waiting),
-                        hasUsual ? formatInteger(stage.late) : NONE,
-                        hasUsual ? this.formatDays(stage.usual) : NONE,
-                    ],
-                };
-            }),
+            rows: this.getRows("waiting", ({ name: stage, late, late_domain, usual, waiting }, link) => ({
+                bars: [
+                    {
+                        ...link(
+                            _t("Waiting in %(stage)s longer than usual", { stage }),
+                            ...(late_domain || [])
+                        ),
+                        className: "o_crm_stage_bar_late bg-primary",
+                        value: late || 0,
+                    },
+                    { ...link(_t("Waiting in %(stage)s", { stage })), value: waiting - (late || 0) },
+                ],
+                cells: [
+                    formatInteger(waiting),
+                    ...(late === false ? [NONE, NONE] : [formatInteger(late), formatDays(usual)]),
+                ],
+            })),
         };
     }
 
     /** Where opportunities were lost, and why. */
     get losses() {
-        const reasons = this.reasons;
+        const legend = this.reasons;
         return {
             name: "losses",
             title: _t("Where opportunities are lost"),
             help: _t("By the stage they were lost in, and the reason."),
             emptyHelp: _t("Nothing was lost in this period."),
-            legend: reasons,
+            legend,
             columns: [
                 { name: "count", title: _t("Lost here") },
                 { name: "revenue", title: _t("Expected revenue") },
             ],
-            rows: this.getRows("lost", (stage) => ({
-                bars: reasons.map(({ className, domain, ids, name, style }) => {
+            rows: this.getRows("lost", ({ name: stage, lost, lost_revenue, reasons }, link) => ({
+                bars: legend.map(({ className, condition, ids, name: reason, style }) => {
+                    const title = _t("Lost in %(stage)s: %(reason)s", { stage, reason });
                     const value = sum(
-                        stage.reasons.filter(({ id }) => ids.includes(id)),
+                        reasons.filter(({ id }) => ids.includes(id)),
                         "count"
                     );
-                    const title = _t("Lost in %(stage)s: %(reason)s", { stage: stage.name, reason: name });
-                    const label = `${title} (${value})`;
-                    return { className, domain: this.join(domain, stage.domain), label, style, title, value };
+                    return {
+                        ...link(title, condition),
+                        className,
+                        label: `${title} (${value})`,
+                        style,
+                        value,
+                    };
                 }),
-                cells: [formatInteger(stage.lost), this.formatRevenue(stage.lost_revenue)],
+                cells: [formatInteger(lost), formatRevenue(lost_revenue)],
             })),
         };
     }
 
     /** Reasons of losses, the most frequent first, the rarest ones together. */
     get reasons() {
+        const { domains, stages } = this.props.overview;
         const counts = new Map();
-        for (const { id, name, count } of this.props.overview.stages.flatMap((stage) => stage.reasons)) {
+        for (const { id, name, count } of stages.flatMap(({ reasons }) => reasons)) {
             counts.set(id, { ids: [id], name, count: (counts.get(id)?.count || 0) + count });
         }
         const reasons = [...counts.values()].sort((a, b) => b.count - a.count);
@@ -169,32 +170,38 @@ export class CrmStageOverviewRenderer extends Component {
             const ids = others.flatMap((other) => other.ids);
             reasons.push({ ids, name: _t("Other reasons"), count: sum(others, "count") });
         }
-        return reasons.map(({ count, ids, name }, index) => {
-            const color = ids.includes(false)
-                ? "var(--secondary)"
-                : getColor(index, cookie.get("color_scheme"), MAX_REASONS);
-            const title = _t("Lost: %(reason)s", { reason: name });
+        return reasons.map((reason, index) => {
+            const condition = ["lost_reason_id", "in", reason.ids];
+            const color = getColor(index, cookie.get("color_scheme"), MAX_REASONS);
             return {
-                ...this.getLink("lost", [["lost_reason_id", "in", ids]], title),
-                count,
-                ids,
-                key: ids.join(),
-                name,
+                ...reason,
                 className: `o_crm_stage_pattern_${index}`,
-                style: `background-color: ${color}`,
+                condition,
+                domain: Domain.and([domains.lost, [condition]]).toList(),
+                key: reason.ids.join(),
+                style: `background-color: ${reason.ids.includes(false) ? "var(--secondary)" : color}`,
+                title: _t("Lost: %(reason)s", { reason: reason.name }),
             };
         });
     }
 
     /**
-     * @param {string} count name of the figure that counts what the picture shows
-     * @param {(stage: Object) => {bars: Object[], mark: ?number, cells: Array}} describe
+     * @param {string} count name of the figure that counts what the picture shows, and of the domain of that
+     * @param {(stage: Object, link: Function) => {bars: Object[], mark: ?number, cells: Array}} describe is
+     *  given what makes a link to opportunities of the stage, of its title and conditions
      * @returns {Object[]} rows of the stages that it counts anything of, with widths beside the longest one
      */
     getRows(count, describe) {
-        const rows = this.props.overview.stages
+        const { domains, stages } = this.props.overview;
+        const rows = stages
             .filter((stage) => stage[count])
-            .map((stage) => ({ key: `${stage.id}/${stage.name}`, name: stage.name, ...describe(stage) }));
+            .map((stage) => {
+                const link = (title, ...conditions) => ({
+                    domain: Domain.and([domains[count], stage.domain, conditions]).toList(),
+                    title,
+                });
+                return { key: `${stage.id}/${stage.name}`, name: stage.name, ...describe(stage, link) };
+            });
         const longest = Math.max(...rows.map(({ bars, mark = 0 }) => Math.max(sum(bars, "value"), mark)));
         for (const row of rows) {
             row.markPosition = getWidth(row.mark, longest);
@@ -206,49 +213,20 @@ export class CrmStageOverviewRenderer extends Component {
         return rows;
     }
 
-    /**
-     * @param {string} picture whose stays are counted
-     * @param {Array} domain of some of them
-     * @param {string} title of the list of their opportunities
-     */
-    getLink(picture, domain, title) {
-        return { domain: this.join(this.props.overview.domains[picture], domain), title };
-    }
-
-    /** A share of those that entered; one above 0 % opens the opportunities that it counts. */
-    getShare(stage, name, title, condition) {
-        if (stage[name] === false) {
+    /** A share of those that entered; one above 0 % opens the opportunities that it counts, by the link. */
+    getShare(figures, name, link) {
+        const percentage = figures[name];
+        const basis = figures[`${name}_basis`];
+        if (percentage === false) {
             return NONE;
         }
-        const text = this.formatShare(stage[name], stage[`${name}_basis`]);
-        const domain = [...stage.domain, condition];
-        return stage[name] ? { ...this.getLink("entered", domain, title), text } : text;
-    }
-
-    join(...domains) {
-        return Domain.and(domains).toList();
-    }
-
-    /** A percentage says nothing of a few: those are counted. */
-    formatShare(percentage, basis) {
+        let text = `${formatFloat(percentage, { digits: [16, 0] })}\u00a0%`; // as on the cards
         if (basis < this.props.overview.min_basis) {
-            return _t("%(number)s of %(basis)s", {
-                number: formatInteger(Math.round((percentage * basis) / 100)),
-                basis: formatInteger(basis),
-            });
+            // A percentage says nothing of a few: those are counted.
+            const number = formatInteger(Math.round((percentage * basis) / 100));
+            text = _t("%(number)s of %(basis)s", { number, basis: formatInteger(basis) });
         }
-        return `${formatFloat(percentage, { digits: [16, 0] })}\u00a0%`; // as on the cards
-    }
-
-    formatDays(days) {
-        return formatFloat(days, { digits: [16, 1] });
-    }
-
-    formatRevenue(revenue) {
-        return formatMonetary(revenue, {
-            currencyId: user.activeCompany.currency_id,
-            digits: [16, 0],
-        });
+        return percentage ? { ...link, text } : text;
     }
 
     /** Shows the opportunities that a bar, a share or a reason stands for. */

@@ -1,4 +1,4 @@
-import { askForMissing } from "@crm_sales_stage/components/arrival_dialog/ask_on_arrival";
+import { askOnArrival } from "@crm_sales_stage/components/arrival_dialog/ask_on_arrival";
 import { Component, useRef } from "@odoo/owl";
 import { registry } from "@web/core/registry";
 import { standardWidgetProps } from "@web/views/widgets/standard_widget_props";
@@ -10,10 +10,6 @@ export class StageAsks extends Component {
 
     setup() {
         this.root = useRef("root");
-    }
-
-    get requirements() {
-        return this.props.record.data.stage_requirements || "";
     }
 
     /** Fields that were empty when the form was loaded, without those that are filled in by now. */
@@ -34,7 +30,8 @@ export class StageAsks extends Component {
             return;
         }
         const { record } = this.props;
-        if ((await record.save()) !== false && (await askForMissing(this.env.services, record))) {
+        const stage = { id: record.data.stage_id.id, asks_for_fields: true };
+        if ((await record.save()) !== false && (await askOnArrival(this.env.services, stage, [record]))) {
             await record.load();
         }
     }

@@ -1,5 +1,9 @@
+import { crmKanbanView } from "@crm/views/crm_kanban/crm_kanban_view";
+import { forecastKanbanView } from "@crm/views/forecast_kanban/forecast_kanban_view";
 import { askOnArrival } from "@crm_sales_stage/components/arrival_dialog/ask_on_arrival";
+import { registry } from "@web/core/registry";
 import { makeActiveField } from "@web/model/relational_model/utils";
+import { CrmStageRecordQuickCreate } from "./crm_stage_record_quick_create";
 
 // Fields of the stage that say what its column shows and asks. Odoo reads them along with the columns.
 const STAGE_FIELDS = {
@@ -13,26 +17,24 @@ const STAGE_FIELDS = {
     probability_mode: "char",
 };
 
-/** Controller of a kanban view whose columns know the settings of their stage. */
-export const withStageSettings = (Controller) =>
-    class extends Controller {
+/** Makes a kanban view of opportunities whose stages ask before a card is moved to them or created there. */
+function makeAskingView(view) {
+    class Controller extends view.Controller {
         /**
          * @override
          */
         get modelParams() {
-            const fields = {};
             const activeFields = {};
+            const fields = {};
             for (const [name, type] of Object.entries(STAGE_FIELDS)) {
-                fields[name] = { name, type };
                 activeFields[name] = makeActiveField();
+                fields[name] = { name, type };
             }
             return { ...super.modelParams, groupByInfo: { stage_id: { activeFields, fields } } };
         }
-    };
+    }
 
-/** Columns of a kanban view of opportunities, whose stages ask before a card is moved to them. */
-export const askingOutcome = (DynamicGroupList) =>
-    class extends DynamicGroupList {
+    class DynamicGroupList extends view.Model.DynamicGroupList {
         get isGroupedByStage() {
             return this.groupByField?.name === "stage_id";
         }
@@ -65,4 +67,22 @@ export const askingOutcome = (DynamicGroupList) =>
                 }
             }
         }
-    };
+    }
+
+    class Model extends view.Model {
+        static DynamicGroupList = DynamicGroupList;
+    }
+
+    class Renderer extends view.Renderer {
+        static components = {
+            ...view.Renderer.components,
+            KanbanRecordQuickCreate: CrmStageRecordQuickCreate,
+        };
+    }
+
+    return { ...view, Controller, Model, Renderer };
+}
+
+export const askingKanbanView = makeAskingView(crmKanbanView);
+
+registry.category("views").add("crm_sales_stage_forecast_kanban", makeAskingView(forecastKanbanView));
