@@ -28,15 +28,9 @@
         "report/crm_stage_report_views.xml",
     ],
     "assets": {
-        "web.assets_backend": [
-            "crm_sales_stage/static/src/**/*",
-        ],
-        "web.assets_unit_tests": [
-            "crm_sales_stage/static/tests/*.test.js",
-        ],
-        "web.assets_tests": [
-            "crm_sales_stage/static/tests/tours/**/*",
-        ],
+        "web.assets_backend": ["crm_sales_stage/static/src/**/*"],
+        "web.assets_unit_tests": ["crm_sales_stage/static/tests/*.test.js"],
+        "web.assets_tests": ["crm_sales_stage/static/tests/tours/**/*"],
     },
     "images": ["static/description/screenshot_pipeline.png"],
     "pre_init_hook": "pre_init_hook",

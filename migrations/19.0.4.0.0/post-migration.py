@@ -8,6 +8,8 @@ from odoo.tools import SQL
 
 def migrate(cr, version):
     _take_over_moves(cr)
+    # Automations that lose opportunities never brought lost ones back, whatever was ticked before 19.0.3.3.0.
+    cr.execute(SQL("UPDATE crm_stage_automation SET is_lost_included = false WHERE outcome = 'lost'"))
     cr.execute(SQL("UPDATE crm_stage_automation SET date_begun = COALESCE(last_run, create_date)"))
     env = api.Environment(cr, SUPERUSER_ID, {})
     env["crm.stage.automation"].invalidate_model(["date_begun"])

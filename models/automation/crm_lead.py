@@ -52,8 +52,8 @@ class CrmLead(models.Model):
         """
         # The class is not seen: a later installation fills the history of stays by it.
         mark = Markup('<span class="o_crm_stage_automation">%s</span>')
-        moved_by = self.env.cr.precommit.data.setdefault(MOVED_BY, {})
-        moved_by.update({lead_id: mark % body for lead_id, body in bodies.items()})
+        marked = {lead_id: mark % body for lead_id, body in bodies.items()}
+        self.env.cr.precommit.data.setdefault(MOVED_BY, {}).update(marked)
         # OdooBot is the author where the user may not see the opportunity: authors may read their messages,
         # which name it. It is the author for customers, too: one who signs an order did not move the card.
         visible = self.browse() if self.env.user.share else self.sudo(False)._filtered_access("read")

@@ -89,11 +89,6 @@ class CrmStageAutomation(models.Model):
         ondelete="cascade",
         help="Stage that the opportunities are moved to.",
     )
-    stage_is_won = fields.Boolean(
-        related="stage_id.is_won",
-        string="To a Final Stage",
-        help="Whether the stage is a won stage: the automation then wins or loses the opportunities.",
-    )
 
     # When, and whom
 
@@ -251,16 +246,7 @@ class CrmStageAutomation(models.Model):
     # Fields
     # ------------------------------------------------------------------
 
-    @api.depends(
-        "stage_id.name",
-        "trigger",
-        "days",
-        "filter_domain",
-        "from_stage_ids.name",
-        "outcome",
-        "lost_reason_id.name",
-        "is_lost_included",
-    )
+    @api.depends("stage_id.name", "from_stage_ids.name", "lost_reason_id.name", *CONFIGURATION_FIELDS)
     @api.depends_context("lang", "uid", "allowed_company_ids")
     def _compute_name(self):
         for automation in self:
@@ -381,16 +367,7 @@ class CrmStageAutomation(models.Model):
                     )
                 )
 
-    @api.constrains(
-        "active",
-        "stage_id",
-        "trigger",
-        "from_stage_ids",
-        "outcome",
-        "lost_reason_id",
-        "is_lost_included",
-        "days",
-    )
+    @api.constrains(*CONFIGURATION_FIELDS)
     def _check_move(self):
         """Refuse what would promise to move opportunities that are never moved.
 
@@ -515,7 +492,7 @@ class CrmStageAutomation(models.Model):
 
     def _complete(self):
         """A won stage that does not ask means won, as everywhere in Odoo; only triggers in time have days."""
-        won = self.filtered(lambda automation: automation.stage_is_won and not automation.outcome)
+        won = self.filtered(lambda automation: automation.stage_id.is_won and not automation.outcome)
         won.filtered(lambda automation: not automation.stage_id.ask_outcome).outcome = "won"
         self.filtered(lambda automation: automation.days and not automation.is_in_time).days = 0
 
@@ -767,25 +744,20 @@ class CrmStageAutomation(models.Model):
             return model._get_crm_stage_trigger_domain(self.trigger)
         return model._get_crm_stage_due_domain(self.trigger, self.days, since, fields.Datetime.now())
 
-    def _get_documents_domain(self):
+    def _get_existing_documents(self, leads=None):
         """
-        :return: ``Domain`` of the existing documents that the trigger has happened to, that meet the
-            condition, and that the present user may see
-        """
-        documents = self.env[self.model_name]
-        return (
-            self._get_happened_domain()
-            & condition.get_domain(self)
-            & condition.get_visible_domain(documents, condition.parse(self.filter_domain))
-        )
-
-    def _get_existing_documents(self):
-        """:return: empty recordset to search existing documents with
+        :param leads: whose documents are in question; default: those of any opportunity
+        :return: empty recordset to search with, and ``Domain`` of the existing documents that the trigger has
+            happened to, that meet the condition, and that the present user may see
 
         sudo: the domain says what the present user and the author may see; the rest of it, such as whether an
         e-mail went out, is evaluated with the system's rights, as when it happens.
         """
-        return self.env[self.model_name].sudo().with_context(active_test=False)
+        documents = self.env[self.model_name]
+        model = documents.sudo().with_context(active_test=False)
+        seen = condition.get_visible_domain(documents, condition.parse(self.filter_domain))
+        meeting = self._get_happened_domain() & condition.get_domain(self) & seen
+        return model, meeting & model._get_crm_stage_lead_domain(leads)
 
     def _get_document_dates(self, documents):
         """:return: the dates that count, by id of the documents; None of triggers that do not wait for one"""
@@ -921,10 +893,8 @@ class CrmStageAutomation(models.Model):
             for lead in leads:
                 document, body = documents_by_lead[lead.id], automation.env._("By an automation: %s", event)
                 if document != lead:
-                    link = document._get_html_link()
-                    body = automation.env._(
-                        "By an automation: %(event)s (%(document)s)", event=event, document=link
-                    )
+                    parts = {"event": event, "document": document._get_html_link()}
+                    body = automation.env._("By an automation: %(event)s (%(document)s)", **parts)
                 bodies[lead.id] = body
         return bodies
 
@@ -941,8 +911,12 @@ class CrmStageAutomation(models.Model):
             & Domain("date", ">=", f"-{UNDO_DAYS}d")
         )
 
-    def _check_at_work(self):
-        """:raise UserError: the automation is idle"""
+    def _search_leads_to_move(self):
+        """
+        :return: opportunities that the existing documents would move now, as far as the present user may see
+            them and the documents
+        :raise UserError: the automation is idle, or its condition does not work
+        """
         self.ensure_one()
         if self not in self._get_at_work():
             raise UserError(
@@ -951,17 +925,8 @@ class CrmStageAutomation(models.Model):
                     "Unarchive it, then try again."
                 )
             )
-
-    def _search_leads_to_move(self):
-        """
-        :return: opportunities that the existing documents would move now, as far as the present user may see
-            them and the documents
-        :raise UserError: the automation is idle, or its condition does not work
-        """
-        self._check_at_work()
-        model = self._get_existing_documents()
         try:
-            domain = self._get_documents_domain() & model._get_crm_stage_lead_domain()
+            model, domain = self._get_existing_documents()
             lead_ids = model._search_crm_stage_lead_ids(domain)
         except (ValueError, KeyError) as error:  # of a field or a model that is gone by now
             raise UserError(
@@ -975,8 +940,7 @@ class CrmStageAutomation(models.Model):
 
     def _get_documents_to_move(self, leads):
         """:return: the first existing document that moves each of ``leads``, by id of the latter"""
-        model = self._get_existing_documents()
-        domain = self._get_documents_domain() & model._get_crm_stage_lead_domain(leads)
+        model, domain = self._get_existing_documents(leads)
         pairs = self._filter_newer(model.search(domain, order="id")._get_crm_stage_leads())
         return self._get_first_documents(pairs, set(leads.ids))
 
@@ -1120,7 +1084,7 @@ class CrmStageAutomation(models.Model):
         """
         journal = self.env["crm.stage.automation.move"]
         with self._show_failure("trigger"):  # another addon may say what falls due
-            model = self._get_existing_documents()
+            model = self.env[self.model_name].sudo().with_context(active_test=False)  # sudo: any company's
             domain = documents_domain & self._get_happened_domain(since) & model._get_crm_stage_lead_domain()
             documents = model.search(domain, order="id")
             known = journal._get_known_dates(self, documents)
@@ -1167,8 +1131,7 @@ class CrmStageAutomation(models.Model):
     @api.model
     def _cron_catch_up(self):
         """Make the moves that wait. Of automations that do not work, the hourly job tries what fell due."""
-        is_working = Domain("automation_id.fault", "=", False)
-        self._make_waiting_moves(is_working | Domain("is_applied", "=", True))
+        self._make_waiting_moves(Domain("automation_id.fault", "=", False) | Domain("is_applied", "=", True))
         self.env["crm.stage.automation.move"]._undo_batches(BATCH)
 
     @api.model
@@ -1273,7 +1236,10 @@ class CrmStageAutomation(models.Model):
 
     def _notify_managers(self):
         """Send a message about the fault to its managers, to each in their language."""
-        for lang, managers in self._get_managers().grouped("lang").items():
+        # Those who may set it up: leaders of the stage's teams, or all of them
+        managers = self.env.ref("sales_team.group_sale_manager").all_user_ids.filtered("active")
+        managers = managers & self.stage_id.team_ids.user_id or managers
+        for lang, managers in managers.grouped("lang").items():
             automation = self.with_context(lang=lang)
             body = Markup("<p>%s</p><p><b>%s</b></p><p>%s</p>") % (
                 automation.env._("A stage automation does not work:"),
@@ -1287,11 +1253,6 @@ class CrmStageAutomation(models.Model):
                 model=self._name,
                 res_id=self.id,
             )
-
-    def _get_managers(self):
-        """:return: those who may set the automation up: leaders of the stage's teams, or all of them"""
-        managers = self.env.ref("sales_team.group_sale_manager").all_user_ids.filtered("active")
-        return managers & self.stage_id.team_ids.user_id or managers
 
     # ------------------------------------------------------------------
     # Examples, and stages that become won stages or are none any more

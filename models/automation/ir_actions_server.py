@@ -50,11 +50,6 @@ class IrActionsServer(models.Model):
         ondelete="set null",
         help="Why the opportunities are lost. When the reason is deleted, they are lost without one.",
     )
-    crm_stage_is_won = fields.Boolean(
-        related="crm_stage_id.is_won",
-        string="To a Final Stage",
-        help="Whether the stage is a won stage: the action then wins or loses the opportunities.",
-    )
     crm_lead_path = fields.Char(
         string="Path to the Opportunity",
         compute="_compute_crm_lead_path",

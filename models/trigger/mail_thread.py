@@ -5,16 +5,8 @@ from .mail_message import EMAIL_TRIGGERS, EMAILED_MODELS
 
 # Headers that only a machine that answers, or that returns an e-mail, gives. X-Auto-Response-Suppress is
 # none of them: Exchange puts it on what people write, by rules of organisations and on distribution lists.
-AUTOMATIC_HEADERS = (
-    "X-Autoreply",
-    "X-Auto-Reply",
-    "X-Autoreply-From",
-    "X-Mail-Autoreply",
-    "X-Autorespond",
-    "X-Autoresponse",
-    "X-Autoresponder",
-    "X-Failed-Recipients",
-)
+AUTOMATIC_HEADERS = ["X-Autoreply", "X-Auto-Reply", "X-Autoreply-From", "X-Mail-Autoreply", "X-Autorespond"]
+AUTOMATIC_HEADERS += ["X-Autoresponse", "X-Autoresponder", "X-Failed-Recipients"]
 # Values that mean the same. A post to a mailing list ("list") was written by a person; the old vacation
 # program of Unix calls its answers "bulk".
 AUTOMATIC_PRECEDENCES = {"auto_reply", "auto-reply", "bulk", "junk"}
