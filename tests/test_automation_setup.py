@@ -147,7 +147,7 @@ class TestTwoConnections(RequestCase):
         finally:
             env.cr.execute("RESET lock_timeout")
 
-    def read(self):
+    def read_moves(self):
         """:return: stage of the opportunity, and states of its moves"""
         with self.request() as env:
             lead = env["crm.lead"].browse(self.lead_id)
@@ -158,14 +158,14 @@ class TestTwoConnections(RequestCase):
             moves = self.find_moves(first).try_lock_for_update()
             with self.request() as second:
                 self.run_job(second)
-            self.assertEqual(self.read(), ("New", ["waiting"]), "it is left to the first job")
+            self.assertEqual(self.read_moves(), ("New", ["waiting"]), "it is left to the first job")
             first["crm.stage.automation"]._make_moves(moves, set())
             with self.request() as second:
                 self.run_job(second)
-        self.assertEqual(self.read(), ("Fresh", ["done"]))
+        self.assertEqual(self.read_moves(), ("Fresh", ["done"]))
         with self.request() as third:
             self.run_job(third)
-        self.assertEqual(self.read(), ("Fresh", ["done"]))
+        self.assertEqual(self.read_moves(), ("Fresh", ["done"]))
 
     def test_user_at_work(self):
         with self.request() as user:
@@ -173,10 +173,10 @@ class TestTwoConnections(RequestCase):
             user.flush_all()
             with self.request() as job:
                 self.run_job(job)
-            self.assertEqual(self.read(), ("New", ["waiting"]))
+            self.assertEqual(self.read_moves(), ("New", ["waiting"]))
         with self.request() as job:
             self.run_job(job)
-        self.assertEqual(self.read(), ("Fresh", ["done"]))
+        self.assertEqual(self.read_moves(), ("Fresh", ["done"]))
         with self.request() as env:
             self.assertEqual(env["crm.lead"].browse(self.lead_id).name, "Edited")
 

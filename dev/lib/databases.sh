@@ -31,9 +31,9 @@ forgo_demo_data() {
 
 # What the addon and the dealer are made of, to see whether a database still has the same
 fingerprint() {
-    local addon
-    for addon in "$ADDON" "$DEALER"; do
-        (cd "$RUNTIME/addons/$addon/" && find . \( -name '.?*' -o -name dev -o -name bench -o -path ./tests \
+    local folder
+    for folder in "$ADDON" "$DEALER"; do
+        (cd "$RUNTIME/addons/$folder/" && find . \( -name '.?*' -o -name dev -o -name bench -o -path ./tests \
             -o -name __pycache__ -o -name '*.md' -o -path ./docs \) -prune -o -type f -print0 | sort -z | xargs -0 sha256sum)
     done | sha256sum
 }

@@ -77,9 +77,9 @@ class CrmLead(models.Model):
 
     def _track_prepare(self, fields_iter):
         """Moving back is tracked, and is no arrival."""
-        super()._track_prepare(fields_iter)
         if self.env.context.get("crm_stage_undoing") is ON:
             self.env.cr.precommit.data.setdefault(UNDONE, set()).update(self.ids)
+        return super()._track_prepare(fields_iter)
 
     def _message_track_post_template(self, changes):
         """Plan the stage's activities, and send its e-mail along with the templates of other addons."""
@@ -90,7 +90,7 @@ class CrmLead(models.Model):
         # name of a customer, who moves it by signing, say.
         lead = self.with_user(SUPERUSER_ID) if self.env.user.share else self.sudo()
         # No loops: what the stage does triggers no automation.
-        lead = lead.with_context({**clean_context(self.env.context), "crm_stage_moving": ON})
+        lead = lead.with_context(clean_context(self.env.context), crm_stage_moving=ON)
         if plan := lead.env["mail.activity.plan"].browse(arrival.plan_id):
             with lead._log_failure(plan):
                 lead._plan_on_arrival(plan)

@@ -74,7 +74,6 @@ class CrmStage(models.Model):
 
     def _check_deletable(self):
         """:raise UserError: also while scheduled actions, which hold their server action, move to these"""
-        super()._check_deletable()
         # sudo: stages are their managers', scheduled actions the administrators', who need to know which
         jobs = self.env["ir.cron"].sudo().with_context(active_test=False)
         if jobs := jobs.search([("crm_stage_id", "in", self.ids)]):
@@ -86,6 +85,7 @@ class CrmStage(models.Model):
                     jobs=", ".join(jobs.mapped("name")),
                 )
             )
+        return super()._check_deletable()
 
     def _check_outcome(self, outcome):
         """

@@ -1239,7 +1239,7 @@ class CrmStageAutomation(models.Model):
         # Those who may set it up: leaders of the stage's teams, or all of them
         managers = self.env.ref("sales_team.group_sale_manager").all_user_ids.filtered("active")
         managers = managers & self.stage_id.team_ids.user_id or managers
-        for lang, managers in managers.grouped("lang").items():
+        for lang, readers in managers.grouped("lang").items():
             automation = self.with_context(lang=lang)
             body = Markup("<p>%s</p><p><b>%s</b></p><p>%s</p>") % (
                 automation.env._("A stage automation does not work:"),
@@ -1247,7 +1247,7 @@ class CrmStageAutomation(models.Model):
                 Markup("<br/>").join(automation.fault.splitlines()),
             )
             automation.env["mail.thread"].message_notify(
-                partner_ids=managers.partner_id.ids,
+                partner_ids=readers.partner_id.ids,
                 subject=automation.env._("Stage automation does not work: %s", automation.name),
                 body=body,
                 model=self._name,

@@ -1,6 +1,7 @@
 """What an automation does, in words: whole sentences, that agree in French, too."""
 
 import logging
+from contextlib import suppress
 
 from odoo import fields
 from odoo.tools import format_date, format_datetime, format_list, formatLang
@@ -204,13 +205,11 @@ def _get_value_names(env, field, values):
 def _get_value_name(env, field, value):
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return formatLang(env, value, digits=0 if value == int(value) else 2)
-    try:
+    with suppress(ValueError):  # relative: "today -7d"
         if field.type == "date":
             return format_date(env, fields.Date.to_date(value))
         if field.type == "datetime":
             return format_datetime(env, fields.Datetime.to_datetime(value))
-    except ValueError:  # relative: "today -7d"
-        pass
     return str(value)
 
 

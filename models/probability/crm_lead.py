@@ -118,7 +118,7 @@ class CrmLead(models.Model):
         """A probability that was set by hand stays; the others follow their stage, or Odoo's scoring."""
         by_hand = self.filtered(lambda lead: stage._is_fixed() and not lead.is_automated_probability)
         by_hand.write({"stage_id": stage.id, "automated_probability": stage.probability})
-        super(CrmLead, self - by_hand)._put_in_stage(stage)
+        return super(CrmLead, self - by_hand)._put_in_stage(stage)
 
     @api.onchange("stage_id")
     def _onchange_stage_id_probability(self):
