@@ -73,23 +73,19 @@ class TestAutomation(AutomationCase):
         )
         self.assertIn("if Invoice Status is Nothing to Invoice", automation.name)
 
-    def test_shares_action(self):
-        automation = self.create_automation(self.quotation, "quotation_cancelled")
-        self.assertEqual(
-            automation.action_server_id, self.env.ref("crm_sales_stage.action_move_to_stage_quotation")
-        )
-        automation.stage_id = self.visit
-        self.assertEqual(
-            automation.action_server_id, self.env.ref("crm_sales_stage.action_move_to_stage_technical_visit")
-        )
-
-    def test_makes_action(self):
+    def test_action_of_its_own(self):
+        """One automation's action may be changed by an administrator without changing another's."""
         stage = self.env["crm.stage"].create({"name": "Measured"})
         automations = self.create_automation(stage, "quotation_sent") + self.create_automation(
             stage, "activity_done"
         )
-        self.assertEqual(len(automations.action_server_id), 1)
-        self.assertEqual(automations.action_server_id.name, "Move to Measured")
+        actions = automations.action_server_id
+        self.assertEqual(actions.mapped("name"), ["Move to Measured"] * 2)
+        automations[0].stage_id = self.visit
+        self.assertEqual(automations.action_server_id, actions)
+        self.assertEqual(actions.mapped("name"), ["Move to Technical Visit", "Move to Measured"])
+        automations[0].unlink()
+        self.assertEqual(actions.exists(), actions[1])
 
     def test_from_itself(self):
         with self.assertRaisesRegex(ValidationError, "to itself"):

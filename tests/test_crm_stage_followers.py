@@ -194,64 +194,16 @@ class TestNewColumn(SalesStageCase):
 
 @tagged("post_install", "-at_install")
 class TestActionNames(SalesStageCase):
-    """Actions that are named after their stage follow its name, in each language."""
+    """Actions that are named after their stage follow its name."""
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.env["res.lang"]._activate_lang("fr_FR")
         cls.action = cls.env.ref("crm_sales_stage.action_move_to_stage_technical_visit")
-        cls.visit.update_field_translations("name", {"fr_FR": "Visite Technique"})
-        cls.action.update_field_translations("name", {"fr_FR": cls.get_automatic_name(cls.action, "fr_FR")})
 
-    @classmethod
-    def get_automatic_name(cls, action, lang):
-        return action.with_context(lang=lang)._generate_action_name()
-
-    def get_names(self, action):
-        self.env.flush_all()
-        self.env.invalidate_all()
-        return [action.with_context(lang=lang).name for lang in ("en_US", "fr_FR")]
-
-    def assertNames(self, action, english, french):
-        """:param french: name of the stage"""
-        self.assertEqual(
-            self.get_names(action),
-            [f"Move to {english}", self.env(context={"lang": "fr_FR"})._("Move to %s", french)],
-        )
-
-    def test_renamed_in_one_language_then_the_other(self):
-        before = self.get_names(self.action)
+    def test_renamed(self):
         self.visit.name = "Measuring"
-        self.assertEqual(self.get_names(self.action), ["Move to Measuring", before[1]])
-        self.visit.with_context(lang="fr_FR").name = "Métré"
-        names = self.get_names(self.action)
-        self.assertEqual(names[0], "Move to Measuring")
-        self.assertEqual(names[1], self.get_automatic_name(self.action, "fr_FR"))
-        self.assertIn("Métré", names[1])
-        self.visit.name = "Measured"
-        self.assertEqual(self.get_names(self.action), ["Move to Measured", names[1]])
-
-    def test_renamed_in_all_languages_by_the_dialog(self):
-        self.visit.update_field_translations("name", {"en_US": "Measuring", "fr_FR": "Métré"})
-        names = self.get_names(self.action)
-        self.assertEqual(names, [self.get_automatic_name(self.action, lang) for lang in ("en_US", "fr_FR")])
-        self.assertIn("Measuring", names[0])
-        self.assertIn("Métré", names[1])
-
-    def test_stage_without_translation(self):
-        stage = self.env["crm.stage"].create({"name": "Called"})
-        action = self.env["ir.actions.server"]._get_plain_move_to(stage)
-        stage.name = "Called Back"
-        names = self.get_names(action)
-        self.assertEqual(names, [self.get_automatic_name(action, lang) for lang in ("en_US", "fr_FR")])
-        self.assertEqual(names[0], "Move to Called Back")
-
-    def test_made_in_french_and_renamed_in_english(self):
-        stage = self.env["crm.stage"].with_context(lang="fr_FR").create({"name": "Rappelé"})
-        action = self.env["ir.actions.server"].with_context(lang="fr_FR")._get_plain_move_to(stage)
-        stage.with_context(lang="en_US").name = "Called Back"
-        self.assertEqual(self.get_names(action)[0], "Move to Called Back")
+        self.assertEqual(self.action.name, "Move to Measuring")
 
     def test_name_of_ones_own_stays(self):
         own = self.action.copy({"name": "Plan the visit"})
