@@ -722,7 +722,11 @@ class TestDueChanged(DueCase):
 
     def test_days_out_of_bounds(self):
         for days in (-1, -10, 3651, 2_000_000_000):
-            with self.subTest(days), self.assertRaisesRegex(ValidationError, "between 0 and"):
+            with (
+                self.subTest(days),
+                self.assertRaisesRegex(ValidationError, "between 0 and"),
+                self.env.cr.savepoint(),
+            ):
                 self.create_automation(self.visit, "stage_waiting", days=days)
         automation = self.create_automation(self.visit, "stage_waiting", days=3650)
         with self.assertRaises(ValidationError):

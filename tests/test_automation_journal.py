@@ -563,7 +563,7 @@ class TestUndoIsExact(JournalCase):
         with self.at(NOON + 3 * DAY):
             message = automation.action_undo_catch_up()["params"]["message"]
         self.assertIn("1 opportunity moved back.\nLeft where they are", message)
-        self.assertIn("(Moved)", message)
+        self.assertTrue(message.endswith(": Moved"), message)
         self.assertEqual((leads[0].stage_id, leads[0].probability), (self.new, 61))
         self.assertEqual(leads[1].stage_id, self.visit)
 

@@ -53,13 +53,20 @@ class CrmLead(models.Model):
         # The class is not seen: a later installation fills the history of stays by it.
         mark = Markup('<span class="o_crm_stage_automation">%s</span>')
         marked = {lead_id: mark % body for lead_id, body in bodies.items()}
-        self.env.cr.precommit.data.setdefault(MOVED_BY, {}).update(marked)
-        # OdooBot is the author where the user may not see the opportunity: authors may read their messages,
-        # which name it. It is the author for customers, too: one who signs an order did not move the card.
-        visible = self.browse() if self.env.user.share else self.sudo(False)._filtered_access("read")
-        if hidden := self - visible.sudo():
-            hidden._track_set_author(self.env.ref("base.partner_root"))
-        return kept_by_transaction(self.env.cr, MOVED_BY, automation_id)
+        return kept_by_transaction(self.env.cr, MOVED_BY, (automation_id, marked))
+
+    def _track_prepare(self, fields_iter):
+        """Keep what the message of this change says, which Odoo posts later, and not for changes before it."""
+        _automation_id, bodies = self.env.cr.cache.get(MOVED_BY) or (None, {})
+        if moved := self.filtered(lambda lead: lead.id in bodies):
+            kept = self.env.cr.precommit.data.setdefault(MOVED_BY, {})
+            kept.update({lead.id: bodies[lead.id] for lead in moved})
+            # OdooBot is the author where the user may not see the opportunity: authors may read their messages,
+            # which name it. It is the author for customers, too: who signs an order did not move the card.
+            visible = moved.sudo(False)._filtered_access("read")
+            if hidden := moved if self.env.user.share else moved - visible.sudo():
+                hidden._track_set_author(self.env.ref("base.partner_root"))
+        return super()._track_prepare(fields_iter)
 
     def _message_track(self, fields_iter, initial_values_dict):
         """Add what moved the opportunity to what others say in the same message ("Expected revenue …")."""

@@ -557,10 +557,9 @@ class CrmStageAutomation(models.Model):
     @api.model
     def _get_at_work(self, triggers=None):
         """:return: automations that are not idle, furthest stage first, in sudo; of ``triggers`` only"""
-        at_work = self.sudo().browse(self._get_listening().ids)  # sudo: see `_get_listening`
-        if triggers is None:
-            return at_work
-        return at_work.filtered(lambda automation: automation.trigger in triggers)
+        at_work = self._get_listening().triggers
+        ids = [id_ for id_, trigger in at_work.items() if triggers is None or trigger in triggers]
+        return self.sudo().browse(ids)  # sudo: see `_get_listening`
 
     @api.model
     def _process(self, documents_by_trigger):
@@ -568,12 +567,9 @@ class CrmStageAutomation(models.Model):
 
         :param dict documents_by_trigger: recordset by trigger
         """
-        self._process_documents(
-            {
-                automation: documents_by_trigger[automation.trigger]
-                for automation in self._get_at_work(documents_by_trigger)
-            }
-        )
+        at_work = self._get_at_work(documents_by_trigger)
+        triggers = self._get_listening().triggers
+        self._process_documents({one: documents_by_trigger[triggers[one.id]] for one in at_work})
 
     @api.model
     def _process_documents(self, documents_by_automation):
@@ -593,7 +589,7 @@ class CrmStageAutomation(models.Model):
                 if documents not in pairs_by_documents:
                     pairs_by_documents[documents] = documents.with_env(env)._get_crm_stage_leads()
                 pairs = pairs_by_documents[documents]
-                leads = automation._get_movable_leads(pairs, done_ids)
+                leads = pairs and automation._get_movable_leads(pairs, done_ids)
             except (psycopg2.Error, *CONFLICTS):
                 raise
             except Exception as error:  # another addon may say how to find a document's opportunities
@@ -1137,7 +1133,7 @@ class CrmStageAutomation(models.Model):
     @api.model
     def _make_waiting_moves(self, domain=Domain.TRUE):
         """Make the moves that wait, batch by batch; it goes on where it was interrupted."""
-        at_work = Domain("automation_id", "in", self._get_listening().ids)
+        at_work = Domain("automation_id", "in", list(self._get_listening().triggers))
         moves = self.env["crm.stage.automation.move"]
         waiting = moves.search(domain & at_work & Domain("state", "=", "waiting"), order="id")
         remaining = len(waiting)

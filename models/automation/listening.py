@@ -6,7 +6,7 @@ from typing import NamedTuple
 class Listening(NamedTuple):
     """Which automations are at work, and what they listen to."""
 
-    ids: tuple  # of automations that are not idle, furthest stage first
+    triggers: dict  # by id of the automations that are not idle, furthest stage first
     heard: dict  # triggers of what a user does that an automation listens to, by model name
     dates: dict  # fields with the dates that an automation waits for, by model name
 
@@ -27,4 +27,4 @@ def read(automations):
         in_time = model._get_crm_stage_trigger_dates()
         heard[model._name] = frozenset(triggers & model._get_crm_stage_triggers().keys() - in_time.keys())
         dates[model._name] = frozenset(in_time[trigger] for trigger in triggers & in_time.keys()) - {None}
-    return Listening(tuple(found.ids), heard, dates)
+    return Listening({automation.id: automation.trigger for automation in found}, heard, dates)
