@@ -56,13 +56,13 @@ class CrmLead(models.Model):
         return kept_by_transaction(self.env.cr, MOVED_BY, (automation_id, marked))
 
     def _track_prepare(self, fields_iter):
-        """Keep what the message of this change says, which Odoo posts later, and not for changes before it."""
+        """Keep what the message of this change says, which Odoo posts later."""
         _automation_id, bodies = self.env.cr.cache.get(MOVED_BY) or (None, {})
         if moved := self.filtered(lambda lead: lead.id in bodies):
             kept = self.env.cr.precommit.data.setdefault(MOVED_BY, {})
             kept.update({lead.id: bodies[lead.id] for lead in moved})
-            # OdooBot is the author where the user may not see the opportunity: authors may read their messages,
-            # which name it. It is the author for customers, too: who signs an order did not move the card.
+            # OdooBot is the author where the user may not see the opportunity: authors may read their
+            # messages, which name it. It is the author for customers, too: who signs moved no card.
             visible = moved.sudo(False)._filtered_access("read")
             if hidden := moved if self.env.user.share else moved - visible.sudo():
                 hidden._track_set_author(self.env.ref("base.partner_root"))
