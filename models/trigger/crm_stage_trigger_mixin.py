@@ -39,8 +39,8 @@ class CrmStageTriggerMixin(models.AbstractModel):
                 self.state = "done"
                 self._trigger_crm_stage("visit_done")
 
-    The trigger can be chosen in Stage Automations at once. Announcing costs no query while no automation
-    listens. The domain finds the documents to which the trigger has happened by what they are now, so that
+    The trigger can be chosen in Stage Automations at once. While no automation listens, announcing costs the
+    queries that find this out, once in a transaction. The domain finds the documents to which the trigger has happened by what they are now, so that
     the automation can be applied to those that exist already; without it, it has happened to none of them.
 
     Where fields of the document bring the thing about, naming them replaces the call::
@@ -119,7 +119,7 @@ class CrmStageTriggerMixin(models.AbstractModel):
             self.env["crm.stage.automation"]._process(happened)
 
     def _get_heard_crm_stage_triggers(self):
-        """:return: those of this model's triggers that an automation listens on; without a query"""
+        """:return: those of this model's triggers that an automation listens on"""
         if self.env.context.get("crm_stage_moving") is ON:
             return frozenset()  # no loops: what a move brings about moves nothing
         return self.env["crm.stage.automation"]._get_listening().heard.get(self._name, frozenset())
@@ -307,7 +307,7 @@ class CrmStageTriggerMixin(models.AbstractModel):
 
     @api.model
     def _get_heard_crm_stage_dates(self):
-        """:return: those of this model's date fields that an automation listens on; without a query"""
+        """:return: those of this model's date fields that an automation listens on"""
         return self.env["crm.stage.automation"]._get_listening().dates.get(self._name, frozenset())
 
     # ------------------------------------------------------------------
