@@ -632,7 +632,7 @@ def uninstall(env, state):
     stages = admin["crm.stage"].search([])
     lead_model = admin["ir.model"]._get_id("crm.lead")
     move = {"name": "Mine", "model_id": lead_model, "state": "crm_stage", "crm_stage_id": stages[1].id}
-    admin["ir.cron"].create({**move, "crm_stage_domain": "[('id', '<', 0)]", "interval_type": "days"})
+    admin["ir.cron"].create({**move, "interval_type": "days"})
     admin["ir.actions.server"].create(
         {"name": "Kept", "model_id": lead_model, "state": "multi", "child_ids": [Command.create(move)]}
     )

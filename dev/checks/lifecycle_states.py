@@ -206,9 +206,8 @@ class Customer:
 
     def do_add_scheduled_action(self):
         jobs = self.env["ir.cron"]
-        jobs.create({**self.pick_move(), "crm_stage_domain": "[('id', '<', 0)]", "interval_type": "days"})
-        archived = {**self.pick_move(), "crm_stage_domain": "[]", "interval_type": "days", "active": False}
-        jobs.create(archived)
+        jobs.create({**self.pick_move(), "interval_type": "days"})
+        jobs.create({**self.pick_move(), "interval_type": "days", "active": False})
         jobs.create(
             {
                 "name": "Kept",
