@@ -289,8 +289,8 @@ class Dealer:
 
     def make_past(self):
         stays = self.env["crm.stage.stay"]
-        present = stays.search([("lead_id", "in", self.leads.ids)])  # recorded as if all happened now
-        stays._store(present.ids, [stay for pair in self.pairs() for stay in self.get_stays(*pair)])
+        stays.search([("lead_id", "in", self.leads.ids)]).unlink()  # recorded as if all happened now
+        stays.create([stay for pair in self.pairs() for stay in self.get_stays(*pair)])
         self.make_messages()
         begins = [story.steps[0].date for story in self.stories]
         ends = [story.loss.date if story.loss else story.get_date(CLOSED) for story in self.stories]
@@ -302,7 +302,7 @@ class Dealer:
             self.env.add_to_compute(self.leads._fields[name], self.leads)
 
     def get_stays(self, lead, story):
-        """:return: the stays of an opportunity in stages, as ``crm.stage.stay`` stores them"""
+        """:return: values of ``crm.stage.stay`` for the stays of an opportunity in stages"""
         stays = []
         for number, step in enumerate(story.steps):
             following = story.steps[number + 1 :]
@@ -311,6 +311,7 @@ class Dealer:
                 {
                     "lead_id": lead.id,
                     "stage_id": self.stages[step.stage].id,
+                    "stage_name": self.stages[step.stage].name,
                     "date_entered": step.date,
                     "moved_by": step.moved_by,
                     "date_left": following[0].date if following else story.loss and story.loss.date,
