@@ -40,8 +40,9 @@ class CrmStageTriggerMixin(models.AbstractModel):
                 self._trigger_crm_stage("visit_done")
 
     The trigger can be chosen in Stage Automations at once. While no automation listens, announcing costs the
-    queries that find this out, once in a transaction. The domain finds the documents to which the trigger has happened by what they are now, so that
-    the automation can be applied to those that exist already; without it, it has happened to none of them.
+    queries that find this out, once in a transaction. The domain finds the documents to which the trigger has
+    happened by what they are now, so that the automation can be applied to those that exist already; without
+    it, it has happened to none of them.
 
     Where fields of the document bring the thing about, naming them replaces the call::
 
