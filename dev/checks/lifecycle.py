@@ -530,12 +530,11 @@ def get_figures(env):
     overviews = [report.get_overview(domain)["stages"] for domain in domains]
     for overview in overviews:
         for stage in overview:
-            stage.pop("late_domain")  # which tells the time
+            for name in ("late", "late_domain"):  # by the time
+                stage.pop(name, None)
             # What the former version did not tell, or told of fewer completed stays than make a basis
             for name in ("reached_next_basis", "won_basis"):
                 stage.pop(name, None)
-            if stage["left"] < 5:
-                stage["late"] = False
     groups = [
         report.formatted_read_group(domain, groupby, aggregates)
         for groupby, aggregates in (

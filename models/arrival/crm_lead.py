@@ -11,15 +11,13 @@ from odoo.fields import Domain
 from odoo.tools import clean_context, email_normalize_all
 
 from ...tools import CONFLICTS, NOT_TRIED_AGAIN, ON, attempt
+from ..automation.crm_lead import UNDONE
 from ..automation.fault import get_reason
 
 _logger = logging.getLogger(__name__)
 
 # Context keys of Odoo with which opportunities are stored, but do not arrive: imports and data files
 SILENT_CONTEXT = ("import_file", "_import_current_module", "install_mode")
-
-# Key of the transaction's data: ids of the opportunities that are moved back
-UNDONE = "crm_sales_stage.undone"
 
 # Types of fields that can be empty, and be filled in in a dialog
 ASKABLE_TYPES = {"binary", "char", "date", "datetime", "float", "integer", "monetary", "selection", "text"}
@@ -74,12 +72,6 @@ class CrmLead(models.Model):
                     precommit.add(lead._track_post_template_finalize)
                 precommit.data[key] = ["stage_id", *precommit.data.get(key, ())]
         return leads
-
-    def _track_prepare(self, fields_iter):
-        """Moving back is tracked, and is no arrival."""
-        if self.env.context.get("crm_stage_undoing") is ON:
-            self.env.cr.precommit.data.setdefault(UNDONE, set()).update(self.ids)
-        return super()._track_prepare(fields_iter)
 
     def _message_track_post_template(self, changes):
         """Plan the stage's activities, and send its e-mail along with the templates of other addons."""

@@ -6,6 +6,9 @@ from odoo.fields import Domain
 from ...tools import ON, kept_by_transaction
 from ..history.crm_stage_stay import MOVED_BY
 
+# Key of the transaction's data: ids of the opportunities that are moved back, which is no arrival
+UNDONE = "crm_sales_stage.undone"
+
 
 class CrmLead(models.Model):
     """Opportunities are moved, won, lost or brought back by automations and actions."""
@@ -56,9 +59,11 @@ class CrmLead(models.Model):
         return kept_by_transaction(self.env.cr, MOVED_BY, (automation_id, marked))
 
     def _track_prepare(self, fields_iter):
-        """Keep what the message of this change says, which Odoo posts later."""
+        """Keep what the message of this change says, which Odoo posts later, and who is moved back."""
+        if self.env.context.get("crm_stage_undoing") is ON:
+            self.env.cr.precommit.data.setdefault(UNDONE, set()).update(self.ids)
         _automation_id, bodies = self.env.cr.cache.get(MOVED_BY) or (None, {})
-        if moved := self.filtered(lambda lead: lead.id in bodies):
+        if bodies and (moved := self.filtered(lambda lead: lead.id in bodies)):
             kept = self.env.cr.precommit.data.setdefault(MOVED_BY, {})
             kept.update({lead.id: bodies[lead.id] for lead in moved})
             # OdooBot is the author where the user may not see the opportunity: authors may read their
