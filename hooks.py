@@ -73,8 +73,9 @@ def uninstall_hook(env):
         with suppress(IntegrityError, UserError), mute_logger("odoo.sql_db"), env.cr.savepoint():
             stage.unlink()
     # Without our external ids the other stages are the customer's own records, which uninstalling keeps.
-    # So are the tag and the type of technical visits, which meetings and activities bear.
-    kept = ("crm.stage", "calendar.event.type", "mail.activity.type")
+    # So are the tag and the type of technical visits, which meetings and activities bear, and opportunities
+    # that came as demo data with former versions.
+    kept = ("crm.stage", "calendar.event.type", "mail.activity.type", "crm.lead")
     env["ir.model.data"].search([("module", "=", "crm_sales_stage"), ("model", "in", kept)]).unlink()
     if menu := env.ref("crm.menu_crm_lead_stage_act", raise_if_not_found=False):
         menu.group_ids = env.ref("base.group_no_one")
