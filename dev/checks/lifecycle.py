@@ -530,10 +530,8 @@ def get_figures(env):
     overviews = [report.get_overview(domain)["stages"] for domain in domains]
     for overview in overviews:
         for stage in overview:
-            for name in ("late", "late_domain"):  # by the time
-                stage.pop(name, None)
-            # What the former version did not tell, or told of fewer completed stays than make a basis
-            for name in ("reached_next_basis", "won_basis"):
+            # What changes with time, and what the former version did not have
+            for name in ("late", "late_domain", "reached_next_basis", "won_basis"):
                 stage.pop(name, None)
     groups = [
         report.formatted_read_group(domain, groupby, aggregates)

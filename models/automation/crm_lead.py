@@ -59,7 +59,7 @@ class CrmLead(models.Model):
         return kept_by_transaction(self.env.cr, MOVED_BY, (automation_id, marked))
 
     def _track_prepare(self, fields_iter):
-        """Keep what the message of this change says, which Odoo posts later, and who is moved back."""
+        """Keep what the message of this change says, which Odoo posts later, and what is moved back."""
         if self.env.context.get("crm_stage_undoing") is ON:
             self.env.cr.precommit.data.setdefault(UNDONE, set()).update(self.ids)
         _automation_id, bodies = self.env.cr.cache.get(MOVED_BY) or (None, {})
