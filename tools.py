@@ -47,20 +47,6 @@ def forget(cr):
 
 
 @contextmanager
-def kept_by_transaction(cr, key, value):
-    """Keep ``value`` as ``cr.cache[key]`` in here, for methods that cannot be given it as a parameter.
-
-    A context would give it to them as well, but clients send contexts, too.
-    """
-    before = cr.cache.get(key)
-    cr.cache[key] = value
-    try:
-        yield
-    finally:
-        cr.cache[key] = before
-
-
-@contextmanager
 def attempt(env, raised=()):
     """Try what is done in here: where it fails, nothing of it stays, and the caller goes on.
 

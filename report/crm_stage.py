@@ -86,7 +86,7 @@ class CrmStage(models.Model):
             stage.win_rate, stage.win_rate_basis = wins.get(known, (0, 0))
             stage.median_days, stage.median_basis = stays.get(known, (0, 0))
             (stage.lost_here_count,) = losses.get(known, (0,))
-            is_given = stage._is_fixed() and stage.win_rate_basis >= MIN_SUGGESTION_BASIS
+            is_given = stage.is_fixed and stage.win_rate_basis >= MIN_SUGGESTION_BASIS
             # As in Odoo's scoring, an open opportunity is neither lost (0%) nor won (100%) yet.
             stage.suggested_probability = min(max(round(stage.win_rate), 1), 99) if is_given else 0
             days, moved_on_count = quartiles.get(known, (0, 0))

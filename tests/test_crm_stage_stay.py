@@ -840,8 +840,8 @@ class TestCrmStageStayPast(StayCase):
         marked, system = self.create_at(50, self.new), self.create_at(50, self.new)
         with self.at(40):
             by_hand = marked.with_user(self.manager)
-            with by_hand._moved_by({marked.id: "Moved by a quotation"}):
-                by_hand.stage_id = self.estimate
+            by_hand._set_moved_by({marked.id: "Moved by a quotation"})
+            by_hand.stage_id = self.estimate
         with self.at(40):
             system.stage_id = self.estimate
         self.fill_anew()

@@ -192,7 +192,7 @@ class CrmStageSetupWizardLine(models.TransientModel):
             differing = following.filtered_domain(
                 [("won_status", "=", "pending"), ("probability", "!=", stage.probability)]
             )
-            line.probability_count = len(differing) if stage._is_fixed() else 0
+            line.probability_count = len(differing) if stage.is_fixed else 0
             line.obstacle = line._get_obstacle(leads)
 
     def _get_destination(self):

@@ -567,7 +567,7 @@ def get_wrong_probabilities(addon, before, after, action):
         if lead["won_status"] == "won" and lead["probability"] != 100:
             wrong.append(f"lead {number}: won at {lead['probability']}%")
         stage = stages[lead["stage_id"]] if lead["stage_id"] is not None else stages.browse()
-        if not is_open(lead) or not stage._is_fixed():
+        if not is_open(lead) or not stage.is_fixed:
             continue
         if lead["automated_probability"] != stage.probability:
             wrong.append(f"lead {number}: knows {lead['automated_probability']}% of {stage.probability}%")

@@ -11,7 +11,7 @@ from odoo.fields import Domain
 from odoo.tools import clean_context, email_normalize_all
 
 from ...tools import CONFLICTS, NOT_TRIED_AGAIN, ON, attempt
-from ..automation.crm_lead import UNDONE
+from ..automation.crm_stage_automation_move import UNDONE
 from ..automation.fault import get_reason
 
 _logger = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class CrmLead(models.Model):
 
     def _message_track_post_template(self, changes):
         """Plan the stage's activities, and send its e-mail along with the templates of other addons."""
-        arrival = self._get_arrival(changes)
+        arrival = self._get_arrival(changes) if changes else None
         if not arrival:
             return super()._message_track_post_template(changes)
         # sudo: the stage acts, whatever rights the user has who moves the opportunity. Nothing is done in the
@@ -111,7 +111,7 @@ class CrmLead(models.Model):
         :param changes: names of the fields that have changed
         :return: what the stage does and asks for, where the opportunity has come into it; None otherwise
         """
-        if not changes or {"stage_id", "type"}.isdisjoint(changes):
+        if {"stage_id", "type"}.isdisjoint(changes):
             return None
         arrivals = self.env["crm.stage"]._get_arrivals_by_stage()
         is_undone = self.id in self.env.cr.precommit.data.get(UNDONE, ())

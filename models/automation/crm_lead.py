@@ -3,11 +3,7 @@ from markupsafe import Markup
 from odoo import api, models
 from odoo.fields import Domain
 
-from ...tools import ON, kept_by_transaction
-from ..history.crm_stage_stay import MOVED_BY
-
-# Key of the transaction's data: ids of the opportunities that are moved back, which is no arrival
-UNDONE = "crm_sales_stage.undone"
+from ...tools import ON
 
 
 class CrmLead(models.Model):
@@ -46,39 +42,27 @@ class CrmLead(models.Model):
             "stage": is_elsewhere,
         }
 
-    def _moved_by(self, bodies, automation_id=None):
-        """Let the messages that track moves of these opportunities in here say what moved them.
+    def _set_moved_by(self, bodies):
+        """Let the messages that track the next move of these opportunities say what moved them.
 
         :param dict bodies: text or markup by opportunity id
-        :param automation_id: what their history names
-        :return: context manager
         """
         # The class is not seen: a later installation fills the history of stays by it.
         mark = Markup('<span class="o_crm_stage_automation">%s</span>')
-        marked = {lead_id: mark % body for lead_id, body in bodies.items()}
-        return kept_by_transaction(self.env.cr, MOVED_BY, (automation_id, marked))
+        for lead in self:
+            lead._track_set_log_message(mark % bodies[lead.id])
+        # OdooBot is the author where the user may not see the opportunity: authors may read their messages,
+        # which name it. It is the author for customers, too: who signs moved no card.
+        visible = self.browse() if self.env.user.share else self.sudo(False)._filtered_access("read")
+        if hidden := self - visible.sudo():
+            hidden._track_set_author(self.env.ref("base.partner_root"))
 
-    def _track_prepare(self, fields_iter):
-        """Keep what the message of this change says, which Odoo posts later, and what is moved back."""
-        if self.env.context.get("crm_stage_undoing") is ON:
-            self.env.cr.precommit.data.setdefault(UNDONE, set()).update(self.ids)
-        _automation_id, bodies = self.env.cr.cache.get(MOVED_BY) or (None, {})
-        if bodies and (moved := self.filtered(lambda lead: lead.id in bodies)):
-            kept = self.env.cr.precommit.data.setdefault(MOVED_BY, {})
-            kept.update({lead.id: bodies[lead.id] for lead in moved})
-            # OdooBot is the author where the user may not see the opportunity: authors may read their
-            # messages, which name it. It is the author for customers, too: who signs moved no card.
-            visible = moved.sudo(False)._filtered_access("read")
-            if hidden := moved if self.env.user.share else moved - visible.sudo():
-                hidden._track_set_author(self.env.ref("base.partner_root"))
-        return super()._track_prepare(fields_iter)
-
-    def _message_track(self, fields_iter, initial_values_dict):
-        """Add what moved the opportunity to what others say in the same message ("Expected revenue …")."""
-        bodies = self.env.cr.precommit.data.setdefault("mail.tracking.message.crm.lead", {})
-        for lead_id, body in self.env.cr.precommit.data.pop(MOVED_BY, {}).items():
-            bodies[lead_id] = Markup("%s<br/>%s") % (body, bodies[lead_id]) if bodies.get(lead_id) else body
-        return super()._message_track(fields_iter, initial_values_dict)
+    def _track_set_log_message(self, message):
+        """Say what moved the opportunity, and what others say in the same message ("Expected revenue …")."""
+        messages = self.env.cr.precommit.data.get("mail.tracking.message.crm.lead", {})
+        for said, leads in self.grouped(lambda lead: messages.get(lead.id)).items():
+            more = Markup("%s<br/>%s") % (said, message) if said else message
+            super(CrmLead, leads)._track_set_log_message(more)
 
     def _filter_with_orders(self, domain):
         """:return: those of the opportunities that have a quotation or an order that matches ``domain``"""

@@ -16,12 +16,14 @@ from ...tools import (
     KEPT_CONTEXT,
     LISTENING,
     NOT_TRIED_AGAIN,
+    ON,
     attempt,
     by_count,
     forget,
     get_button,
     get_done_action,
 )
+from ..history.crm_stage_stay import MOVED_BY
 from ..trigger.crm_stage_trigger_mixin import LOSING_TRIGGERS
 from . import condition, examples, fault, listening, sentence
 from .fault import AutomationError
@@ -262,8 +264,14 @@ class CrmStageAutomation(models.Model):
 
     @api.model
     def _selection_trigger(self):
-        models_ = self._get_document_models()
-        return [item for model in models_ for item in model._get_crm_stage_triggers().items()]
+        return list(self._get_trigger_labels().items())
+
+    @api.model
+    @ormcache("self.env.lang")
+    def _get_trigger_labels(self):
+        """:return: what continues "Move an opportunity here when", by trigger"""
+        labels = (model._get_crm_stage_triggers() for model in self._get_document_models())
+        return {trigger: label for its_labels in labels for trigger, label in its_labels.items()}
 
     @api.model
     @ormcache()
@@ -552,7 +560,9 @@ class CrmStageAutomation(models.Model):
         if LISTENING not in cache:
             # sudo: the user who triggers an automation need not see stages nor automations
             cache[LISTENING] = listening.read(self.browse().sudo())
-        return cache[LISTENING]
+        # No loops: what a move brings about moves nothing.
+        is_moving = self.env.context.get("crm_stage_moving") is ON
+        return cache[LISTENING]._replace(heard={}) if is_moving else cache[LISTENING]
 
     @api.model
     def _get_at_work(self, triggers=None):
@@ -568,8 +578,7 @@ class CrmStageAutomation(models.Model):
         :param dict documents_by_trigger: recordset by trigger
         """
         at_work = self._get_at_work(documents_by_trigger)
-        triggers = self._get_listening().triggers
-        self._process_documents({one: documents_by_trigger[triggers[one.id]] for one in at_work})
+        self._process_documents({one: documents_by_trigger[one.trigger] for one in at_work})
 
     @api.model
     def _process_documents(self, documents_by_automation):
@@ -665,7 +674,7 @@ class CrmStageAutomation(models.Model):
                 is_protecting |= self.env["sale.order"]._get_crm_stage_open_domain()
         else:
             exposed = leads.filtered(lambda lead: lead.stage_id.is_won and not self.outcome)
-        return leads - exposed._filter_with_orders(is_protecting)
+        return leads - exposed._filter_with_orders(is_protecting) if exposed else leads
 
     def _filter_newer(self, pairs):
         """Documents that exist already bring back lost opportunities only if they are newer than the loss.
@@ -798,7 +807,7 @@ class CrmStageAutomation(models.Model):
         if made.error and (not documents_by_lead or isinstance(made.error, AutomationError)):
             self._set_fault(made.error, "condition")
             return None
-        errors = self._move_by_halves(documents_by_lead, made.error, is_tried_again)
+        errors = made.error and self._move_by_halves(documents_by_lead, made.error, is_tried_again) or {}
         left_ids = {lead_id for lead_id, error in errors.items() if isinstance(error, CONFLICTS)}
         refusals = {lead_id: error for lead_id, error in errors.items() if lead_id not in left_ids}
         is_working = not refusals or len(refusals) < len(documents_by_lead)
@@ -810,7 +819,7 @@ class CrmStageAutomation(models.Model):
         elif waiting:
             others = waiting.exists().filtered(lambda move: move.lead_id.id not in left_ids)
             others._pass_over(done_ids)
-        if is_working and len(errors) < len(documents_by_lead):
+        if self.fault and is_working and len(errors) < len(documents_by_lead):
             self._clear_faults()
         return documents_by_lead.keys() - refusals.keys()
 
@@ -818,12 +827,10 @@ class CrmStageAutomation(models.Model):
         """Where opportunities could not be moved all at once, move each half of them, and so on.
 
         :param dict documents_by_lead: what moves the opportunities, by id of the latter
-        :param error: why they could not be moved, if that is so
+        :param error: why they could not be moved
         :param bool is_tried_again: see ``_move``
         :return: errors by id of the opportunities that are not moved
         """
-        if not error:
-            return {}
         if isinstance(error, CONFLICTS) or len(documents_by_lead) == 1:
             ids = list(documents_by_lead)
             _logger.warning("Stage automation %s cannot move opportunities %s", self.id, ids, exc_info=error)
@@ -832,16 +839,18 @@ class CrmStageAutomation(models.Model):
         for half in split_every((len(documents_by_lead) + 1) // 2, documents_by_lead.items(), dict):
             with attempt(self.env, raised=CONFLICTS if is_tried_again else ()) as made:
                 self._run_action(half)
-            errors |= self._move_by_halves(half, made.error, is_tried_again)
+            errors |= made.error and self._move_by_halves(half, made.error, is_tried_again) or {}
         return errors
 
     def _get_matching_documents(self, pairs, leads):
         """:return: a document that meets the condition by id of its opportunity, for those of ``leads``"""
         lead_ids = set(leads.ids)
         pairs = [pair for pair in pairs if not lead_ids.isdisjoint(pair[1]._ids)]
-        documents = self.env[self.model_name].union(*(document for document, _leads in pairs))
-        matching_ids = set(self._filter_documents(documents).ids)
-        return self._get_first_documents([pair for pair in pairs if pair[0].id in matching_ids], lead_ids)
+        if self.filter_domain or self.is_in_time:
+            documents = self.env[self.model_name].union(*(document for document, _leads in pairs))
+            matching_ids = set(self._filter_documents(documents).ids)
+            pairs = [pair for pair in pairs if pair[0].id in matching_ids]
+        return self._get_first_documents(pairs, lead_ids)
 
     def _run_action(self, documents_by_lead):
         """Run the server action once for all the opportunities.
@@ -852,10 +861,12 @@ class CrmStageAutomation(models.Model):
             self._store_actions()
         leads = self.env["crm.lead"].browse(documents_by_lead)
         context = {"active_model": leads._name, "active_id": leads.ids[0], "active_ids": leads.ids}
-        self.env.cr.cache[RUNNING] = self
-        with leads._moved_by(self._get_chatter_bodies(documents_by_lead), self.id):
-            self.action_server_id.with_context(**context).run()
-        self.env.cr.cache.pop(RUNNING, None)  # where an administrator has made another action of it
+        leads._set_moved_by(self._get_chatter_bodies(documents_by_lead))
+        cache = self.env.cr.cache
+        cache[RUNNING], cache[MOVED_BY] = self, self.id
+        self.action_server_id.with_context(**context).run()
+        for key in (RUNNING, MOVED_BY):  # an administrator may have made another action of it
+            cache.pop(key, None)
 
     def _restore_lost(self, leads):
         """Restore the lost ones of ``leads`` as Odoo's own button does.
@@ -877,12 +888,12 @@ class CrmStageAutomation(models.Model):
         a customer or a scheduled job, in the language of the opportunity's company.
         """
         user, bodies = self.env.user, {}
-        is_colleague = not user.share and user.id != SUPERUSER_ID
-
-        def get_lang(lead):
-            return self.env.lang if is_colleague else (lead.company_id or self.env.company).partner_id.lang
-
-        for lang, leads in self.env["crm.lead"].browse(documents_by_lead).grouped(get_lang).items():
+        leads = self.env["crm.lead"].browse(documents_by_lead)
+        leads_by_lang = {self.env.lang: leads}
+        if user.share or user.id == SUPERUSER_ID:
+            company = self.env.company
+            leads_by_lang = leads.grouped(lambda lead: (lead.company_id or company).partner_id.lang)
+        for lang, leads in leads_by_lang.items():
             automation = self.with_context(lang=lang)
             # Many users read the chatter, and may not see what the condition names: it is left out.
             event = sentence.get_event_in_stage(automation)

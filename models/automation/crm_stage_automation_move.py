@@ -18,6 +18,9 @@ MOVED_DATES = ("date_last_stage_update", "date_closed")
 PLACE_FIELDS = ("stage_id", "active", *MOVED_DATES)
 MOVED_FIELDS = (*PLACE_FIELDS, "probability", "automated_probability", "lost_reason_id")
 
+# Key of the transaction's data: ids of the opportunities that are moved back, which is no arrival
+UNDONE = "crm_sales_stage.undone"
+
 # Fields of automations that follow from the journal
 MOVES_FIELDS = ["move_ids", "moved_count", "taken_back_count", "skipped_count", "waiting_count"]
 MOVES_FIELDS += ["undoable_count", "catch_up_progress"]
@@ -344,13 +347,14 @@ class CrmStageAutomationMove(models.Model):
         for automation, moves in untouched.grouped("automation_id").items():
             body = self.env._("Moved back, because this was undone: %s", get_sentence(automation))
             bodies.update(dict.fromkeys(moves.lead_id.ids, body))
-        # No loops: moving back moves nothing else. It is no arrival in the former stage either.
-        leads = untouched.lead_id.with_context(crm_stage_moving=ON, crm_stage_undoing=ON)
+        # No loops: moving back moves nothing else.
+        leads = untouched.lead_id.with_context(crm_stage_moving=ON)
         self.env["crm.stage.stay"]._add_undone({move.lead_id.id: move.date for move in untouched})
+        self.env.cr.precommit.data.setdefault(UNDONE, set()).update(leads.ids)
         values = {move.lead_id: move._get_restored_values() for move in untouched}
-        with leads._moved_by(bodies):
-            for restored, its_leads in leads.grouped(lambda lead: json.dumps(values[lead][0])).items():
-                its_leads.write(json.loads(restored))
+        leads._set_moved_by(bodies)
+        for restored, its_leads in leads.grouped(lambda lead: json.dumps(values[lead][0])).items():
+            its_leads.write(json.loads(restored))
         for lead in leads:  # Odoo sets dates of its own along with the other fields.
             lead.write(values[lead][1])
         untouched._remove_planned()

@@ -168,7 +168,7 @@ class IrActionsServer(models.Model):
                 is_open = Domain(leads._get_lead_quotation_domain())
                 leads -= leads._filter_with_orders(is_open | Domain(leads._get_lead_sale_order_domain()))
         leads = leads.with_context(crm_stage_moving=ON)
-        if automation:
+        if automation and automation.is_lost_included:
             leads = automation._restore_lost(leads)
         if leads and self.crm_stage_outcome == "lost":
             leads.action_set_lost(lost_reason_id=self.crm_lost_reason_id.id)

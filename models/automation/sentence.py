@@ -47,8 +47,9 @@ def get_text_in_stage(automation, condition_text=""):
 def get_event_in_stage(automation):
     """:return: what happens, and to which opportunities"""
     text = _get_event(automation)
-    if origins := _get_origins(automation):
-        text = automation.env._('%(event)s, only from "%(origins)s"', event=text, origins=origins)
+    if automation.from_stage_ids:
+        values = {"event": text, "origins": _get_origins(automation)}
+        text = automation.env._('%(event)s, only from "%(origins)s"', **values)
     return automation.env._("%s, lost ones too", text) if automation.is_lost_included else text
 
 
@@ -56,10 +57,10 @@ def _get_event(automation):
     """:return: what must happen, in words that continue "when " """
     if not automation.model_name:
         return ""
-    model = automation.env[automation.model_name]
-    text = model._get_crm_stage_triggers()[automation.trigger]
+    text = automation._get_trigger_labels()[automation.trigger]
     if not automation.is_in_time:
         return text
+    model = automation.env[automation.model_name]
     return model._get_crm_stage_due_text(automation.trigger, text, automation.days)
 
 

@@ -31,15 +31,7 @@ class CrmLead(models.Model):
         "or somebody who set it by hand. One set by hand stays until the next stage.",
     )
 
-    stage_gives_probability = fields.Boolean(
-        compute="_compute_stage_gives_probability",
-        help="Whether the stage gives its own probability, instead of Odoo's predictive scoring.",
-    )
-
-    @api.depends("stage_id.probability_mode", "stage_id.is_won")
-    def _compute_stage_gives_probability(self):
-        for lead in self:
-            lead.stage_gives_probability = lead.stage_id._gives_probability()
+    stage_gives_probability = fields.Boolean(related="stage_id.gives_probability")
 
     @api.depends("is_automated_probability", "stage_gives_probability")
     def _compute_probability_source(self):
@@ -72,7 +64,8 @@ class CrmLead(models.Model):
         Those that are activated know the probability of their stage, too: Odoo computes it for its own button
         only, not for a list or a file that writes the field.
         """
-        vals = drop_empty(self, vals, {"probability"})
+        if "probability" in vals:
+            vals = drop_empty(self, vals, {"probability"})
         if MOVING_FIELDS.isdisjoint(vals) or "automated_probability" in vals:
             return super().write(vals)
         # sudo: the write may take the opportunities out of the writer's sight
@@ -80,7 +73,7 @@ class CrmLead(models.Model):
         before = {lead: (lead.stage_id, lead.active, lead.probability) for lead in leads}
         given = vals.get("probability")  # Odoo adds to the values.
         res = super().write(vals)
-        fixed = leads.filtered(lambda lead: lead.stage_id._is_fixed())
+        fixed = leads.filtered(lambda lead: lead.stage_id.is_fixed)
         entered = fixed.filtered(lambda lead: lead.stage_id != before[lead][0])
         activated = (fixed - entered).filtered(lambda lead: lead.active and not before[lead][1])
         if given is not None:
@@ -90,33 +83,31 @@ class CrmLead(models.Model):
             (entered + activated - following)._set_automated_probability()
             entered, activated = following, activated.browse()
         entered._take_stage_probability()
-        activated._recompute_probabilities()
+        if activated:
+            activated._recompute_probabilities()
         return res
 
     def _take_stage_probability(self):
-        """Let opportunities have the probability of their fixed stage, instead of one that was set by hand.
+        """Let opportunities in fixed stages have the probability of these, instead of one set by hand.
 
         Lost ones stay lost.
         """
-        outdated = self.filtered(
-            lambda lead: (
-                lead.stage_id._is_fixed()
-                and (lead.active or lead.probability)
-                and any(not is_same(lead[name], lead.stage_id.probability) for name in COMPUTED_FIELDS)
-            )
-        )
+        automated = self.filtered("is_automated_probability")
+        following = automated.filtered(lambda lead: is_same(lead.probability, lead.stage_id.probability))
+        outdated = (self - following).filtered(lambda lead: lead.active or lead.probability)
         # Odoo's computation goes on with those that have their automated probability.
         with self.env.protecting([self._fields["automated_probability"]], outdated):
             for lead in outdated:
                 lead.automated_probability = lead.probability
-        outdated._recompute_probabilities()
-        outdated._recompute_recordset(["probability"])
+        if outdated:
+            outdated._recompute_probabilities()
+            outdated._recompute_recordset(["probability"])
         # Odoo closes what is written along with 100%.
         self.filtered(lambda lead: lead.active and lead.date_closed).date_closed = False
 
     def _put_in_stage(self, stage):
         """A probability that was set by hand stays; the others follow their stage, or Odoo's scoring."""
-        by_hand = self.filtered(lambda lead: stage._is_fixed() and not lead.is_automated_probability)
+        by_hand = self.filtered(lambda lead: stage.is_fixed and not lead.is_automated_probability)
         by_hand.write({"stage_id": stage.id, "automated_probability": stage.probability})
         return super(CrmLead, self - by_hand)._put_in_stage(stage)
 
@@ -133,11 +124,9 @@ class CrmLead(models.Model):
         # Not the field, which would be read within the computation of the probability that it asks for
         is_automated = is_same(self.probability, self.automated_probability)
         if self.stage_id != before.stage_id:
-            if self.stage_id._is_fixed() and (
-                self.active or (self.probability and self.stage_id.probability)
-            ):
+            if self.stage_id.is_fixed and (self.active or (self.probability and self.stage_id.probability)):
                 self.automated_probability = self.probability = self.stage_id.probability
-        elif self.stage_id._is_fixed():
+        elif self.stage_id.is_fixed:
             self.probability = before.probability
         elif is_automated and not before.is_automated_probability:
             fixed = [("probability_mode", "=", "fixed"), ("is_won", "=", False)]
@@ -150,25 +139,25 @@ class CrmLead(models.Model):
         Odoo's scoring stores everything before it reads. Those that it is not asked for are computed before,
         as nothing that follows from their probability would be computed again.
         """
-        scored = self.filtered(lambda lead: not lead.stage_id._gives_probability())
+        scored = self.filtered(lambda lead: not lead.stage_id.gives_probability)
         given = self - scored
         archived = given.filtered(
             lambda lead: (
                 not lead.active
                 and lead.probability
-                and lead.stage_id._get_probability()
+                and lead.stage_id.given_probability
                 and lead.is_automated_probability
             )
         )
         super(CrmLead, given)._compute_probabilities()
         for lead in archived:
             lead.probability = lead.automated_probability
-        return super(CrmLead, scored)._compute_probabilities()
+        return super(CrmLead, scored)._compute_probabilities() if scored else None
 
     def _compute_is_automated_probability(self):
         """Take the stage's own probability for automated, though OCA's crm_stage_probability does not."""
         res = super()._compute_is_automated_probability()
-        for lead in self.filtered(lambda lead: lead.stage_id._is_fixed()):
+        for lead in self.filtered(lambda lead: lead.stage_id.is_fixed):
             lead.is_automated_probability = is_same(lead.probability, lead.automated_probability)
         return res
 
@@ -178,7 +167,7 @@ class CrmLead(models.Model):
         It is stored by the same UPDATE as that one.
         """
         # sudo: the write that this is part of may have taken the opportunities out of the writer's sight
-        leads = self.sudo().filtered(lambda lead: lead.stage_id._is_fixed() and lead.won_status == "pending")
+        leads = self.sudo().filtered(lambda lead: lead.stage_id.is_fixed and lead.won_status == "pending")
         field = self._fields["automated_probability"]
         with self.env.protecting([field], leads):
             for lead in leads:
@@ -199,15 +188,15 @@ class CrmLead(models.Model):
         """Return the stage's own probability where it gives one, Odoo's scoring elsewhere."""
         if batch_mode:
             self.fetch(["stage_id"])  # of tens of thousands, whose other fields nothing reads
-        scored = self.filtered(lambda lead: not lead.stage_id._gives_probability())
+        scored = self.filtered(lambda lead: not lead.stage_id.gives_probability)
         scores, tooltip = {}, {"probability": 0.0, "scores": []} if is_tooltip else {}
         # Odoo returns one empty dictionary, not two, when it finds nothing to score.
         if scored:
             result = super(CrmLead, scored)._pls_get_naive_bayes_probabilities(batch_mode, is_tooltip)
             scores, tooltip = result or (scores, tooltip)
         # Read now: the scoring stores everything first, and Automation Rules that run by that may move some.
-        giving = self.filtered(lambda lead: lead.stage_id._gives_probability())
-        own = {lead.id: lead.stage_id._get_probability() for lead in giving}
+        giving = self.filtered(lambda lead: lead.stage_id.gives_probability)
+        own = {lead.id: lead.stage_id.given_probability for lead in giving}
         if is_tooltip and own:
             tooltip["probability"] = own[self.id]
         return {**scores, **own}, tooltip
@@ -219,7 +208,7 @@ class CrmLead(models.Model):
         change: an opportunity that entered a stage while another transaction changed the stage.
         """
         stages = self.env["crm.stage"].search([("active", "in", (True, False))])
-        fixed = stages.filtered(lambda stage: stage._is_fixed())
+        fixed = stages.filtered(lambda stage: stage.is_fixed)
         differs = Domain.OR(
             Domain("stage_id", "=", stage.id) & Domain("automated_probability", "!=", stage.probability)
             for stage in fixed

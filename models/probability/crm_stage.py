@@ -45,10 +45,31 @@ class CrmStage(models.Model):
         "Odoo's predictive scoring: Odoo computes the percentage from past opportunities.",
     )
 
+    is_fixed = fields.Boolean(
+        compute="_compute_gives_probability",
+        help="Whether open opportunities get the stage's own probability on entering it.",
+    )
+    gives_probability = fields.Boolean(
+        compute="_compute_gives_probability",
+        help="Whether opportunities get the probability of this stage, instead of Odoo's predictive scoring.",
+    )
+
+    given_probability = fields.Float(
+        compute="_compute_gives_probability",
+        help="Percentage that this stage gives, when it gives one. A won stage means 100, always.",
+    )
+
     _check_probability = models.Constraint(
         "CHECK(probability >= 0 AND probability <= 100)",
         "The probability of a stage must be between 0% and 100%.",
     )
+
+    @api.depends("is_won", "probability", "probability_mode")
+    def _compute_gives_probability(self):
+        for stage in self:
+            stage.is_fixed = stage.probability_mode == "fixed" and not stage.is_won
+            stage.gives_probability = stage.is_fixed or stage.is_won
+            stage.given_probability = 100 if stage.is_won else stage.probability
 
     @api.constrains("is_won", "probability")
     def _check_won_probability(self):
@@ -127,29 +148,15 @@ class CrmStage(models.Model):
     # The probability of a stage
     # ------------------------------------------------------------------
 
-    def _gives_probability(self):
-        """:return: whether opportunities in this stage get their probability from it, not from scoring"""
-        return self.is_won or self.probability_mode == "fixed"
-
-    def _is_fixed(self):
-        """:return: whether open opportunities get the stage's own probability on entering it"""
-        return self.probability_mode == "fixed" and not self.is_won
-
-    def _get_probability(self):
-        """:return: percentage that this stage gives, when it gives one: a won stage means 100, whatever was
-        written by SQL
-        """
-        return 100 if self.is_won else self.probability
-
     def _get_probability_between(self, sequence):
         """:return: a round percentage between those of the pipeline's other stages before and after this
         place
         """
-        stages = self.search([("active", "=", True)]).filtered(lambda stage: stage._gives_probability())
+        stages = self.search([("active", "=", True)]).filtered(lambda stage: stage.gives_probability)
         stages -= self
         before = stages.filtered(lambda stage: stage.sequence <= sequence and not stage.is_won)[-1:]
         after = stages.filtered(lambda stage: stage.sequence > sequence)[:1]
-        lower, upper = before.probability, after._get_probability() if after else 100
+        lower, upper = before.probability, after.given_probability if after else 100
         middle = (lower + upper) / 2
         rounded = (round(middle / step) * step for step in (5, 1))
         return next((value for value in rounded if lower < value < upper), round(middle, 2))
@@ -161,7 +168,7 @@ class CrmStage(models.Model):
     def _get_followed_values(self):
         """:return: ``{stage: what the probability of its opportunities depends on}``"""
         return {
-            stage: (stage.is_won, stage.probability_mode, stage._gives_probability() and stage.probability)
+            stage: (stage.is_won, stage.probability_mode, stage.gives_probability and stage.probability)
             for stage in self
         }
 

@@ -12,8 +12,10 @@ from .mail_message import EMAIL_TRIGGERS
 
 class CrmLead(models.Model):
     _name = "crm.lead"
-    _inherit = ["crm.lead", "crm.stage.trigger.mixin"]
+    # The mixin compares what is there before and after all that Odoo does along with writing.
+    _inherit = ["crm.stage.trigger.mixin", "crm.lead"]
     _crm_stage_tie_name = "type"  # A lead comes with its dates when it is made an opportunity.
+    _crm_stage_changes = {"opportunity_matches": ()}
 
     _crm_stage_date_deadline_idx = models.Index("(date_deadline) WHERE date_deadline IS NOT NULL")
 
@@ -72,32 +74,6 @@ class CrmLead(models.Model):
         """Quotations that follow theirs into the merged opportunity are not saved by that."""
         merging = self.with_context(crm_stage_keep_copies=ON)
         return super(CrmLead, merging)._merge_opportunity(*args, **kwargs).with_env(self.env)
-
-    # ------------------------------------------------------------------
-    # Coming to meet a condition
-    # ------------------------------------------------------------------
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        leads = super().create(vals_list)
-        if "opportunity_matches" in self._get_heard_crm_stage_triggers():
-            self.env["crm.stage.automation"]._process({"opportunity_matches": leads})
-        return leads
-
-    def write(self, vals):
-        """Opportunities that do not meet a condition before, and do so afterwards, have come to meet it.
-
-        The database is asked before and after, so that it does not matter how the fields of the condition
-        follow from those that are written. A move alone triggers no automation.
-        """
-        is_moved_only = not self or vals.keys() <= {"stage_id"}
-        if is_moved_only or "opportunity_matches" not in self._get_heard_crm_stage_triggers():
-            return super().write(vals)
-        automations = self.env["crm.stage.automation"]._get_at_work({"opportunity_matches"})
-        others = {automation: automations._filter_unmatched(automation, self) for automation in automations}
-        res = super().write(vals)
-        automations._process_documents(others)
-        return res
 
     # ------------------------------------------------------------------
     # Time

@@ -4,7 +4,7 @@ from datetime import timedelta
 from odoo import api, fields, models, tools
 from odoo.fields import Domain
 
-from ...tools import ON, get_range_domain
+from ...tools import get_range_domain
 
 # Bad news: of final stages, these propose to lose the opportunity; all others propose to win it
 LOSING_TRIGGERS = frozenset({"quotation_cancelled", "quotation_expired"})
@@ -69,7 +69,8 @@ class CrmStageTriggerMixin(models.AbstractModel):
     _crm_stage_tie_name = None
 
     # Fields by trigger: documents that it has happened to, by its domain, are announced when they are
-    # created, and when one of these changes
+    # created, and when one of these changes. Without fields, when they come to meet the condition of an
+    # automation, whatever is written
     _crm_stage_changes = {}
 
     # Field that says how old the document is: only those newer than a loss bring lost opportunities back
@@ -121,8 +122,6 @@ class CrmStageTriggerMixin(models.AbstractModel):
 
     def _get_heard_crm_stage_triggers(self):
         """:return: those of this model's triggers that an automation listens on"""
-        if self.env.context.get("crm_stage_moving") is ON:
-            return frozenset()  # no loops: what a move brings about moves nothing
         return self.env["crm.stage.automation"]._get_listening().heard.get(self._name, frozenset())
 
     # ------------------------------------------------------------------
@@ -226,18 +225,35 @@ class CrmStageTriggerMixin(models.AbstractModel):
         return documents
 
     def write(self, vals):
-        """Announce at the level of the ORM: portal signature, online payment, import and API come by here."""
-        if vals.keys().isdisjoint(self._get_crm_stage_sources()):
+        """Announce at the level of the ORM: portal signature, online payment, import and API come by here.
+
+        Documents that do not meet a condition before, and do so afterwards, have come to meet it. The
+        database is asked before and after, so that it does not matter how the fields of the condition follow
+        from those that are written. A move alone triggers no automation.
+        """
+        is_matching = () in self._crm_stage_changes.values() and not vals.keys() <= {"stage_id"}
+        if not is_matching and vals.keys().isdisjoint(self._get_crm_stage_sources()):
             return super().write(vals)
-        triggers = self._get_heard_crm_stage_triggers() & self._crm_stage_changes.keys()
-        dates = self._get_heard_crm_stage_dates()
+        automations = self.env["crm.stage.automation"]
+        listening = automations._get_listening()
+        dates = listening.dates.get(self._name, frozenset())
+        triggers = listening.heard.get(self._name, frozenset()) & self._crm_stage_changes.keys()
+        if not dates and not triggers:
+            return super().write(vals)
         names = dates.union(*(self._crm_stage_changes[trigger] for trigger in triggers))
         if dates:
             names |= {self._get_crm_stage_tie_name()}
         before = {document: {name: document[name] for name in names} for document in self}
+        matching = {trigger for trigger in triggers if is_matching and not self._crm_stage_changes[trigger]}
+        unmatched = {
+            automation: automations._filter_unmatched(automation, self)
+            for automation in (automations._get_at_work(matching) if matching else ())
+        }
         res = super().write(vals)
         if names:
             self._announce_crm_stage_changes(before, dates, triggers)
+        if unmatched:
+            automations._process_documents(unmatched)
         return res
 
     def _announce_crm_stage_changes(self, before, dates, triggers):

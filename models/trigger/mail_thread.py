@@ -1,7 +1,7 @@
 from odoo import api, models
 from odoo.fields import Domain
 
-from .mail_message import EMAIL_TRIGGERS, EMAILED_MODELS
+from .mail_message import EMAIL_TRIGGERS, EMAILED_MODELS, POSTED_TYPES
 
 # Headers that only a machine that answers, or that returns an e-mail, gives. X-Auto-Response-Suppress is
 # none of them: Exchange puts it on what people write, by rules of organisations and on distribution lists.
@@ -48,8 +48,8 @@ class MailThread(models.AbstractModel):
         Odoo comes by here when it sends what was scheduled for later, too.
         """
         recipients = super()._notify_thread(message, msg_vals=msg_vals, **kwargs)
-        if self._name in EMAILED_MODELS:
-            heard = self.env["crm.lead"]._get_heard_crm_stage_triggers()
+        if self._name in EMAILED_MODELS and message.message_type in POSTED_TYPES:
+            heard = self.env["crm.stage.automation"]._get_listening().heard.get("crm.lead", frozenset())
             for trigger in heard.intersection(EMAIL_TRIGGERS):
                 self._announce_email(trigger, message)
         return recipients

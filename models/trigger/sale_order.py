@@ -89,7 +89,8 @@ class SaleOrder(models.Model):
 
     def write(self, vals):
         """Saving a duplicate makes it a document. What duplicating and merging write does not count."""
-        if self.env.context.get("crm_stage_keep_copies") is ON or not self._get_heard_crm_stage_triggers():
+        heard = self.env["crm.stage.automation"]._get_listening().heard.get(self._name)
+        if self.env.context.get("crm_stage_keep_copies") is ON or not heard:
             return super().write(vals)
         saved = self.filtered(lambda order: order.crm_stage_copied_partner_id and order._is_saved_by(vals))
         if saved:
