@@ -1,6 +1,10 @@
 import inspect
 from contextlib import contextmanager
+from unittest.mock import patch
 
+from freezegun import freeze_time
+
+from odoo import fields
 from odoo.tests import TransactionCase, new_test_user
 
 OUR_MODULES = "odoo.addons.crm_sales_stage."
@@ -65,7 +69,10 @@ class SalesStageCase(TransactionCase):
     def create_opportunities(cls, number=1, **values):
         """:return: ``number`` opportunities, in the first stage unless ``values`` tell another"""
         values = {"type": "opportunity", "expected_revenue": 1000, **values}
-        return cls.env["crm.lead"].create([{"name": f"House {index}", **values} for index in range(number)])
+        # No e-mails about their assignment, which take longer than all the rest
+        leads = cls.env["crm.lead"].with_context(mail_auto_subscribe_no_notify=True)
+        leads = leads.create([{"name": f"House {index}", **values} for index in range(number)])
+        return leads.with_env(cls.env)
 
     @classmethod
     def create_in(cls, stage, number=1, **values):
@@ -84,6 +91,26 @@ class SalesStageCase(TransactionCase):
         """
         cls.env.flush_all()
         cls.env.cr.precommit.run()
+
+    @classmethod
+    def stop_clock(cls):
+        """Let time stand still for the tests of this class, so that ``at_moment`` can move it."""
+        frozen = freeze_time(fields.Datetime.now())
+        cls.clock = frozen.start()  # which looks through all modules: once is enough
+        cls.addClassCleanup(frozen.stop)
+
+    @classmethod
+    @contextmanager
+    def at_moment(cls, moment):
+        """Do something at that time, to Python and to the database, up to its commit."""
+        before = cls.clock()
+        cls.clock.move_to(moment)
+        try:
+            with patch.object(cls.env.cr, "now", lambda: moment):
+                yield
+                cls.pass_commit()
+        finally:
+            cls.clock.move_to(before)
 
     def count_queries(self, function):
         """:return: queries of ``function``, commit included, when no record is in the cache"""

@@ -1,9 +1,6 @@
 import random
 from contextlib import contextmanager
 from datetime import timedelta
-from unittest.mock import patch
-
-from freezegun import freeze_time
 
 from odoo import Command, fields
 
@@ -20,6 +17,7 @@ class ReportCase(PipelineCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        cls.stop_clock()
         cls.now = cls.get_database_now()
         cls.notebook = {}
         cls.pass_commit()
@@ -39,9 +37,8 @@ class ReportCase(PipelineCase):
     def at(cls, days_ago):
         """Do something that many days before now."""
         moment = (cls.now - timedelta(days=days_ago)).replace(microsecond=0)
-        with freeze_time(moment), patch.object(cls.env.cr, "now", lambda: moment):
+        with cls.at_moment(moment):
             yield moment
-            cls.pass_commit()
 
     # ---- what is done, and noted ----
 

@@ -1,8 +1,5 @@
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from unittest.mock import patch
-
-from freezegun import freeze_time
 
 from odoo import Command, fields
 from odoo.exceptions import ValidationError
@@ -27,15 +24,13 @@ class DueCase(AutomationCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        cls.stop_clock()
         cls.automations.search([]).active = False
         cls.env.company.partner_id.tz = "Europe/Brussels"
 
     @classmethod
-    @contextmanager
     def at(cls, moment):
-        with freeze_time(moment), patch.object(cls.env.cr, "now", lambda: moment):
-            yield
-            cls.pass_commit()
+        return cls.at_moment(moment)
 
     @classmethod
     def create_at(cls, moment, trigger, stage=None, **values):
