@@ -348,11 +348,11 @@ class TestUndo(PreviewCase):
 
     def test_job_fails(self):
         """A conflict is tried again with the next run; what never works is given up."""
-        Lead = type(self.env["crm.lead"])
+        Move = type(self.env["crm.stage.automation.move"])
         for error, remaining in ((SerializationFailure(), 3), (ValueError("broken"), 0)):
             self.apply()
             self.automation.sudo().move_ids.filtered("is_applied").is_being_undone = True
-            with patch.object(Lead, "_moved_by", side_effect=error), mute_logger(MOVE_LOGGER):
+            with patch.object(Move, "_remove_planned", side_effect=error), mute_logger(MOVE_LOGGER):
                 self.run_job()
             left = self.automation.sudo().move_ids.filtered("is_being_undone")
             self.assertEqual(len(left), remaining)

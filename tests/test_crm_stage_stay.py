@@ -10,6 +10,7 @@ from odoo import SUPERUSER_ID, api
 from odoo.tests import TransactionCase, new_test_user, tagged
 from odoo.tools import SQL, mute_logger
 
+from ..models.history.crm_stage_stay import MOVED_BY
 from ..tools import ON, attempt
 from .common_report import PipelineHistoryCase, ReportCase
 
@@ -840,8 +841,9 @@ class TestCrmStageStayPast(StayCase):
         marked, system = self.create_at(50, self.new), self.create_at(50, self.new)
         with self.at(40):
             by_hand = marked.with_user(self.manager)
-            by_hand._set_moved_by({marked.id: "Moved by a quotation"})
+            self.env.cr.cache[MOVED_BY] = None, {marked.id: "Moved by a quotation"}
             by_hand.stage_id = self.estimate
+            del self.env.cr.cache[MOVED_BY]
         with self.at(40):
             system.stage_id = self.estimate
         self.fill_anew()

@@ -103,7 +103,6 @@ class TestTriggerMixin(AutomationCase):
         visits = self.create_visits("Measured", "Nobody home")
         visits.state = "done"
         late.action_catch_up()
-        visits._trigger_crm_stage_current()
         self.assertEqual(visits.job_id.opportunity_id.mapped("stage_id"), self.visit + self.new)
         visits._trigger_crm_stage("service_visit_late")
         self.assertEqual(visits.job_id.opportunity_id.stage_id, self.quotation)
@@ -191,7 +190,6 @@ class TestTriggerMixin(AutomationCase):
         visits._trigger_crm_stage("service_visit_done")  # warms the cache
         with self.assertQueryCount(0):
             visits._trigger_crm_stage("service_visit_done")
-            visits._trigger_crm_stage_current()
 
     def test_unknown_trigger(self):
         visits = self.create_visits("Measured")

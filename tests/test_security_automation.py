@@ -73,7 +73,7 @@ class TestSecurity(AutomationCase):
     def test_private_methods(self):
         private = {
             "crm.stage.automation": ("_process", "_move", "_run_action", "_cron_catch_up", "_set_fault"),
-            "sale.order": ("_trigger_crm_stage", "_trigger_crm_stage_current"),
+            "sale.order": ("_trigger_crm_stage", "_announce_crm_stage"),
         }
         for model_name, names in private.items():
             for name in names:

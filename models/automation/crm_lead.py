@@ -1,5 +1,3 @@
-from markupsafe import Markup
-
 from odoo import api, models
 from odoo.fields import Domain
 
@@ -41,28 +39,6 @@ class CrmLead(models.Model):
             "closed": Domain("type", "=", "opportunity") & is_taken,
             "stage": is_elsewhere,
         }
-
-    def _set_moved_by(self, bodies):
-        """Let the messages that track the next move of these opportunities say what moved them.
-
-        :param dict bodies: text or markup by opportunity id
-        """
-        # The class is not seen: a later installation fills the history of stays by it.
-        mark = Markup('<span class="o_crm_stage_automation">%s</span>')
-        for lead in self:
-            lead._track_set_log_message(mark % bodies[lead.id])
-        # OdooBot is the author where the user may not see the opportunity: authors may read their messages,
-        # which name it. It is the author for customers, too: who signs moved no card.
-        visible = self.browse() if self.env.user.share else self.sudo(False)._filtered_access("read")
-        if hidden := self - visible.sudo():
-            hidden._track_set_author(self.env.ref("base.partner_root"))
-
-    def _track_set_log_message(self, message):
-        """Say what moved the opportunity, and what others say in the same message ("Expected revenue …")."""
-        messages = self.env.cr.precommit.data.get("mail.tracking.message.crm.lead", {})
-        for said, leads in self.grouped(lambda lead: messages.get(lead.id)).items():
-            more = Markup("%s<br/>%s") % (said, message) if said else message
-            super(CrmLead, leads)._track_set_log_message(more)
 
     def _filter_with_orders(self, domain):
         """:return: those of the opportunities that have a quotation or an order that matches ``domain``"""

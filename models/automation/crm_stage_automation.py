@@ -577,8 +577,10 @@ class CrmStageAutomation(models.Model):
 
         :param dict documents_by_trigger: recordset by trigger
         """
-        at_work = self._get_at_work(documents_by_trigger)
-        self._process_documents({one: documents_by_trigger[one.trigger] for one in at_work})
+        triggers = self._get_listening().triggers
+        ids = [id_ for id_, trigger in triggers.items() if trigger in documents_by_trigger]
+        at_work = self.sudo().browse(ids)  # sudo: see `_get_listening`
+        self._process_documents({one: documents_by_trigger[triggers[one.id]] for one in at_work})
 
     @api.model
     def _process_documents(self, documents_by_automation):
@@ -846,8 +848,8 @@ class CrmStageAutomation(models.Model):
         """:return: a document that meets the condition by id of its opportunity, for those of ``leads``"""
         lead_ids = set(leads.ids)
         pairs = [pair for pair in pairs if not lead_ids.isdisjoint(pair[1]._ids)]
+        documents = self.env[self.model_name].union(*(document for document, _leads in pairs))
         if self.filter_domain or self.is_in_time:
-            documents = self.env[self.model_name].union(*(document for document, _leads in pairs))
             matching_ids = set(self._filter_documents(documents).ids)
             pairs = [pair for pair in pairs if pair[0].id in matching_ids]
         return self._get_first_documents(pairs, lead_ids)
@@ -861,9 +863,8 @@ class CrmStageAutomation(models.Model):
             self._store_actions()
         leads = self.env["crm.lead"].browse(documents_by_lead)
         context = {"active_model": leads._name, "active_id": leads.ids[0], "active_ids": leads.ids}
-        leads._set_moved_by(self._get_chatter_bodies(documents_by_lead))
         cache = self.env.cr.cache
-        cache[RUNNING], cache[MOVED_BY] = self, self.id
+        cache[RUNNING], cache[MOVED_BY] = self, (self.id, self._get_chatter_bodies(documents_by_lead))
         self.action_server_id.with_context(**context).run()
         for key in (RUNNING, MOVED_BY):  # an administrator may have made another action of it
             cache.pop(key, None)

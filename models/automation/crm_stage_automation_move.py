@@ -7,6 +7,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL, split_every
 
 from ...tools import CONFLICTS, ON, attempt
+from ..history.crm_stage_stay import MOVED_BY
 from .fault import get_reason
 from .sentence import get_sentence
 
@@ -352,11 +353,12 @@ class CrmStageAutomationMove(models.Model):
         self.env["crm.stage.stay"]._add_undone({move.lead_id.id: move.date for move in untouched})
         self.env.cr.precommit.data.setdefault(UNDONE, set()).update(leads.ids)
         values = {move.lead_id: move._get_restored_values() for move in untouched}
-        leads._set_moved_by(bodies)
+        self.env.cr.cache[MOVED_BY] = None, bodies
         for restored, its_leads in leads.grouped(lambda lead: json.dumps(values[lead][0])).items():
             its_leads.write(json.loads(restored))
         for lead in leads:  # Odoo sets dates of its own along with the other fields.
             lead.write(values[lead][1])
+        self.env.cr.cache.pop(MOVED_BY)
         untouched._remove_planned()
         self.write({"is_being_undone": False, "is_applied": False})
         untouched.write({"state": "undone", "date": self.env.cr.now()})

@@ -1,6 +1,12 @@
+from markupsafe import Markup
+
 from odoo import api, models
 
 from ..stage.crm_lead import PLACE_FIELDS
+from .crm_stage_stay import MOVED_BY
+
+# A class that is not seen: a later installation fills the history of stays by it.
+MARK = Markup('<span class="o_crm_stage_automation">%s</span>')
 
 
 class CrmLead(models.Model):
@@ -32,7 +38,32 @@ class CrmLead(models.Model):
         is_placing = "stage_id" in vals or vals.get("active") or vals.get("type") == "opportunity"
         if is_placing or "team_id" in vals or "user_id" in vals:
             self.env["crm.stage.stay"]._add_mover(self, is_placing)
+        if moved_by := self.env.cr.cache.get(MOVED_BY):
+            self._log_moved_by(moved_by[1])
         return super().write(vals)
+
+    def _log_moved_by(self, bodies):
+        """Let the messages that Odoo posts about this change say what moved the opportunities.
+
+        :param dict bodies: text or markup by opportunity id
+        """
+        moved = self.filtered(lambda lead: lead.id in bodies)
+        for lead in moved:
+            lead._track_set_log_message(MARK % bodies[lead.id])
+        # OdooBot is the author where the user may not see the opportunity: authors may read their messages,
+        # which name it. It is the author for customers, too: who signs moved no card.
+        visible = self.browse() if self.env.user.share else moved.sudo(False)._filtered_access("read")
+        if hidden := moved - visible.sudo():
+            hidden._track_set_author(self.env.ref("base.partner_root"))
+
+    def _track_set_log_message(self, message):
+        """Say what moved the opportunity, and what others say in the same message ("Expected revenue …")."""
+        messages = self.env.cr.precommit.data.get("mail.tracking.message.crm.lead", {})
+        for said, leads in self.grouped(lambda lead: messages.get(lead.id)).items():
+            more = message
+            if said:
+                more = said if message in said else Markup("%s<br/>%s") % (said, message)
+            super(CrmLead, leads)._track_set_log_message(more)
 
     def _write_multi(self, vals_list):
         """All that is stored comes by here, written or computed."""

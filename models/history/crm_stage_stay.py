@@ -6,7 +6,8 @@ from odoo.tools import SQL, file_open, groupby, sql
 
 from ...tools import ON
 
-# Key of the cursor's cache: id of the automation that moves opportunities at this moment, if any
+# Key of the cursor's cache: what moves opportunities at this moment, as (id of the automation or None, texts
+# of messages by opportunity id)
 MOVED_BY = "crm_sales_stage.moved_by"
 
 # Key of the transaction's data: what it does to opportunities, until that is recorded
@@ -209,7 +210,7 @@ class CrmStageStay(models.Model):
         """
         is_automatic = leads.env.uid == SUPERUSER_ID or leads.env.context.get("crm_stage_moving") is ON
         moved_by = "automation" if is_automatic else "hand"
-        mover = {"moved_by": moved_by, "automation_id": self.env.cr.cache.get(MOVED_BY)}
+        mover = {"moved_by": moved_by, "automation_id": (self.env.cr.cache.get(MOVED_BY) or [None])[0]}
         movers = self._get_done()["movers"]
         kept = {} if is_placing or is_automatic else movers
         movers.update({lead_id: kept.get(lead_id, mover) for lead_id in leads.ids})

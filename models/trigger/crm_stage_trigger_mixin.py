@@ -40,9 +40,9 @@ class CrmStageTriggerMixin(models.AbstractModel):
                 self._trigger_crm_stage("visit_done")
 
     The trigger can be chosen in Stage Automations at once. While no automation listens, announcing costs the
-    queries that find this out, once in a transaction. The domain finds the documents to which the trigger has
-    happened by what they are now, so that the automation can be applied to those that exist already; without
-    it, it has happened to none of them.
+    two or three queries that find this out, once in a transaction, and none after. The domain finds the
+    documents to which the trigger has happened by what they are now, so that the automation can be applied to
+    those that exist already; without it, it has happened to none of them.
 
     Where fields of the document bring the thing about, naming them replaces the call::
 
@@ -99,15 +99,6 @@ class CrmStageTriggerMixin(models.AbstractModel):
         """Move the opportunities of these documents as the automations listening on ``triggers`` say."""
         if heard := self._get_heard_crm_stage_triggers().intersection(triggers):
             self.env["crm.stage.automation"]._process(dict.fromkeys(heard, self))
-
-    def _trigger_crm_stage_current(self):
-        """Announce what has happened to these documents by what they are now: they are new here.
-
-        Good news comes along with them. Bad news counts when it happens: an opportunity is not lost because
-        it is merged with another one whose quotation was cancelled long ago.
-        """
-        heard = self._get_heard_crm_stage_triggers() - LOSING_TRIGGERS
-        self._announce_crm_stage(dict.fromkeys(heard, self))
 
     @api.model
     def _announce_crm_stage(self, documents_by_trigger):
