@@ -58,6 +58,8 @@ class SalesStageCase(TransactionCase):
         cls.stages = cls.new + cls.estimate + cls.visit + cls.quotation + cls.closed
         cls.automations = cls.env["crm.stage.automation"]
         cls.stages.active = True  # a live database has them archived
+        # No e-mails that invite the users of a test, which take longer than creating them
+        cls.classPatch(type(cls.env["res.users"]), "_action_reset_password", lambda *args, **kwargs: None)
         cls.manager = new_test_user(
             cls.env, "stages_manager", "sales_team.group_sale_manager", email="m@example.com"
         )

@@ -124,13 +124,27 @@ class TestProtected(DueCase):
         "deadline_passed": BY_OTHERS,
     }
 
-    def create_lead_with_order(self, state):
-        lead = self.create_lead(date_deadline="2031-01-16")
-        expired = {"validity_date": "2031-01-10"} if state == "expired" else {}
-        order = self.create_order(lead, **expired)
-        if state in ("sent", "sale", "cancel"):
-            order.state = state
-        return lead
+    def create_leads_with_orders(self):
+        """:return: opportunities by trigger and state of their quotation; their names are their triggers"""
+        keys = [(trigger, state) for trigger, expected in self.TRIGGERS.items() for state in expected]
+        with self.at(NOON):
+            leads = self.create_leads(
+                len(keys), user_id=self.salesperson.id, date_deadline=NOON.date() + timedelta(days=1)
+            )
+            for (trigger, _state), lead in zip(keys, leads, strict=True):
+                lead.name = trigger
+            expired = {"validity_date": "2031-01-10"}
+            states = {lead: state for (_trigger, state), lead in zip(keys, leads, strict=True)}
+            orders = self.env["sale.order"].create(
+                [
+                    self.get_order_values(lead, **(expired if state == "expired" else {}))
+                    for lead, state in states.items()
+                ]
+            )
+            for order, state in zip(orders, states.values(), strict=True):
+                if state in ("sent", "sale", "cancel"):
+                    order.state = state
+        return dict(zip(keys, leads, strict=True))
 
     def act(self, trigger, lead):
         """Let happen what the trigger listens to, or what falls due a day later."""
@@ -149,41 +163,54 @@ class TestProtected(DueCase):
         elif trigger == "opportunity_matches":
             lead.priority = "3"
 
-    def create_losing(self, trigger, **values):
-        if trigger == "opportunity_matches":
-            values["filter_domain"] = "[('priority', '=', '3')]"
+    def create_losing(self, trigger, condition=()):
         days = int(trigger in ("stage_waiting", "no_news"))
-        return self.create_at(NOON, trigger, self.closed, outcome="lost", days=days, **values)
+        values = {"outcome": "lost", "days": days, "filter_domain": repr([*condition])}
+        return self.create_at(NOON, trigger, self.closed, **values)
+
+    def create_losing_its_own(self, trigger):
+        """:return: an automation that sees the opportunities that are named like its trigger"""
+        path = "opportunity_id.name"
+        if trigger in self.env["crm.lead"]._get_crm_stage_triggers():
+            path = "name"
+        elif trigger.startswith("activity"):
+            path = "crm_stage_lead_id.name"
+        matches = [("priority", "=", "3")] if trigger == "opportunity_matches" else []
+        return self.create_losing(trigger, [(path, "=", trigger), *matches])
+
+    def assert_protected(self, automation, outcomes):
+        """:param outcomes: what has become of the opportunities of each trigger, by the state of the quotation"""
+        trigger = automation.trigger
+        expected = self.TRIGGERS[trigger]
+        self.assertEqual({state: outcomes[trigger, state] for state in expected}, expected)
+        self.assertFalse(automation.fault)
 
     def test_when_it_happens(self):
-        for trigger, expected in self.TRIGGERS.items():
-            automation = self.create_losing(trigger)
-            with self.at(NOON):
-                leads = {state: self.create_lead_with_order(state) for state in expected}
-            with self.at(NOON):
-                for lead in leads.values():
-                    self.act(trigger, lead)
-            self.run_at(NOON + timedelta(days=3))
-            with self.subTest(trigger):
-                self.assertEqual({state: lead.won_status for state, lead in leads.items()}, expected)
-                self.assertFalse(automation.fault)
-            automation.unlink()
+        automations = [self.create_losing_its_own(trigger) for trigger in self.TRIGGERS]
+        leads = self.create_leads_with_orders()
+        with self.at(NOON):
+            for (trigger, _state), lead in leads.items():
+                self.act(trigger, lead)
+        self.run_at(NOON + timedelta(days=3))
+        outcomes = {key: lead.won_status for key, lead in leads.items()}
+        for automation in automations:
+            with self.subTest(automation.trigger):
+                self.assert_protected(automation, outcomes)
 
     def test_applied_to_existing_documents(self):
         """The preview names those that are lost then."""
-        for trigger, expected in self.TRIGGERS.items():
-            with self.at(NOON):
-                leads = {state: self.create_lead_with_order(state) for state in expected}
-                for lead in leads.values():
-                    self.act(trigger, lead)
-            automation = self.create_losing(trigger)
+        leads = self.create_leads_with_orders()
+        with self.at(NOON):
+            for (trigger, _state), lead in leads.items():
+                self.act(trigger, lead)
+        for trigger in self.TRIGGERS:
+            automation = self.create_losing_its_own(trigger)
             with self.subTest(trigger), self.at(NOON + timedelta(days=3)):
                 found = automation._search_leads_to_move()
-                named = {state: "lost" if lead in found else "pending" for state, lead in leads.items()}
-                self.assertEqual(named, expected)
+                named = {key: "lost" if lead in found else "pending" for key, lead in leads.items()}
+                self.assert_protected(automation, named)
                 automation.action_catch_up()
-                self.assertEqual({state: lead.won_status for state, lead in leads.items()}, expected)
-            automation.unlink()
+                self.assert_protected(automation, {key: lead.won_status for key, lead in leads.items()})
 
     def test_expired_and_cancelled(self):
         """The last one loses, in whatever order quotations expire and are cancelled."""

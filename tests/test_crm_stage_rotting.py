@@ -6,12 +6,14 @@ from .common_report import ReportCase
 
 @tagged("post_install", "-at_install")
 class TestRottingSuggestion(ReportCase):
-    def move_on(self, days_list, **values):
-        """Let an opportunity stay in the second stage for each number of days, and then move on."""
-        for days in days_list:
-            lead = self.create_at(100, self.stages[1], **values)
-            self.move_at(100 - days, lead, self.stages[2])
-        self.pass_commit()
+    def move_on(self, days_list, stage=None):
+        """Let an opportunity stay in a stage, by default the second one, for each number of days, and move on."""
+        with self.at(100):
+            leads = self.create_in(stage or self.stages[1], len(days_list))
+        for days in sorted(set(days_list)):
+            moved = [id_ for id_, its_days in zip(leads.ids, days_list, strict=True) if its_days == days]
+            with self.at(100 - days):
+                leads.browse(moved).with_user(self.manager).stage_id = self.stages[2]
 
     def test_three_out_of_four(self):
         stage = self.stages[1]
@@ -33,10 +35,7 @@ class TestRottingSuggestion(ReportCase):
         for days, expected in ((0, 1), (0.4, 1), (1, 1), (1.2, 2)):
             with self.subTest(days=days):
                 stage = self.env["crm.stage"].create({"name": f"{days} days", "sequence": 1})
-                for _number in range(20):
-                    lead = self.create_at(100, stage)
-                    self.move_at(100 - days, lead, self.stages[2])
-                self.pass_commit()
+                self.move_on([days] * 20, stage)
                 stage.invalidate_recordset()
                 stage.action_apply_suggested_rotting_days()
                 self.assertEqual(stage.rotting_threshold_days, expected)
@@ -50,11 +49,11 @@ class TestRottingSuggestion(ReportCase):
     def test_only_those_that_moved_on(self):
         stage = self.stages[1]
         self.move_on([10] * 20)
-        for _number in range(20):
-            lead = self.create_at(100, stage)
-            self.lose_at(1, lead)
-            back = self.create_at(100, stage)
-            self.move_at(50, back, self.stages[0])
-        self.pass_commit()
+        with self.at(100):
+            lost, back = self.create_in(stage, 20), self.create_in(stage, 20)
+        with self.at(50):
+            back.with_user(self.manager).stage_id = self.stages[0]
+        with self.at(1):
+            lost.with_user(self.manager).action_set_lost()
         stage.invalidate_recordset()
         self.assertEqual(stage.suggested_rotting_days, 10)
