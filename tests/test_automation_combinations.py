@@ -202,7 +202,7 @@ class TestCombinations(DueCase):
         self.check(automations, leads, before)
 
     def test_every_combination(self):
-        """The opportunities are the same for every trigger, the documents for those that take the same ones."""
+        """All triggers have the same opportunities, and the same documents where they take the same."""
         triggers = dict(self.automations._selection_trigger())
         combinations = [
             combination

@@ -179,7 +179,7 @@ class TestProtected(DueCase):
         return self.create_losing(trigger, [(path, "=", trigger), *matches])
 
     def assert_protected(self, automation, outcomes):
-        """:param outcomes: what has become of the opportunities of each trigger, by the state of the quotation"""
+        """:param outcomes: won or lost, by trigger and state of the quotation"""
         trigger = automation.trigger
         expected = self.TRIGGERS[trigger]
         self.assertEqual({state: outcomes[trigger, state] for state in expected}, expected)

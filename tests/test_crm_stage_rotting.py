@@ -7,7 +7,7 @@ from .common_report import ReportCase
 @tagged("post_install", "-at_install")
 class TestRottingSuggestion(ReportCase):
     def move_on(self, days_list, stage=None):
-        """Let an opportunity stay in a stage, by default the second one, for each number of days, and move on."""
+        """Let an opportunity stay in a stage (the second one) for each number of days, and move on."""
         with self.at(100):
             leads = self.create_in(stage or self.stages[1], len(days_list))
         for days in sorted(set(days_list)):
