@@ -74,6 +74,13 @@ class ReportCase(PipelineCase):
             lead.with_user(cls.manager).action_unarchive()
         cls.notebook[lead].append((moment, "enter", None, "hand"))
 
+    def fill_anew(self):
+        """Read all stays from the trackings, as installing does."""
+        self.pass_commit()
+        self.env.cr.execute("DELETE FROM crm_stage_stay")
+        self.env["crm.stage.stay"].init()
+        self.env.invalidate_all()
+
     # ---- the recount ----
 
     def recount(self, leads=None):

@@ -12,7 +12,7 @@ from odoo.tools import SQL, mute_logger
 
 from ..models.history.crm_stage_stay import MOVED_BY
 from ..tools import ON, attempt
-from .common_report import PipelineHistoryCase, ReportCase
+from .common_report import ReportCase
 
 
 class Undo(Exception):
@@ -39,13 +39,6 @@ class StayCase(ReportCase):
             work()
             self.pass_commit()
         return len(statements)
-
-    def fill_anew(self):
-        """Read all stays from the trackings, as installing does."""
-        self.pass_commit()
-        self.env.cr.execute("DELETE FROM crm_stage_stay")
-        self.env["crm.stage.stay"].init()
-        self.env.invalidate_all()
 
 
 @tagged("post_install", "-at_install")
@@ -907,18 +900,3 @@ class TestCrmStageStayPast(StayCase):
         self.env.cr.execute("SELECT MAX(LENGTH(body)) FROM mail_message WHERE res_id = %s", [lead.id])
         self.assertGreater(count_parts_read(), before)
         self.assertStays()
-
-
-@tagged("post_install", "-at_install")
-class TestCrmStageStayWholePast(PipelineHistoryCase, StayCase):
-    """Sixty opportunities: what was written as it happened is what the trackings tell."""
-
-    def test_filled_as_recorded(self):
-        self.assertStays()
-        self.fill_anew()
-        self.assertStays()
-
-    def test_nothing_to_mend(self):
-        self.assertFalse(self.env["crm.stage.stay"]._find_out_of_step(0))
-        self.fill_anew()
-        self.assertFalse(self.env["crm.stage.stay"]._find_out_of_step(0))
