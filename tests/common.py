@@ -94,6 +94,17 @@ class SalesStageCase(TransactionCase):
         cls.env.flush_all()
         cls.env.cr.precommit.run()
 
+    @contextmanager
+    def going_back(self):
+        """Let nothing of what is done be there afterwards."""
+        with self.env.cr.savepoint() as savepoint:
+            try:
+                yield
+            finally:
+                self.env.cr.precommit.clear()
+                savepoint.rollback()
+                self.env.registry.clear_cache()
+
     @classmethod
     def stop_clock(cls):
         """Let time stand still for the tests of this class, so that ``at_moment`` can move it."""

@@ -191,7 +191,7 @@ class TestAuthor(AutomationCase):
         """Nothing for the system's own conditions, a constant number of queries for those of others."""
         costs = {}
         for user in (self.env.ref("base.user_root"), self.manager_a):
-            for number in (2, 40):
+            for number in (2, 20):
                 leads = self.create_leads(number)
                 automation = self.create_by(user, "quotation_created", [("amount_total", ">=", 0)])
                 self.env["sale.order"].create([self.get_order_values(lead) for lead in self.create_leads(1)])
@@ -203,7 +203,7 @@ class TestAuthor(AutomationCase):
                 self.assertEqual(leads.stage_id, self.visit)
                 automation.active = False
         root = self.env.ref("base.user_root")
-        for number in (2, 40):
+        for number in (2, 20):
             self.assertLessEqual(costs[self.manager_a, number] - costs[root, number], 10)
 
     # ---- what it tells ----

@@ -77,21 +77,30 @@ class TestBackFromWon(OutcomeCase):
     def test_orders_hold_it(self):
         """It stays won while an order stands, whatever happens, and the preview says the same."""
         self.automation.active = False
-        for state, kept in (("sale", True), ("draft", False), ("sent", False), ("cancel", False)):
-            for trigger in ("quotation_cancelled", "quotation_created", "activity_done", "email_received"):
-                (before, old_order), (lead, order) = self.confirm(), self.confirm()
-                for each in before + lead:
-                    self.create_order(each).state = state
-                self.act(trigger, before, old_order)
+        states = {"sale": True, "draft": False, "sent": False, "cancel": False}
+        leads = self.create_leads(2 * len(states))
+        orders = self.env["sale.order"].create([self.get_order_values(lead) for lead in leads])
+        orders.action_confirm()
+        others = self.env["sale.order"].create([self.get_order_values(lead) for lead in leads])
+        for index, state in enumerate(states):
+            others[2 * index : 2 * index + 2].state = state
+        self.pass_commit()
+        self.assertEqual(set(leads.mapped("won_status")), {"won"})
+        before, after = leads[::2], leads[1::2]
+        for trigger in ("quotation_cancelled", "quotation_created", "activity_done", "email_received"):
+            with self.going_back():
+                for lead, order in zip(before, orders[::2], strict=True):
+                    self.act(trigger, lead, order)
                 automation = self.automate(
                     self.quotation, trigger, from_stage_ids=[Command.set(self.closed.ids)]
                 )
-                found = automation._search_leads_to_move() & (before + lead)
-                self.act(trigger, lead, order)
-                with self.subTest(trigger, state=state):
-                    self.assertEqual(found, before.browse() if kept else before)
-                    self.assertEqual(lead.won_status, "won" if kept else "pending")
-                automation.unlink()
+                found = automation._search_leads_to_move()
+                for lead, order in zip(after, orders[1::2], strict=True):
+                    self.act(trigger, lead, order)
+                for old, lead, (state, kept) in zip(before, after, states.items(), strict=True):
+                    with self.subTest(trigger, state=state):
+                        self.assertEqual(found & (old + lead), old.browse() if kept else old)
+                        self.assertEqual(lead.won_status, "won" if kept else "pending")
 
     def act(self, trigger, lead, order):
         """Cancel the order that won the opportunity, then let happen what the trigger listens to."""
@@ -131,7 +140,7 @@ class TestBackFromWon(OutcomeCase):
 
     def test_many_at_once(self):
         costs = []
-        for count in (1, 40):
+        for count in (1, 20):
             leads = self.create_leads(count)
             orders = self.env["sale.order"].create([self.get_order_values(lead) for lead in leads])
             self.env["sale.order"].create([self.get_order_values(lead, state="sale") for lead in leads[1:]])
@@ -240,7 +249,7 @@ class TestBackFromLost(OutcomeCase):
 
     def test_many_at_once(self):
         costs = []
-        for count in (1, 50):
+        for count in (1, 20):
             leads = self.create_leads(count)
             leads.action_set_lost(lost_reason_id=self.reason.id)
             self.pass_commit()
@@ -298,23 +307,24 @@ class TestNewerThanTheLoss(DueCase):
                 partner_ids=self.partner.ids,
             )
 
-    def create_lost(self, trigger):
-        """:return: lost opportunities whose document is older than the loss, and newer than it; of those with
-        both, too
-        """
-        old, new, both = leads = [self.create_lead_at(NOON - timedelta(days=9)) for _index in range(3)]
+    def create_open(self):
+        with self.at(NOON - timedelta(days=9)):
+            return self.create_leads(3)
+
+    def lose(self, trigger, leads):
+        """The first one gets its document before it is lost, the second one afterwards, the third both."""
+        old, new, both = leads
         with self.at(NOON - timedelta(days=2)):
             for lead in (old, both):
                 self.create_document(trigger, lead)
         with self.at(NOON):
-            for lead in leads:
-                lead.action_set_lost()
+            leads.action_set_lost()
         with self.at(NOON + timedelta(days=2)):
             for lead in (new, both):
                 self.create_document(trigger, lead)
-        return leads
 
     def test_applied_to_existing_documents(self):
+        old, new, both = leads = self.create_open()
         for trigger in (
             "quotation_created",
             "quotation_sent",
@@ -328,23 +338,23 @@ class TestNewerThanTheLoss(DueCase):
             "email_received",
             "email_sent",
         ):
-            with self.subTest(trigger):
-                old, new, both = self.create_lost(trigger)
+            with self.subTest(trigger), self.going_back():
+                self.lose(trigger, leads)
                 automation = self.create_at(NOON + timedelta(days=6), trigger, is_lost_included=True)
                 with self.at(NOON + timedelta(days=6)):
                     found = automation._search_leads_to_move()
-                    self.assertEqual(found & (old + new + both), new + both)
+                    self.assertEqual(found & leads, new + both)
                     automation.action_catch_up()
                 self.assertEqual((old.stage_id, old.won_status), (self.new, "lost"))
                 self.assertEqual((new + both).mapped("won_status"), ["pending"] * 2)
                 self.assertEqual((new + both).stage_id, self.visit)
-                automation.unlink()
 
     def test_in_time(self):
         for trigger in ("quotation_expired", "meeting_over"):
             with self.subTest(trigger):
                 automation = self.create_at(NOON - timedelta(days=9), trigger, is_lost_included=True)
-                old, new, both = self.create_lost(trigger)
+                old, new, both = leads = self.create_open()
+                self.lose(trigger, leads)
                 self.run_at(NOON + timedelta(days=6))
                 self.assertEqual(old.won_status, "lost")
                 self.assertEqual((new + both).stage_id, self.visit)

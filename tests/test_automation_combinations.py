@@ -1,4 +1,3 @@
-from contextlib import contextmanager
 from datetime import timedelta
 from itertools import groupby, product
 
@@ -175,17 +174,6 @@ class TestCombinations(DueCase):
             self.assertEqual(
                 (lead.stage_id, lead.won_status), expected, f"{automations[combination].name}: {state}"
             )
-
-    @contextmanager
-    def going_back(self):
-        """Let nothing of what is done be there afterwards."""
-        with self.env.cr.savepoint() as savepoint:
-            try:
-                yield
-            finally:
-                self.env.cr.precommit.clear()
-                savepoint.rollback()
-                self.env.registry.clear_cache()
 
     def check_trigger(self, trigger, leads, documents):
         """:param leads: opportunities by combination and state, those of refused combinations among them"""

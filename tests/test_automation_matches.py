@@ -205,9 +205,9 @@ class TestMatches(AutomationCase):
         self.assertGreater(with_it, without)
 
     def test_constant_cost(self):
-        """A write of 60 costs hardly more than one of ten."""
+        """A write of 30 costs hardly more than one of ten."""
         self.automate("[('priority', '=', '3')]")
-        few, many = self.create_leads(10), self.create_leads(60)
+        few, many = self.create_leads(10), self.create_leads(30)
         automations = self.automations.search([])
 
         def count(leads, revenue, active):
