@@ -64,15 +64,16 @@ run_tests() {
     exec_python -m pytest -p no:cacheprovider --odoo-http --junitxml="$report" "${@:3}"
 }
 
-# Those of the browser beside the others, in a copy of the database: on two processors it takes half the time.
+# Those of the browser and the dealer's beside the others, in a copy of the database: on two processors it takes
+# half the time.
 run_all_tests() {
     local log=$STATE/test_browser.log browser status=0
     copy_database test test_browser
-    (run_tests test_browser 8269 "$RUNTIME"/addons/*/tests/test_ui_*.py) >"$log" 2>&1 &
+    (run_tests test_browser 8269 "$RUNTIME/addons/$ADDON"/tests/test_ui_*.py "$RUNTIME/addons/$DEALER/tests") >"$log" 2>&1 &
     browser=$!
-    (run_tests test 8169 "${TESTS[@]}" --ignore-glob="$RUNTIME/addons/*/tests/test_ui_*.py") || status=$?
+    (run_tests test 8169 "$RUNTIME/addons/$ADDON/tests" --ignore-glob="$RUNTIME/addons/*/tests/test_ui_*.py") || status=$?
     wait "$browser" || status=$?
-    say "Those of the browser"
+    say "Those of the browser and of the dealer"
     cat -- "$log"
     return "$status"
 }
