@@ -609,7 +609,8 @@ class TestCrmStageFigures(ReportCase):
     def fill(self, stage, won, lost, days_ago=100):
         """Opportunities that were in ``stage`` for ten days, then won, or lost there."""
         with self.at(days_ago):
-            leads = self.create_in(stage, won + lost).with_user(self.manager)
+            leads = self.create_in(stage, won + lost)
+        leads = leads.with_user(self.manager).with_context(mail_notrack=True)  # nobody reads the chatter
         with self.at(days_ago - 10):
             leads[:won].stage_id = self.closed
             leads[won:].action_set_lost()
