@@ -25,11 +25,11 @@ class CrmStageReport(models.Model):
     _description = "Stages Analysis"
     _auto = False
     _depends = {
-        "crm.lead": ["company_id", "expected_revenue", "lost_reason_id", "partner_id", "prorated_revenue"]
-        + ["team_id", "user_id", "won_status"],
+        "crm.lead": ["campaign_id", "company_id", "expected_revenue", "lost_reason_id", "medium_id"]
+        + ["partner_id", "prorated_revenue", "source_id", "team_id", "user_id", "won_status"],
         "crm.stage": ["name"],
         "crm.stage.stay": ["lead_id", "stage_id", "next_stage_id", "stage_name", "date_entered", "date_left"]
-        + ["outcome", "moved_by", "automation_id", "is_first_visit", "is_moved_on"],
+        + ["outcome", "moved_by", "mover_id", "automation_id", "is_first_visit", "is_moved_on"],
     }
 
     days = fields.Float(
@@ -79,6 +79,9 @@ class CrmStageReport(models.Model):
     team_id = fields.Many2one("crm.team", "Sales Team", readonly=True)
     user_id = fields.Many2one("res.users", "Salesperson", readonly=True)
     company_id = fields.Many2one("res.company", readonly=True)
+    source_id = fields.Many2one("utm.source", readonly=True)
+    medium_id = fields.Many2one("utm.medium", readonly=True)
+    campaign_id = fields.Many2one("utm.campaign", readonly=True)
 
     def init(self):
         """Create the view anew."""
@@ -96,8 +99,8 @@ class CrmStageReport(models.Model):
             """
             SELECT stay.id, stay.lead_id, stay.stage_id, stay.next_stage_id,
                    COALESCE(stage.name, stay.stage_name) AS stage_name,
-                   stay.date_entered, stay.date_left, stay.outcome, stay.moved_by, stay.automation_id,
-                   stay.is_first_visit, stay.is_moved_on,
+                   stay.date_entered, stay.date_left, stay.outcome, stay.moved_by,
+                   stay.mover_id, stay.automation_id, stay.is_first_visit, stay.is_moved_on,
                    %(days)s AS days, %(days)s AS days_median,
                    CASE
                        WHEN stay.is_moved_on OR lead.won_status = 'won' THEN 100
@@ -107,7 +110,8 @@ class CrmStageReport(models.Model):
                    lead.expected_revenue, lead.prorated_revenue, company.currency_id AS company_currency,
                    lead.won_status,
                    CASE WHEN stay.outcome = 'lost' THEN lead.lost_reason_id END AS lost_reason_id,
-                   lead.partner_id, lead.team_id, lead.user_id, lead.company_id
+                   lead.partner_id, lead.team_id, lead.user_id, lead.company_id,
+                   lead.source_id, lead.medium_id, lead.campaign_id
               FROM crm_stage_stay stay
               JOIN crm_lead lead ON lead.id = stay.lead_id
               LEFT JOIN crm_stage stage ON stage.id = stay.stage_id

@@ -59,11 +59,11 @@ class CrmLead(models.Model):
     def _track_set_log_message(self, message):
         """Say what moved the opportunity, and what others say in the same message ("Expected revenue …")."""
         messages = self.env.cr.precommit.data.get("mail.tracking.message.crm.lead", {})
-        for said, leads in self.grouped(lambda lead: messages.get(lead.id)).items():
-            more = message
-            if said:
-                more = said if message in said else Markup("%s<br/>%s") % (said, message)
-            super(CrmLead, leads)._track_set_log_message(more)
+        others = self.filtered(lambda lead: messages.get(lead.id))
+        for lead in others:
+            if message not in messages[lead.id]:
+                messages[lead.id] = Markup("%s<br/>%s") % (messages[lead.id], message)
+        return super(CrmLead, self - others)._track_set_log_message(message)
 
     def _write_multi(self, vals_list):
         """All that is stored comes by here, written or computed."""

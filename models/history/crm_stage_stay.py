@@ -17,6 +17,7 @@ DONE = "crm_sales_stage.done"
 LEAD_FIELDS = ["type", "active", "stage_id", "won_status", "create_date", "date_conversion"]
 LEAD_FIELDS += ["date_last_stage_update", "date_closed"]
 NEW_STAY = {"id": None, "date_left": None, "outcome": "open", "is_first_visit": True, "is_moved_on": False}
+MOVER_FIELDS = ("moved_by", "mover_id", "automation_id")
 
 # Whether an opportunity is in the pipeline, and the outcome that its last stay has
 IS_THERE = "(lead.active AND lead.type = 'opportunity') IS TRUE"
@@ -42,10 +43,10 @@ READ_STAYS = "SELECT * FROM crm_stage_stay WHERE lead_id = ANY(%s) ORDER BY lead
 
 # The transaction may have deleted the stage, or the automation.
 STORE_STAYS = """
-    INSERT INTO crm_stage_stay (id, stage_id, stage_name, lead_id, date_entered, moved_by, automation_id,
-                                is_first_visit, date_left, outcome, next_stage_id, is_moved_on)
+    INSERT INTO crm_stage_stay (id, stage_id, stage_name, lead_id, date_entered, moved_by, mover_id,
+                                automation_id, is_first_visit, date_left, outcome, next_stage_id, is_moved_on)
     SELECT COALESCE(new.id, nextval('crm_stage_stay_id_seq')), stage.id, stage.name, new.lead_id,
-           new.date_entered, new.moved_by, automation.id, new.is_first_visit, new.date_left,
+           new.date_entered, new.moved_by, new.mover_id, automation.id, new.is_first_visit, new.date_left,
            new.outcome, new.next_stage_id, new.is_moved_on
       FROM jsonb_populate_recordset(NULL::crm_stage_stay, %s) WITH ORDINALITY new
       LEFT JOIN crm_stage stage ON stage.id = new.stage_id
@@ -141,6 +142,12 @@ class CrmStageStay(models.Model):
         help="What brought the opportunity into the stage. Empty when nobody saw it: it was changed outside "
         "of Odoo, or untracked before this history was kept.",
     )
+    mover_id = fields.Many2one(
+        "res.users",
+        "Moved By",
+        index="btree_not_null",
+        help="The user who brought the opportunity into the stage by hand, or who created it there.",
+    )
     automation_id = fields.Many2one(
         "crm.stage.automation",
         index="btree_not_null",
@@ -209,8 +216,10 @@ class CrmStageStay(models.Model):
         :param is_placing: False for what their stage may follow from: done by hand, it counts last
         """
         is_automatic = leads.env.uid == SUPERUSER_ID or leads.env.context.get("crm_stage_moving") is ON
-        moved_by = "automation" if is_automatic else "hand"
-        mover = {"moved_by": moved_by, "automation_id": (self.env.cr.cache.get(MOVED_BY) or [None])[0]}
+        mover = {"moved_by": "hand", "mover_id": leads.env.uid, "automation_id": None}
+        if is_automatic:
+            automation_id = (self.env.cr.cache.get(MOVED_BY) or [None])[0]
+            mover.update(moved_by="automation", mover_id=None, automation_id=automation_id)
         movers = self._get_done()["movers"]
         kept = {} if is_placing or is_automatic else movers
         movers.update({lead_id: kept.get(lead_id, mover) for lead_id in leads.ids})
@@ -277,7 +286,8 @@ class CrmStageStay(models.Model):
             first_stage_ids = done["first_stage_ids"] if done else {}
             stage_id = first_stage_ids.get(lead["id"], lead["stage_id"]) or None
             first = {"lead_id": lead["id"], "stage_id": stage_id, "date_entered": lead["date_begun"]}
-            stays = [{**NEW_STAY, **first, "moved_by": "created"}]
+            mover_id = done and done["movers"].get(lead["id"], {}).get("mover_id")
+            stays = [{**NEW_STAY, **first, "moved_by": "created", "mover_id": mover_id}]
         last = stays[-1]
         is_elsewhere = last["stage_id"] != lead["stage_id"]
         is_back = last["date_left"] and (lead["is_there"] or (is_elsewhere and undone))
@@ -299,7 +309,7 @@ class CrmStageStay(models.Model):
             last = {**NEW_STAY, "lead_id": lead["id"], "stage_id": lead["stage_id"], "date_entered": date}
             if done:
                 mover = done["movers"].get(lead["id"]) or (undone or [{"moved_by": "hand"}])[-1]
-                last.update(moved_by=mover["moved_by"], automation_id=mover.get("automation_id"))
+                last.update({name: mover.get(name) for name in MOVER_FIELDS})
             last["is_first_visit"] = lead["stage_id"] not in {stay["stage_id"] for stay in stays}
             earlier_ids = self.env["crm.stage"].browse(lead["stage_id"])._get_earlier_stage_ids()
             for stay in stays:

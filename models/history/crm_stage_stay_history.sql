@@ -6,13 +6,13 @@
 SET LOCAL work_mem = '128MB';
 
 INSERT INTO crm_stage_stay (lead_id, stage_id, stage_name, date_entered, date_left, next_stage_id, outcome, moved_by,
-                            is_first_visit, is_moved_on)
+                            mover_id, is_first_visit, is_moved_on)
 -- What happened to each opportunity, in the order of the messages: its creation, what was tracked, and its present
 -- state for what was not (imports, SQL, tracking switched off). What an event says nothing of is NULL.
 -- Trackings that came by a merge are none of its own: the Message-ID that Odoo gives its messages says whose they
 -- were. While a lead, it was in no pipeline: what came before its conversion is left out.
 WITH event AS (
-    SELECT lead.id AS lead_id, 0 AS message_id, 'created' AS moved_by, FALSE AS is_lost,
+    SELECT lead.id AS lead_id, 0 AS message_id, 'created' AS moved_by, lead.create_uid AS user_id, FALSE AS is_lost,
            -- One that was created by SQL may have no dates.
            COALESCE(
                GREATEST(lead.create_date, lead.date_conversion), lead.date_last_stage_update, now() AT TIME ZONE 'UTC'
@@ -28,6 +28,7 @@ WITH event AS (
                WHEN message.author_id = %(odoobot)s OR message.body LIKE '%%o_crm_stage_automation%%' THEN 'automation'
                ELSE 'hand'
            END,
+           message.create_uid,
            -- Lost on leaving the pipeline, or until coming back
            COALESCE(message.subtype_id = ANY(%(lost_subtypes)s), FALSE),
            MIN(tracking.create_date),
@@ -44,12 +45,12 @@ WITH event AS (
        AND (lead.date_conversion IS NULL OR date_trunc('second', tracking.create_date) > lead.date_conversion)
      GROUP BY lead.id, message.id
      UNION ALL
-    SELECT lead.id, 2147483646, NULL, FALSE, COALESCE(lead.date_last_stage_update, lead.create_date),
+    SELECT lead.id, 2147483646, NULL, NULL, FALSE, COALESCE(lead.date_last_stage_update, lead.create_date),
            NULL, COALESCE(lead.stage_id, 0), NULL, NULL
       FROM crm_lead lead
      WHERE lead.type = 'opportunity'
      UNION ALL
-    SELECT lead.id, 2147483647, NULL, FALSE,
+    SELECT lead.id, 2147483647, NULL, NULL, FALSE,
            COALESCE(lead.date_closed, lead.date_last_stage_update, lead.create_date), NULL, NULL, NULL, 0
       FROM crm_lead lead
      WHERE lead.type = 'opportunity' AND lead.active IS NOT TRUE
@@ -57,7 +58,7 @@ WITH event AS (
 -- Where the opportunity was after each event, and whether it was in the pipeline. As in Odoo's own "time in stage",
 -- the next event that says where it had been until then counts, or else the last one that says where it came.
 state AS (
-    SELECT lead_id, message_id, moved_by, is_lost, MAX(date) OVER past AS date,
+    SELECT lead_id, message_id, moved_by, user_id, is_lost, MAX(date) OVER past AS date,
            COALESCE(
                (MIN(ARRAY[message_id, old_stage_id]) FILTER (WHERE old_stage_id IS NOT NULL) OVER future)[2],
                (MAX(ARRAY[message_id, new_stage_id]) FILTER (WHERE new_stage_id IS NOT NULL) OVER past)[2]
@@ -79,7 +80,7 @@ change AS (
 ),
 -- Only what began or ended a stay. What moved and left the pipeline at once has been in the stage it moved to.
 passage AS (
-    SELECT lead_id, message_id, moved_by, is_lost, date, stage_id, passage.active, passage.number
+    SELECT lead_id, message_id, moved_by, user_id, is_lost, date, stage_id, passage.active, passage.number
       FROM change
       CROSS JOIN LATERAL unnest(
                CASE WHEN change.active OR stage_id = previous_stage_id THEN ARRAY[change.active] ELSE ARRAY[TRUE, FALSE] END
@@ -118,6 +119,7 @@ SELECT step.lead_id, stage.id, COALESCE(stage.name, deleted.name), step.date, st
            ELSE 'open'
        END,
        step.moved_by,
+       CASE WHEN step.moved_by IN ('created', 'hand') AND step.user_id != 1 THEN step.user_id END,
        array_position(step.stage_ids, step.stage_id) = step.stay_number,
        -- The later stages of that time are not known: those that are later now.
        COALESCE(
