@@ -4,8 +4,7 @@ from odoo.tests import HttpCase, new_test_user, tagged
 from .common_automation import AutomationCase
 
 
-@tagged("post_install", "-at_install")
-class TestUiAutomation(HttpCase, AutomationCase):
+class UiAutomationCase(HttpCase, AutomationCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -26,6 +25,9 @@ class TestUiAutomation(HttpCase, AutomationCase):
     def create_tour_lead(self, user):
         return self.create_lead(name="Tour House", user_id=user.id)
 
+
+@tagged("post_install", "-at_install")
+class TestUiAutomation(UiAutomationCase):
     def test_consultant_adds_automation(self):
         lead = self.create_tour_lead(self.tour_manager)
         self.start_tour("/odoo", "crm_stage_automation_consultant", login="tour_manager")

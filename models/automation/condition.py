@@ -140,9 +140,6 @@ def get_domain(automation, domain=Domain.TRUE):
         # sudo: whether a record is there is no secret. Without it, a condition would mean something else.
         if gone := ids - set(env[name].sudo().browse(ids).exists().ids):
             raise GoneRecordError(env, name, gone)
-    author = automation.sudo().author_id  # sudo: only to see with their eyes
-    if author.id == SUPERUSER_ID:
-        return condition
     if automation.is_author_gone:
         raise AutomationError(
             env,
@@ -152,8 +149,32 @@ def get_domain(automation, domain=Domain.TRUE):
                 "one."
             ),
         )
-    env = env(user=author.id, su=False, context={"allowed_company_ids": author.company_ids.ids})
-    return get_visible_domain(env[automation.model_name], condition & domain)
+    documents = _get_author_documents(automation)
+    return condition if documents.env.su else get_visible_domain(documents, condition & domain)
+
+
+def _get_author_documents(automation):
+    """:return: empty recordset of the documents, in the environment of the author of the condition"""
+    author = automation.sudo().author_id  # sudo: only to see with their eyes
+    if author.id == SUPERUSER_ID:
+        return automation.env[automation.model_name].sudo().with_context(active_test=False)
+    context = {"allowed_company_ids": author.company_ids.ids, "active_test": False}
+    return automation.env(user=author.id, su=False, context=context)[automation.model_name]
+
+
+def find_unmet(automation, document):
+    """
+    :param document: that does not meet the condition
+    :return: ``Domain`` of the first part of the condition that it does not meet; None where the author of the
+        condition does not see it
+    """
+    domain = parse(automation.filter_domain)
+    documents = _get_author_documents(automation)
+    here = Domain("id", "=", document.id)
+    if not documents.search_count(here):
+        return None
+    parts = domain.children if getattr(domain, "OPERATOR", None) == "&" else [domain]
+    return next((part for part in parts if not documents.search_count(here & part)), domain)
 
 
 def get_visible_domain(documents, domain):

@@ -2,12 +2,33 @@ from odoo import api, models
 from odoo.fields import Domain
 
 from ...tools import ON
+from . import explanation
 
 
 class CrmLead(models.Model):
     """Opportunities are moved, won, lost or brought back by automations and actions."""
 
     _inherit = "crm.lead"
+
+    def get_stage_explanation(self):
+        """Say why this opportunity is in its stage, and why not in a later one. Nothing is written.
+
+        :return: dictionary, in the language of the user, without names that they may not see:
+
+            * ``stays``: the stages it has been in, as ``{"stage", "entered", "left", "moved_by",
+              "automation", "document"}``; the dates are in UTC, ``document`` is ``{"model", "id", "name"}``
+              or False
+            * ``automations``: in the order of the pipeline, as ``{"id", "name", "reason", "text",
+              "document"}``, each with the first reason that holds of: ``idle``, ``faulty``, ``team``,
+              ``closed``, ``stage``, ``taken_back``, ``no_document``, ``condition``, ``order``, ``not_yet``,
+              ``before``, ``further``, ``moves``
+            * ``can_open``, ``can_move``: whether the user may open automations, and apply them to it
+
+        :raise AccessError: the user may not read the opportunity
+        """
+        self.ensure_one()
+        self.check_access("read")
+        return explanation.explain(self)
 
     # ------------------------------------------------------------------
     # Being moved

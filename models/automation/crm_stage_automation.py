@@ -44,6 +44,9 @@ USUAL_DAYS = {"stage_waiting": 10, "no_news": 10}
 # How long undoing is offered
 UNDO_DAYS = 7
 
+# Of fewer moves, it says nothing how many of them were taken back
+MANY_MOVES = 10
+
 # Opportunities that a message names; of more, the first ones
 MAX_NAMES = 10
 
@@ -209,6 +212,11 @@ class CrmStageAutomation(models.Model):
         compute="_compute_move_counts",
         help="How many of these moves were taken back by hand within seven days.",
     )
+    taken_back_text = fields.Char(
+        "Often Taken Back",
+        compute="_compute_move_counts",
+        help="How many of its moves were taken back by hand, where it is more than a third of at least ten.",
+    )
     skipped_count = fields.Integer(
         "Passed Over",
         compute="_compute_move_counts",
@@ -221,12 +229,12 @@ class CrmStageAutomation(models.Model):
     )
     undoable_count = fields.Integer(
         "Opportunities That Can Be Moved Back",
-        compute="_compute_move_counts",
+        compute="_compute_applied_counts",
         help="How many opportunities were moved when it was applied to existing documents the last time.",
     )
     catch_up_progress = fields.Integer(
         "Progress (%)",
-        compute="_compute_move_counts",
+        compute="_compute_applied_counts",
         help="Of the opportunities that there were to move when it was applied to existing documents, the "
         "share that the scheduled job is done with.",
     )
@@ -325,8 +333,8 @@ class CrmStageAutomation(models.Model):
         elif not self.days:
             self.days = USUAL_DAYS.get(self.trigger, 0)
 
-    @api.depends("move_ids.state", "move_ids.date", "move_ids.is_applied", "move_ids.is_being_undone")
-    @api.depends_context("uid", "allowed_company_ids")
+    @api.depends("move_ids.state", "move_ids.date")
+    @api.depends_context("lang", "uid", "allowed_company_ids")
     def _compute_move_counts(self):
         moves = self.env["crm.stage.automation.move"]
         own = Domain("automation_id", "in", self.ids)
@@ -335,13 +343,23 @@ class CrmStageAutomation(models.Model):
         taken_back = dict(
             moves._read_group(last_year & Domain("is_taken_back", "=", True), ["automation_id"], ["__count"])
         )
+        for automation in self:
+            known = automation._origin
+            automation.moved_count = moved = counts.get((known, "done"), 0)
+            automation.skipped_count = counts.get((known, "skipped"), 0)
+            automation.waiting_count = counts.get((known, "waiting"), 0)
+            automation.taken_back_count = back = taken_back.get(known, 0)
+            values = {"back": back, "moved": moved}
+            text = self.env._("%(back)s of %(moved)s were moved back by hand.", **values)
+            automation.taken_back_text = moved >= MANY_MOVES and 3 * back > moved and text
+
+    @api.depends("move_ids.state", "move_ids.date", "move_ids.is_applied", "move_ids.is_being_undone")
+    @api.depends_context("uid", "allowed_company_ids")
+    def _compute_applied_counts(self):
+        own = Domain("automation_id", "in", self.ids)
         applied = self._count_moves(own & self._get_applied_domain())
         for automation in self:
             known = automation._origin
-            automation.moved_count = counts.get((known, "done"), 0)
-            automation.skipped_count = counts.get((known, "skipped"), 0)
-            automation.waiting_count = counts.get((known, "waiting"), 0)
-            automation.taken_back_count = taken_back.get(known, 0)
             automation.undoable_count = applied.get((known, "done"), 0)
             total = sum(applied.get((known, state), 0) for state in ("waiting", "done", "skipped"))
             waiting = applied.get((known, "waiting"), 0)
@@ -722,8 +740,12 @@ class CrmStageAutomation(models.Model):
         """:return: those of ``documents`` that meet the condition, and are due; which may not be so any more
         :raise UserError: the author of the condition is gone, or a record that it names
         """
-        if self.is_in_time:
-            documents = self._filter_due(documents)
+        return self._filter_meeting(self._filter_due(documents))
+
+    def _filter_meeting(self, documents):
+        """:return: those of ``documents`` that meet the condition
+        :raise UserError: see ``_filter_documents``
+        """
         if not self.filter_domain:
             return documents
         domain = Domain("id", "in", documents.ids)
@@ -741,15 +763,17 @@ class CrmStageAutomation(models.Model):
             return leads.filtered(lambda lead: lead.id not in matching_ids)
         return leads.browse()
 
-    def _get_happened_domain(self, since=None):
+    def _get_happened_domain(self, since=None, until=None):
         """
         :param datetime since: of an automation in time, the documents that fell due after it only
-        :return: ``Domain`` of the existing documents that the trigger has happened to, or that are due by now
+        :param datetime until: and not after that; default: by now
+        :return: ``Domain`` of the existing documents that the trigger has happened to, or that are due
         """
         model = self.env[self.model_name]
         if not self.is_in_time:
             return model._get_crm_stage_trigger_domain(self.trigger)
-        return model._get_crm_stage_due_domain(self.trigger, self.days, since, fields.Datetime.now())
+        until = until or fields.Datetime.now()
+        return model._get_crm_stage_due_domain(self.trigger, self.days, since, until)
 
     def _get_existing_documents(self, leads=None):
         """
@@ -958,16 +982,19 @@ class CrmStageAutomation(models.Model):
         self.check_access("read")
         return self.env["crm.stage.automation.preview"]._open(self)
 
-    def action_catch_up(self):
+    def action_catch_up(self, lead_ids=None):
         """Move the opportunities of existing documents: few at once, many by the scheduled job.
 
         What it moves can be undone until it is applied again: see ``action_undo_catch_up``.
 
+        :param lead_ids: of the opportunities in question; default: all
         :return: action that shows how many were moved, and how many could not be moved and why
         :raise UserError: none could be moved
         """
         self.check_access("write")
         leads = self._search_leads_to_move()
+        if lead_ids is not None:
+            leads &= leads.browse(lead_ids)
         automation = self.sudo()  # sudo: moves as the automation itself does, which the user may set up
         moves = automation._wait_to_apply(self._get_documents_to_move(leads))
         if len(leads) > BATCH:
@@ -1101,10 +1128,15 @@ class CrmStageAutomation(models.Model):
                 [
                     journal._get_row(self, lead_id, document, dates, **values)
                     for document, leads in documents._get_crm_stage_leads()
-                    if document.id not in known or known[document.id].date() < dates[document.id].date()
+                    if self._is_later(dates[document.id], known.get(document.id))
                     for lead_id in leads.ids
                 ]
             )
+
+    @api.model
+    def _is_later(self, date, known):
+        """:return: whether a document falls due by ``date``, though it did by ``known`` before, if it did"""
+        return not known or bool(date and date.date() > known.date())
 
     @api.model
     def _handle_due(self, documents, name=None):

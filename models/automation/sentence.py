@@ -48,7 +48,7 @@ def get_event_in_stage(automation):
     """:return: what happens, and to which opportunities"""
     text = _get_event(automation)
     if automation.from_stage_ids:
-        values = {"event": text, "origins": _get_origins(automation)}
+        values = {"event": text, "origins": get_origins(automation)}
         text = automation.env._('%(event)s, only from "%(origins)s"', **values)
     return automation.env._("%s, lost ones too", text) if automation.is_lost_included else text
 
@@ -64,14 +64,14 @@ def _get_event(automation):
     return model._get_crm_stage_due_text(automation.trigger, text, automation.days)
 
 
-def _get_origins(automation):
+def get_origins(automation):
     """:return: names of the stages it takes opportunities from; the quotes around them are missing"""
     return automation.env._('" or "').join(automation.from_stage_ids.mapped("name"))
 
 
 def _get_move(automation):
     """:return: what becomes of the opportunities, and of which ones"""
-    env, origins = automation.env, _get_origins(automation)
+    env, origins = automation.env, get_origins(automation)
     text = ""
     if automation.outcome == "won":
         text = env._("Win the opportunity")
@@ -89,9 +89,12 @@ def _get_move(automation):
     return env._("%s, lost ones too,", text) if automation.is_lost_included else text
 
 
-def get_condition_text(automation):
-    """:return: the condition in words when it is a simple one, a mention of it otherwise, or nothing"""
-    env = automation.env
+def get_condition_text(automation, env=None):
+    """
+    :param env: of the reader; default: of the automation
+    :return: the condition in words when it is a simple one, a mention of it otherwise, or nothing
+    """
+    env = env or automation.env
     try:
         domain = condition.parse(automation.filter_domain)
         terms = list(domain.iter_conditions())
@@ -101,7 +104,7 @@ def get_condition_text(automation):
         return ""
     text = None
     try:
-        text = _get_domain_text(env[automation.model_name], domain, terms)
+        text = get_domain_text(env[automation.model_name], domain)
     except KeyError:  # of a field that is gone
         return env._("its condition, which is not valid, is met")
     except Exception:  # a record whose name cannot be read must not hide the whole list
@@ -111,8 +114,9 @@ def get_condition_text(automation):
     )
 
 
-def _get_domain_text(model, domain, terms):
+def get_domain_text(model, domain):
     """:return: a few terms in words, or None when one of them, or the whole, is no simple one"""
+    terms = list(domain.iter_conditions())
     operators = {item for item in domain if isinstance(item, str)}
     if len(terms) > MAX_NAMED_TERMS or not (operators <= {"&"} or operators == {"|"}):
         return None
@@ -212,6 +216,28 @@ def _get_value_name(env, field, value):
         if field.type == "datetime":
             return format_datetime(env, fields.Datetime.to_datetime(value))
     return str(value)
+
+
+def get_value_text(record, domain):
+    """
+    :param Domain domain: a condition on one field
+    :return: what the field of the record holds, in words; None where the domain is no such condition
+    :raise AccessError: the user of the record may not see it
+    """
+    terms = list(domain.iter_conditions())
+    field = _get_field_label(record, terms[0].field_expr)[1] if len(terms) == 1 else None
+    if field is None:
+        return None
+    *path, name = terms[0].field_expr.split(".")
+    holders = record.mapped(".".join(path)) if path else record
+    values = [holder[name] for holder in holders]
+    if field.relational:
+        return format_list(record.env, get_record_names(holders.mapped(name))) or record.env._("nothing")
+    if field.type == "boolean":
+        return record.env._("yes") if any(values) else record.env._("no")
+    is_number = field.type in ("integer", "float", "monetary")
+    names = _get_value_names(record.env, field, [value for value in values if value or is_number])
+    return format_list(record.env, names) or record.env._("nothing")
 
 
 def get_record_names(named):

@@ -19,6 +19,14 @@ class CalendarEvent(models.Model):
         }
 
     @api.model
+    def _get_crm_stage_absence_text(self, trigger):
+        texts = {
+            "meeting_scheduled": self.env._("No meeting is scheduled."),
+            "meeting_over": self.env._("No meeting was held."),
+        }
+        return texts.get(trigger) or super()._get_crm_stage_absence_text(trigger)
+
+    @api.model
     def _get_crm_stage_trigger_domain(self, trigger):
         if trigger == "meeting_scheduled":
             return Domain("active", "=", True)  # Odoo archives those that are cancelled

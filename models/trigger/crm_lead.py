@@ -32,6 +32,15 @@ class CrmLead(models.Model):
         }
 
     @api.model
+    def _get_crm_stage_absence_text(self, trigger):
+        texts = {
+            "email_sent": self.env._("No e-mail was sent."),
+            "email_received": self.env._("No e-mail was received."),
+            "deadline_passed": self.env._("It has no expected closing."),
+        }
+        return texts.get(trigger) or super()._get_crm_stage_absence_text(trigger)
+
+    @api.model
     def _get_crm_stage_trigger_domain(self, trigger):
         if trigger in EMAIL_TRIGGERS:
             # sudo: only whether there is one; nothing of it is shown

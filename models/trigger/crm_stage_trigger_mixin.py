@@ -82,6 +82,11 @@ class CrmStageTriggerMixin(models.AbstractModel):
         return {}
 
     @api.model
+    def _get_crm_stage_absence_text(self, trigger):
+        """:return: sentence that says of an opportunity that ``trigger`` has not happened to its documents"""
+        return self.env._("This has not happened: %s.", self._get_crm_stage_triggers()[trigger])
+
+    @api.model
     def _get_crm_stage_trigger_domain(self, trigger):
         """:return: ``Domain`` of the documents to which ``trigger`` has happened by what they are now
 

@@ -44,6 +44,14 @@ class MailActivity(models.Model):
         }
 
     @api.model
+    def _get_crm_stage_absence_text(self, trigger):
+        texts = {
+            "activity_planned": self.env._("No activity is planned."),
+            "activity_done": self.env._("No activity was done."),
+        }
+        return texts.get(trigger) or super()._get_crm_stage_absence_text(trigger)
+
+    @api.model
     def _get_crm_stage_trigger_domain(self, trigger):
         if trigger in ("activity_planned", "activity_done"):
             return Domain("active", "=", trigger == "activity_planned")  # Odoo archives those done

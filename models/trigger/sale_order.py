@@ -43,6 +43,17 @@ class SaleOrder(models.Model):
         }
 
     @api.model
+    def _get_crm_stage_absence_text(self, trigger):
+        texts = {
+            "quotation_created": self.env._("There is no quotation."),
+            "quotation_sent": self.env._("No quotation was sent."),
+            "order_confirmed": self.env._("No order was confirmed."),
+            "quotation_cancelled": self.env._("No quotation or order was cancelled."),
+            "quotation_expired": self.env._("No open quotation has an expiration date."),
+        }
+        return texts.get(trigger) or super()._get_crm_stage_absence_text(trigger)
+
+    @api.model
     def _get_crm_stage_trigger_domain(self, trigger):
         if trigger == "quotation_created":
             return Domain("state", "!=", "cancel")
