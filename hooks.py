@@ -21,6 +21,9 @@ ADOPTED_STAGES = {
     "stage_lead4": ("Won", "stage_closed"),
 }
 
+# Days after which a card of a new database shows that nothing happens
+ROTTING_DAYS = {"stage_new": 7, "stage_estimate": 14, "stage_technical_visit": 14, "stage_quotation": 21}
+
 # Odoo's addons that have opportunities in their demo data
 DEMO_MODULES = ("crm", "website_crm_partner_assign")
 
@@ -51,6 +54,8 @@ def post_init_hook(env):
         _suggest_probabilities(env)
         env.ref("crm_sales_stage.crm_stage_setup_todo").state = "open"
     else:
+        for name, days in ROTTING_DAYS.items():
+            env.ref(f"crm_sales_stage.{name}").rotting_threshold_days = days
         _place_demo_opportunities(env)
     env["crm.stage"].init()  # the defaults of the database, for the pipeline as it is now
 

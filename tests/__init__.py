@@ -45,6 +45,7 @@ from . import test_install
 from . import test_ir_actions_server
 from . import test_rights_matrix
 from . import test_security_automation
+from . import test_stage_explanation
 from . import test_translations
 from . import test_trigger_documents
 from . import test_trigger_email
@@ -52,6 +53,7 @@ from . import test_ui_arrival
 from . import test_ui_automation
 from . import test_ui_automation_french
 from . import test_ui_automation_screens
+from . import test_ui_explanation
 from . import test_ui_phone
 from . import test_ui_pipeline
 from . import test_ui_pipeline_stages

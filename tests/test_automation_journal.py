@@ -193,6 +193,28 @@ class TestJournal(JournalCase):
         self.assertEqual(moves.search(action["domain"]), automation.move_ids.sorted())
         self.assertEqual(action["context"], {"search_default_taken_back": 1})
 
+    def test_often_taken_back(self):
+        """More than a third of at least ten is said; a list reads the figures by two queries."""
+        automation = self.create_at(NOON, "quotation_created")
+        with self.at(NOON):
+            leads = self.create_leads(10)
+        with self.at(NOON + DAY):
+            self.env["sale.order"].create([self.get_order_values(lead) for lead in leads])
+        for back, text in ((3, False), (4, "4 of 10 were moved back by hand.")):
+            with self.at(NOON + 2 * DAY):
+                leads[:back].with_user(self.manager).stage_id = self.new
+            with self.at(NOON + 3 * DAY):
+                automation.invalidate_recordset()
+                self.assertEqual(automation.taken_back_text, text)
+        automations = self.automations.with_context(active_test=False).search([])
+        names = ["moved_count", "taken_back_count", "taken_back_text", "skipped_count", "waiting_count"]
+        with self.at(NOON + 2 * DAY):
+            automations.mapped("moved_count")  # reads the user and the order of stages, as every request does
+            automations.invalidate_recordset(names)
+            with self.assertQueryCount(2):
+                for name in names:
+                    automations.mapped(name)
+
     def test_rights(self):
         """Managers read it as far as they may read the opportunities."""
         self.create_at(NOON, "quotation_created")

@@ -1,5 +1,5 @@
 from odoo.exceptions import AccessError
-from odoo.tests import tagged
+from odoo.tests import Form, tagged
 
 from .common_arrival import ArrivalCase
 
@@ -26,6 +26,22 @@ class TestLostQuotations(ArrivalCase):
     def open_wizard(self, leads, **values):
         wizards = self.env["crm.lead.lost"].with_user(self.salesperson)
         return wizards.with_context(default_lead_ids=leads.ids).create(values)
+
+    def test_reason_required(self):
+        """By hand, where a won stage of the pipeline says so; neither code nor automations need one."""
+        lead = self.leads[0]
+        self.assertFalse(self.open_wizard(lead).is_reason_required)
+        self.closed.is_reason_required = True
+        wizard = Form(self.open_wizard(lead))
+        with self.assertRaisesRegex(AssertionError, "lost_reason_id is a required field"):
+            wizard.save()
+        wizard.lost_reason_id = self.env["crm.lost.reason"].create({"name": "Too dear"})
+        wizard.save().action_lost_reason_apply()
+        self.assertEqual(lead.lost_reason_id.name, "Too dear")
+        self.leads[1].action_set_lost()
+        self.assertEqual(self.leads[1].won_status, "lost")
+        self.closed.team_ids = self.env["crm.team"].create({"name": "Elsewhere"})
+        self.assertFalse(self.open_wizard(lead).is_reason_required)
 
     def test_offered_when_there_are_any(self):
         lead = self.leads[0]

@@ -24,6 +24,21 @@ class TestAutomation(AutomationCase):
             f"if the tags contain {self.visit_tag.name}",
         )
 
+    def test_duplicated_with_its_stage(self):
+        """Archived, in order; the condition is the user's who duplicates."""
+        self.create_automation(self.visit, "quotation_sent", filter_domain="[('amount_total', '>', 1)]")
+        stage = self.visit.with_user(self.manager).copy()
+        self.assertFalse(stage.automation_ids)
+        copies = stage.with_context(active_test=False).automation_ids
+        kept = ["trigger", "filter_domain", "days", "sequence"]
+        originals = self.visit.with_context(active_test=False).automation_ids
+        self.assertEqual(
+            [copy[name] for copy in copies for name in kept],
+            [one[name] for one in originals for name in kept],
+        )
+        self.assertEqual(copies.filtered("filter_domain").author_id, self.manager)
+        self.assertFalse(copies & originals)
+
     def test_sentence_in_french(self):
         self.env["res.lang"]._activate_lang("fr_FR")
         automation = self.env.ref("crm_sales_stage.automation_quotation_quotation_created").with_context(

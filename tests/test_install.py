@@ -50,6 +50,7 @@ class TestInstall(SalesStageCase):
         )
         self.assertEqual(stages - stages[2], self.odoo_stages)
         self.assertEqual(stages.mapped("probability"), [10, 25, 50, 75, 100])
+        self.assertEqual(stages.mapped("rotting_threshold_days"), [7, 14, 14, 21, 0])
         open_leads = self.env["crm.lead"].search([("won_status", "=", "pending")])
         self.assertTrue(open_leads)
         for lead in open_leads:
@@ -81,6 +82,7 @@ class TestInstall(SalesStageCase):
         self.assertEqual(len(stages), 5)
         self.assertFalse(stages & self.odoo_stages)
         self.assertFalse(any(stages.mapped("active")), "The five arrive archived")
+        self.assertFalse(any(stages.mapped("rotting_threshold_days")))
         self.assertEqual(self.env["crm.stage"].search([]).ids, self.odoo_stages.ids, "Columns as they were")
         self.assertEqual(self.odoo_stages.read(fields), before)
         self.assertEqual(set(self.odoo_stages.mapped("probability_mode")), {"predictive"})

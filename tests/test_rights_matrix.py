@@ -44,12 +44,13 @@ EXTENDED = {
     "sale.order",
 }
 # By the rights above, or closed to RPC
-ORM_METHODS = {"copy_data", "create", "default_get", "init", "name_create", "unlink", "write"}
+ORM_METHODS = {"copy", "copy_data", "create", "default_get", "init", "name_create", "unlink", "write"}
 ROLES = ("public", "portal", "own", "all", "manager", "admin")
 # Public methods that can be called by RPC, and the first role that may
 METHODS = {
     ("crm.lead", "action_undo_lost"): "own",
     ("crm.lead", "get_arrival_questions"): "own",
+    ("crm.lead", "get_stage_explanation"): "own",
     ("crm.stage", "action_apply_suggested_probability"): "manager",
     ("crm.stage", "action_apply_suggested_rotting_days"): "manager",
     ("crm.stage", "action_open_delete_wizard"): "manager",

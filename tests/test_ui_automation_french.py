@@ -33,7 +33,7 @@ class TestFrenchManager(ScreensCase, DueCase):
         )
         self.assertEqual((expired.outcome, expired.lost_reason_id), ("lost", self.reason))
         now = fields.Datetime.now()
-        super().stop_clock()
+        DueCase.stop_clock.__func__(type(self))
         self.check_no_news(now)
         self.check_expired(now + timedelta(days=30))
 

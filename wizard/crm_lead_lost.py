@@ -18,6 +18,19 @@ class CrmLeadLost(models.TransientModel):
         help="Whether the open quotations of the lost opportunities are cancelled, too.",
     )
 
+    is_reason_required = fields.Boolean(
+        "Reason Required",
+        compute="_compute_is_reason_required",
+        help="Whether a won stage of the pipeline of these opportunities requires a reason.",
+    )
+
+    @api.depends("lead_ids")
+    def _compute_is_reason_required(self):
+        stages = self.env["crm.stage"].search([("is_won", "=", True), ("is_reason_required", "=", True)])
+        for wizard in self:
+            teams = wizard.lead_ids.team_id
+            wizard.is_reason_required = any(not stage.team_ids or stage.team_ids & teams for stage in stages)
+
     @api.depends("lead_ids")
     @api.depends_context("uid", "allowed_company_ids")
     def _compute_open_quotation_count(self):

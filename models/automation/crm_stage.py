@@ -55,6 +55,15 @@ class CrmStage(models.Model):
             automations.search([("stage_id", "in", (won_before - won).ids)])._follow_open_stage()
         return res
 
+    def copy(self, default=None):
+        """A duplicate takes the automations along; archived, so that not both move the same opportunities."""
+        copies = super().copy(default)
+        automations = self.env["crm.stage.automation"].with_context(active_test=False)
+        for stage, duplicate in zip(self, copies, strict=True):
+            for automation in automations.search([("stage_id", "=", stage.id)], order="sequence, id"):
+                automation.copy({"stage_id": duplicate.id, "active": False})
+        return copies
+
     def unlink(self):
         """Archive automations that name origins when the last of these is deleted.
 

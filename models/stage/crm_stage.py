@@ -33,6 +33,11 @@ class CrmStage(models.Model):
         "opportunity, asks whether it is won or lost. In lists and imports the stage means won; automations "
         "say which of both.",
     )
+    is_reason_required = fields.Boolean(
+        string="Reason Required",
+        help="For a won stage: who marks an opportunity of its pipeline as lost has to give a reason. Code, "
+        "imports and automations need none.",
+    )
     setup_stage_id = fields.Many2one(
         "crm.stage",
         string="Merged Into",
