@@ -476,6 +476,16 @@ class TestGenerated(ExplanationCase):
         expected = {"before", "closed", "condition", "idle", "no_document", "not_yet", "order", "stage"}
         self.assertEqual(found, expected)
 
+    def test_each_in_french(self):
+        self.env["res.lang"]._activate_lang("fr_FR")
+        with self.at(self.now):
+            self.create_automations()
+            for lead in self.leads:
+                english, french = self.explain(lead), self.explain(lead, lang="fr_FR")
+                for id_, said in english.items():
+                    self.assertNotEqual(french[id_]["text"], said["text"])
+                    self.assertNotEqual(french[id_]["name"], said["name"])
+
     def test_what_happens_since(self):
         """The same, begun before the documents were there, which moves some of them; some are taken back."""
         with self.at(self.now - 35 * DAY):
