@@ -21,6 +21,7 @@ from . import test_automation_screens
 from . import test_automation_seeded
 from . import test_automation_setup
 from . import test_automation_text
+from . import test_automation_working_days
 from . import test_bad_input
 from . import test_client_context
 from . import test_crm_lead

@@ -37,11 +37,11 @@ class ServiceVisit(models.Model):
         return {**super()._get_crm_stage_trigger_dates(), **dates}
 
     @api.model
-    def _get_crm_stage_due_domain(self, trigger, days, since, until):
+    def _get_crm_stage_due_domain(self, trigger, days, since, until, is_working_days=False):
         """Its guarantee ends a year after the visit: some days earlier is the time to call."""
         if trigger == "service_visit_guaranteed":
             return self._get_crm_stage_date_domain("date_end", 365 - days, since, until)
-        return super()._get_crm_stage_due_domain(trigger, days, since, until)
+        return super()._get_crm_stage_due_domain(trigger, days, since, until, is_working_days)
 
     @api.model
     def _get_crm_stage_trigger_domain(self, trigger):

@@ -28,6 +28,8 @@ class TestFrenchManager(ScreensCase, DueCase):
         no_news, expired = self.automations.search([], order="id")
         self.assertEqual((no_news.create_uid, expired.create_uid), (self.screen_manager, self.screen_manager))
         self.assertEqual((no_news.stage_id, no_news.trigger, no_news.days), (self.relance, "no_news", 10))
+        self.assertTrue(no_news.is_working_days, "which the form proposes")
+        no_news.is_working_days = False  # for a test of any day of the year
         self.assertEqual(
             (expired.stage_id, expired.trigger, expired.days), (self.closed, "quotation_expired", 0)
         )

@@ -38,7 +38,7 @@ BATCH = 200
 # Ten years: nobody waits longer
 MAX_DAYS = 3650
 
-# What the form proposes for the triggers that mean nothing without days
+# What the form proposes for the triggers that mean nothing without days, in working days
 USUAL_DAYS = {"stage_waiting": 10, "no_news": 10}
 
 # How long undoing is offered
@@ -51,7 +51,7 @@ MANY_MOVES = 10
 MAX_NAMES = 10
 
 # An automation whose value of one of these changes begins anew
-BEGINNING_FIELDS = ("trigger", "days", "active")
+BEGINNING_FIELDS = ("trigger", "days", "is_working_days", "active")
 
 # What says whom an automation moves, and where
 CONFIGURATION_FIELDS = {"stage_id", "filter_domain", "from_stage_ids", "outcome", "lost_reason_id"}
@@ -117,6 +117,11 @@ class CrmStageAutomation(models.Model):
     days = fields.Integer(
         help="Opportunities are moved that many days after the date that counts. Dates without time count "
         "from the day after.",
+    )
+    is_working_days = fields.Boolean(
+        "Working Days",
+        help="Weekends, holidays and closing days in the working hours of the company do not count; without "
+        "working hours, Saturdays and Sundays do not.",
     )
     date_begun = fields.Datetime(
         string="Counts Since",
@@ -329,9 +334,12 @@ class CrmStageAutomation(models.Model):
     @api.onchange("trigger")
     def _onchange_trigger_days(self):
         if not self.is_in_time:
-            self.days = 0
-        elif not self.days:
+            self.days, self.is_working_days = 0, False
+            return
+        if not self.days:
             self.days = USUAL_DAYS.get(self.trigger, 0)
+        if self.trigger in USUAL_DAYS:
+            self.is_working_days = True
 
     @api.depends("move_ids.state", "move_ids.date")
     @api.depends_context("lang", "uid", "allowed_company_ids")
@@ -520,7 +528,9 @@ class CrmStageAutomation(models.Model):
         """A won stage that does not ask means won, as everywhere in Odoo; only triggers in time have days."""
         won = self.filtered(lambda automation: automation.stage_id.is_won and not automation.outcome)
         won.filtered(lambda automation: not automation.stage_id.ask_outcome).outcome = "won"
-        self.filtered(lambda automation: automation.days and not automation.is_in_time).days = 0
+        timeless = self.filtered(lambda automation: not automation.is_in_time)
+        timeless.filtered("days").days = 0
+        timeless.filtered("is_working_days").is_working_days = False
 
     def _set_author(self):
         """Make the present user the author, with whose rights the condition is evaluated."""
@@ -773,7 +783,7 @@ class CrmStageAutomation(models.Model):
         if not self.is_in_time:
             return model._get_crm_stage_trigger_domain(self.trigger)
         until = until or fields.Datetime.now()
-        return model._get_crm_stage_due_domain(self.trigger, self.days, since, until)
+        return model._get_crm_stage_due_domain(self.trigger, self.days, since, until, self.is_working_days)
 
     def _get_existing_documents(self, leads=None):
         """

@@ -23,7 +23,7 @@ def get_values(env):
             env._("Ten days without news"),
             closed,
             "no_news",
-            {**lost, "days": 10, "from": quotation},
+            {**lost, "days": 10, "is_working_days": True, "from": quotation},
         ),
         (env._("E-mail received"), estimate, "email_received", {"from": new}),
         (env._("Big deal"), visit, "opportunity_matches", {"filter_domain": is_big}),

@@ -287,12 +287,9 @@ class Reason:
 
     def _get_not_yet_text(self, documents):
         automation = self.automation
-        dates = documents._get_crm_stage_dates(automation.trigger)
-        date = min(filter(None, dates.values()), default=None)
-        name = documents._get_crm_stage_trigger_dates()[automation.trigger]
-        # Dates without time count from the day after.
-        is_day = name and documents._fields[name].type == "date"
-        date = date and date + timedelta(days=automation.days + bool(is_day))
+        date = documents._get_crm_stage_due_date(
+            automation.trigger, automation.days, automation.is_working_days
+        )
         if not date or date <= fields.Datetime.now():
             return self.env._("It is not due while something is planned.")
         if automation.trigger == "no_news":

@@ -61,7 +61,8 @@ def _get_event(automation):
     if not automation.is_in_time:
         return text
     model = automation.env[automation.model_name]
-    return model._get_crm_stage_due_text(automation.trigger, text, automation.days)
+    days = automation.days, automation.is_working_days
+    return model._get_crm_stage_due_text(automation.trigger, text, *days)
 
 
 def get_origins(automation):

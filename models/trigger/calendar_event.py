@@ -37,13 +37,14 @@ class CalendarEvent(models.Model):
         return {**super()._get_crm_stage_trigger_dates(), "meeting_over": "stop"}
 
     @api.model
-    def _get_crm_stage_due_domain(self, trigger, days, since, until):
+    def _get_crm_stage_due_domain(self, trigger, days, since, until, is_working_days=False):
         """The end of a meeting that lasts all day is a date without time, though Odoo stores one."""
-        domain = super()._get_crm_stage_due_domain(trigger, days, since, until)
+        period = days, since, until, is_working_days
+        domain = super()._get_crm_stage_due_domain(trigger, *period)
         if trigger != "meeting_over":
             return domain
         is_all_day = Domain("allday", "=", True)
-        all_day = is_all_day & self._get_crm_stage_date_domain("stop_date", days, since, until)
+        all_day = is_all_day & self._get_crm_stage_date_domain("stop_date", *period)
         return Domain("active", "=", True) & ((~is_all_day & domain) | all_day)
 
     def _announce_crm_stage_changes(self, *args):

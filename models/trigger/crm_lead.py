@@ -1,12 +1,10 @@
 """Opportunities as documents: e-mails, conditions that they come to meet, and triggers in time."""
 
-from datetime import timedelta
-
 from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ...tools import ON, get_range_domain
+from ...tools import ON, by_count, get_range_domain
 from .mail_message import EMAIL_TRIGGERS
 
 
@@ -94,21 +92,40 @@ class CrmLead(models.Model):
         return {**super()._get_crm_stage_trigger_dates(), **dates}
 
     @api.model
-    def _get_crm_stage_due_text(self, trigger, label, days):
+    def _get_crm_stage_due_text(self, trigger, label, days, is_working_days=False):
+        if trigger == "stage_waiting" and is_working_days:
+            return by_count(
+                days,
+                self.env._("it has been in its stage for a working day"),
+                self.env._("it has been in its stage for %s working days", days),
+            )
+        if trigger == "no_news" and is_working_days:
+            return by_count(
+                days,
+                self.env._("there has been no news for a working day"),
+                self.env._("there has been no news for %s working days", days),
+            )
         if trigger == "stage_waiting" and days == 1:
             return self.env._("it has been in its stage for a day")
         if trigger == "no_news" and days == 1:
             return self.env._("there has been no news for a day")
-        return super()._get_crm_stage_due_text(trigger, label, days)
+        return super()._get_crm_stage_due_text(trigger, label, days, is_working_days)
 
     @api.model
-    def _get_crm_stage_due_domain(self, trigger, days, since, until):
-        if trigger == "stage_waiting":
-            delta = timedelta(days=days)
-            return self._get_entered_domain(since and since - delta, until - delta)
-        if trigger == "no_news":
-            return self._get_silent_domain(days, since, until)
-        return super()._get_crm_stage_due_domain(trigger, days, since, until)
+    def _get_crm_stage_due_domain(self, trigger, days, since, until, is_working_days=False):
+        if trigger not in ("stage_waiting", "no_news"):
+            return super()._get_crm_stage_due_domain(trigger, days, since, until, is_working_days)
+        return Domain.OR(
+            is_there
+            & (
+                self._get_entered_domain(before, last)
+                if trigger == "stage_waiting"
+                else self._get_silent_domain(before, last, since, until)
+            )
+            for before, last, is_there in self._get_crm_stage_last_moments(
+                days, since, until, is_working_days
+            )
+        )
 
     def _get_crm_stage_dates(self, trigger=None):
         if trigger == "stage_waiting":
@@ -183,20 +200,20 @@ class CrmLead(models.Model):
         return Domain("id", "in", query.subselect("lead_id"))
 
     @api.model
-    def _get_silent_domain(self, days, since, until):
+    def _get_silent_domain(self, before, last, since, until):
         """
-        :return: ``Domain`` of those that have been without news for ``days`` days by ``until``, and that were
-            not by ``since``: there was some in between, or the last thing that was planned has passed
+        :return: ``Domain`` of those that by ``until`` have been without news since ``last``, and that by
+            ``since`` had not been since ``before``: there was some in between, or the last thing that was
+            planned has passed
 
         Only those are looked at for later news.
         """
-        delta = timedelta(days=days)
-        domain = self._get_entered_domain(None, until - delta) & ~Domain.OR(
-            self._get_news_domains(days, until)
-        )
+        domain = self._get_entered_domain(None, last) & ~Domain.OR(self._get_news_domains(last, None, until))
         if since:
-            entered = self._get_entered_domain(since - delta, until - delta)
-            domain &= self._get_union_domain(self, entered, *self._get_news_domains(days, since, until))
+            entered = self._get_entered_domain(before, last)
+            domain &= self._get_union_domain(
+                self, entered, *self._get_news_domains(before, last, since, until)
+            )
         return domain
 
     @api.model
@@ -208,16 +225,16 @@ class CrmLead(models.Model):
         return Domain("id", "in", SQL("(%s)", queries))
 
     @api.model
-    def _get_news_domains(self, days, since, until=None):
+    def _get_news_domains(self, before, last, since, until=None):
         """
-        :return: for each kind of news, ``Domain`` of the opportunities that it keeps from being silent at
-            ``since``, and no longer at ``until``: messages, meetings that took place, and what is planned, of
-            the opportunity or of its quotations and orders
+        :return: for each kind of news, ``Domain`` of the opportunities that it keeps from being silent:
+            messages, and meetings that took place, after ``before`` and not after ``last``, and what is
+            planned at ``since``, and no longer at ``until``, of the opportunity or of its quotations and
+            orders
         """
-        delta = timedelta(days=days)
-        period = since - delta, until and until - delta
-        has_messages = Domain("message_ids", "any!", self.env["mail.message"]._get_news_domain(*period))
-        is_meeting = Domain("active", "=", True) & get_range_domain("stop", *period)  # cancelled are archived
+        has_messages = Domain("message_ids", "any!", self.env["mail.message"]._get_news_domain(before, last))
+        is_held = get_range_domain("stop", before, last)
+        is_meeting = Domain("active", "=", True) & is_held  # cancelled ones are archived
         orders = self.env["sale.order"]
         has_orders = (has_messages, self._get_planned_domain(orders, since, until))
         return [

@@ -5,6 +5,7 @@ from odoo import api, fields, models, tools
 from odoo.fields import Domain
 
 from ...tools import get_range_domain
+from . import working_days
 
 # Bad news: of final stages, these propose to lose the opportunity; all others propose to win it
 LOSING_TRIGGERS = frozenset({"quotation_cancelled", "quotation_expired"})
@@ -133,42 +134,67 @@ class CrmStageTriggerMixin(models.AbstractModel):
         return {}
 
     @api.model
-    def _get_crm_stage_due_text(self, trigger, label, days):
+    def _get_crm_stage_due_text(self, trigger, label, days, is_working_days=False):
         """:return: what an automation waits for, in words, by the label of the trigger and the days"""
         if "…" in label:
-            return label.replace("…", str(days))
+            text = label.replace("…", str(days))
+            return self.env._("%s (working days)", text) if is_working_days else text
+        if not days:
+            return label
+        values = {"event": label, "days": days}
+        if is_working_days and days == 1:
+            return self.env._("%s, a working day later", label)
+        if is_working_days:
+            return self.env._("%(event)s, %(days)s working days later", **values)
         if days == 1:
             return self.env._("%s, a day later", label)
-        return self.env._("%(event)s, %(days)s days later", event=label, days=days) if days else label
+        return self.env._("%(event)s, %(days)s days later", **values)
 
     @api.model
-    def _get_crm_stage_due_domain(self, trigger, days, since, until):
+    def _get_crm_stage_due_domain(self, trigger, days, since, until, is_working_days=False):
         """
         :param int days: documents fall due that many days after their date
         :param datetime since: in UTC; None for those that fell due at any time
         :param datetime until: in UTC
+        :param bool is_working_days: whether only working days of the document's company count
         :return: ``Domain`` of the documents that fall due by ``trigger`` after ``since``, and not after
             ``until``
         """
         name = self._get_crm_stage_trigger_dates().get(trigger)
-        return self._get_crm_stage_date_domain(name, days, since, until) if name else Domain.FALSE
+        if not name:
+            return Domain.FALSE
+        return self._get_crm_stage_date_domain(name, days, since, until, is_working_days)
 
     @api.model
-    def _get_crm_stage_date_domain(self, name, days, since, until):
+    def _get_crm_stage_date_domain(self, name, days, since, until, is_working_days=False):
         """
         :param name: of a stored field, a date or a datetime
         :return: ``Domain`` as in ``_get_crm_stage_due_domain``, of the documents that fall due by this field
         """
-        if self._fields[name].type != "date":
-            delta = timedelta(days=days)
-            return get_range_domain(name, since and since - delta, until - delta)
+        is_day = self._fields[name].type == "date"
+        get_periods = self._get_crm_stage_last_days if is_day else self._get_crm_stage_last_moments
         return Domain.OR(
             is_there & get_range_domain(name, before, last)
-            for before, last, is_there in self._get_crm_stage_last_days(days, since, until)
+            for before, last, is_there in get_periods(days, since, until, is_working_days)
         )
 
     @api.model
-    def _get_crm_stage_last_days(self, days, since, until):
+    def _get_crm_stage_last_moments(self, days, since, until, is_working_days=False):
+        """
+        :return: ``[(last moment that has fallen due by since, last one by until, Domain of the documents of
+            companies where they are these)]``: working days are not the same everywhere
+        """
+        if not (is_working_days and days):
+            delta = timedelta(days=days)
+            return [(since and since - delta, until - delta, Domain.TRUE)]
+        return self._group_crm_stage_companies(
+            lambda company: tuple(
+                moment and working_days.shift(company, moment, -days) for moment in (since, until)
+            )
+        )
+
+    @api.model
+    def _get_crm_stage_last_days(self, days, since, until, is_working_days=False):
         """Dates without time count from the day after, in the time zone of the document's company, or else of
         the opportunity's.
 
@@ -177,25 +203,40 @@ class CrmStageTriggerMixin(models.AbstractModel):
         :return: ``[(last day that has fallen due by since, last one by until, Domain of the documents of
             companies where they are these)]``, without companies where both are the same
         """
-        company_ids_by_days = defaultdict(list)
+
+        def get_last_day(company, moment):
+            today = working_days.get_local(company, moment).date()
+            if is_working_days:
+                return working_days.shift_day(company, today, -days) - timedelta(days=1)
+            return today - timedelta(days=days + 1)
+
+        periods = self._group_crm_stage_companies(
+            lambda company: tuple(moment and get_last_day(company, moment) for moment in (since, until))
+        )
+        return [(before, last, is_there) for before, last, is_there in periods if before != last]
+
+    @api.model
+    def _group_crm_stage_companies(self, get_period):
+        """
+        :param get_period: function of a company, that returns a pair
+        :return: ``[(*pair, Domain of the documents of the companies where it is this one)]``
+        """
+        company_ids = defaultdict(list)
         # sudo: documents are of any company, and users of one do not see the others
         companies = self.env["res.company"].sudo().with_context(active_test=False)
         for company in companies.search(Domain.TRUE):
-            # A company has no time zone of its own: its address has one, or its working hours.
-            zone = company.partner_id.tz or company.resource_calendar_id.tz or "UTC"
-            local = self.with_context(tz=zone)
-            last_days = tuple(
-                moment and fields.Datetime.context_timestamp(local, moment).date() - timedelta(days=days + 1)
-                for moment in (since, until)
-            )
-            company_ids_by_days[last_days] += [company.id] + [False] * (company == self.env.company)
-        path = "company_id" if "company_id" in self._fields else f"{self._crm_stage_lead_path}.company_id"
-        is_everywhere = len(company_ids_by_days) == 1
+            company_ids[get_period(company)] += [company.id] + [False] * (company == self.env.company)
+        path = self._get_crm_stage_company_path()
+        is_everywhere = len(company_ids) == 1
         return [
-            (before, last, Domain.TRUE if is_everywhere else Domain(path, "in", company_ids))
-            for (before, last), company_ids in company_ids_by_days.items()
-            if before != last
+            (*period, Domain.TRUE if is_everywhere else Domain(path, "in", ids))
+            for period, ids in company_ids.items()
         ]
+
+    @api.model
+    def _get_crm_stage_company_path(self):
+        """:return: fields that lead from the document to its company, or else to the opportunity's"""
+        return "company_id" if "company_id" in self._fields else f"{self._crm_stage_lead_path}.company_id"
 
     def _get_crm_stage_dates(self, trigger=None):
         """:return: datetime by id of the documents: of a trigger in time, the date that counts; otherwise
@@ -206,6 +247,29 @@ class CrmStageTriggerMixin(models.AbstractModel):
         """
         name = self._get_crm_stage_trigger_dates().get(trigger) or self._crm_stage_date_name
         return {document.id: fields.Datetime.to_datetime(document[name]) for document in self}
+
+    def _get_crm_stage_due_date(self, trigger, days, is_working_days):
+        """:return: when the first one of these documents falls due by its date; None where none has a date"""
+        name = self._get_crm_stage_trigger_dates()[trigger]
+        # Dates without time count from the day after.
+        is_day = bool(name) and self._fields[name].type == "date"
+
+        def get_due_date(document, date):
+            if not (is_working_days and days):
+                return date + timedelta(days=days + is_day)
+            # sudo: see `_group_crm_stage_companies`
+            company = (
+                document.sudo().mapped(self._get_crm_stage_company_path())[:1] or self.env.company.sudo()
+            )
+            if not is_day:
+                return working_days.shift(company, date, days)
+            last_day = working_days.shift_day(company, date.date(), days)
+            return working_days.get_beginning(company, last_day + timedelta(days=1))
+
+        dates = self._get_crm_stage_dates(trigger)
+        # sudo: see `_group_crm_stage_companies`
+        dated = [(document, date) for document in self.sudo() if (date := dates.get(document.id))]
+        return min((get_due_date(document, date) for document, date in dated), default=None)
 
     # ------------------------------------------------------------------
     # What is created and written

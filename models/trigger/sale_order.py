@@ -73,9 +73,9 @@ class SaleOrder(models.Model):
         return {**super()._get_crm_stage_trigger_dates(), "quotation_expired": "validity_date"}
 
     @api.model
-    def _get_crm_stage_due_domain(self, trigger, days, since, until):
+    def _get_crm_stage_due_domain(self, trigger, days, since, until, is_working_days=False):
         """Only quotations expire."""
-        domain = super()._get_crm_stage_due_domain(trigger, days, since, until)
+        domain = super()._get_crm_stage_due_domain(trigger, days, since, until, is_working_days)
         return domain & Domain("state", "in", ("draft", "sent")) if trigger == "quotation_expired" else domain
 
     # ------------------------------------------------------------------
