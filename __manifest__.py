@@ -1,7 +1,7 @@
 {
     "name": "Sales Stages",
     "summary": "Five sales stages with their probabilities, and cards that move by themselves",
-    "version": "19.0.6.0.0",
+    "version": "19.0.7.0.0",
     "category": "Sales/CRM",
     "author": "Sales Stages",
     "maintainers": ["sales-stages"],
@@ -26,6 +26,7 @@
         "views/crm_stage_automation_views.xml",
         "views/ir_actions_server_views.xml",
         "report/crm_stage_report_views.xml",
+        "report/crm_stage_process_templates.xml",
     ],
     "assets": {
         "web.assets_backend": ["crm_sales_stage/static/src/**/*"],

@@ -33,6 +33,7 @@ from . import test_crm_stage_automation
 from . import test_crm_stage_delete
 from . import test_crm_stage_followers
 from . import test_crm_stage_pipeline
+from . import test_crm_stage_process
 from . import test_crm_stage_report
 from . import test_crm_stage_rights
 from . import test_crm_stage_rotting
