@@ -20,6 +20,8 @@
         "wizard/crm_lead_lost_views.xml",
         "wizard/crm_stage_delete_wizard_views.xml",
         "wizard/crm_stage_setup_wizard_views.xml",
+        "wizard/crm_stage_export_wizard_views.xml",
+        "wizard/crm_stage_import_wizard_views.xml",
         "views/crm_stage_views.xml",
         "views/crm_lead_views.xml",
         "views/crm_stage_automation_move_views.xml",

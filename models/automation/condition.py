@@ -199,6 +199,46 @@ def get_named_ids(model, domain):
     return named
 
 
+def replace_named(model, domain, replace, note_unknown=None):
+    """
+    :param list domain: condition on ``model``, of literals
+    :param replace: function of a model and of what names a record of it in the condition, which returns what
+        stands in its place
+    :param note_unknown: function that is called with a model and the name of a field that it does not have
+    :return: a list that says the same with what ``replace`` returns
+    """
+
+    def convert(term):
+        if not isinstance(term, (list, tuple)) or len(term) != 3 or not isinstance(term[0], str):
+            return term
+        path, operator, value = term
+        if note_unknown and (unknown := _find_unknown(model, path)):
+            note_unknown(*unknown)
+        target = follow(model, path)
+        if target is None or "like" in operator:
+            return [path, operator, value]
+        if operator in ("any", "not any"):
+            value = replace_named(target, value, replace, note_unknown)
+        elif isinstance(value, (list, tuple)):
+            value = [replace(target, item) for item in value]
+        else:
+            value = replace(target, value)
+        return [path, operator, value]
+
+    return [convert(term) for term in domain]
+
+
+def _find_unknown(model, path):
+    """:return: the first field of ``path`` that is not there, after the model that lacks it; or None"""
+    for name in path.split("."):
+        if name not in model._fields:
+            return model, name
+        if not model._fields[name].comodel_name:
+            return None
+        model = model.env[model._fields[name].comodel_name]
+    return None
+
+
 def follow(model, path):
     """:return: model that the links of ``path`` lead to, None where they lead to none"""
     for name in path.split("."):

@@ -129,6 +129,7 @@ class CrmStage(models.Model):
             return super().write(vals)
         values_before = self._get_followed_values()
         res = super().write(vals)
+        self.flush_recordset(FOLLOWED_FIELDS)  # what cannot be is refused before opportunities follow it
         self._recompute_followers(values_before)
         return res
 
