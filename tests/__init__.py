@@ -32,6 +32,7 @@ from . import test_crm_stage
 from . import test_crm_stage_automation
 from . import test_crm_stage_delete
 from . import test_crm_stage_followers
+from . import test_crm_stage_import
 from . import test_crm_stage_pipeline
 from . import test_crm_stage_process
 from . import test_crm_stage_report
@@ -56,6 +57,7 @@ from . import test_ui_automation
 from . import test_ui_automation_french
 from . import test_ui_automation_screens
 from . import test_ui_explanation
+from . import test_ui_import
 from . import test_ui_phone
 from . import test_ui_pipeline
 from . import test_ui_pipeline_stages

@@ -22,6 +22,9 @@ MODELS = {
     "crm.stage.automation.preview": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
     "crm.stage.automation.preview.line": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
     "crm.stage.delete.wizard": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
+    "crm.stage.export.wizard": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
+    "crm.stage.import.wizard": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
+    "crm.stage.import.wizard.line": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
     "crm.stage.report": (NOTHING, NOTHING, "r", "r", "r", "r"),
     "crm.stage.setup.wizard": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
     "crm.stage.setup.wizard.line": (NOTHING, NOTHING, NOTHING, NOTHING, ALL, ALL),
@@ -73,6 +76,10 @@ METHODS = {
     ("crm.stage.delete.wizard", "action_delete"): "manager",
     ("crm.stage.delete.wizard", "action_move_and_delete"): "manager",
     ("crm.stage.delete.wizard", "move_batch"): "manager",
+    ("crm.stage.export.wizard", "action_download"): "manager",
+    ("crm.stage.import.wizard", "action_apply"): "manager",
+    ("crm.stage.import.wizard", "action_read"): "manager",
+    ("crm.stage.import.wizard", "action_undo"): "manager",
     ("crm.stage.report", "action_open_lead"): "own",
     ("crm.stage.report", "action_open_leads"): "own",
     ("crm.stage.report", "get_overview"): "own",
@@ -121,8 +128,12 @@ class TestRightsMatrix(SalesStageCase):
         stage = self.env["crm.stage"].create({"name": "Matrix", "sequence": 5})
         delete, setup = self.env["crm.stage.delete.wizard"], self.env["crm.stage.setup.wizard"]
         preview = self.env["crm.stage.automation.preview"]
+        exporting, importing = self.env["crm.stage.export.wizard"], self.env["crm.stage.import.wizard"]
         if delete.with_user(user).has_access("create"):  # those of others are refused for being so
             delete, setup, preview = (wizard.with_user(user) for wizard in (delete, setup, preview))
+            exporting, importing = exporting.with_user(user), importing.with_user(user)
+        line = {"kind": "stage", "state": "same", "name": "Matrix"}
+        importing = importing.create({"line_ids": [(0, 0, line)]})
         setup = setup.create({"line_ids": [(0, 0, {"stage_id": stage.id})]})
         lead = self.create_opportunities(user_id=not user.share and user.id)
         automation = self.env["crm.stage.automation"].create(
@@ -141,6 +152,9 @@ class TestRightsMatrix(SalesStageCase):
             "crm.stage.automation.preview": preview,
             "crm.stage.automation.preview.line": preview.line_ids,
             "crm.stage.delete.wizard": delete.create({"stage_ids": stage.ids}),
+            "crm.stage.export.wizard": exporting.create({}),
+            "crm.stage.import.wizard": importing,
+            "crm.stage.import.wizard.line": importing.line_ids,
             "crm.stage.report": self.env["crm.stage.report"].search([("lead_id", "=", lead.id)]),
             "crm.stage.setup.wizard": setup,
             "crm.stage.setup.wizard.line": setup.line_ids[:1],
@@ -285,6 +299,8 @@ class TestRightsMatrix(SalesStageCase):
     def test_menus(self):
         menus = {
             "menu_crm_stage_automation": ("manager", "admin"),
+            "menu_crm_stage_export": ("manager", "admin"),
+            "menu_crm_stage_import": ("manager", "admin"),
             "menu_crm_stage_setup": ("manager", "admin"),
             "crm_stage_report_menu": ("own", "all", "manager", "admin"),
         }

@@ -1,6 +1,7 @@
 """Importing the set-up of a pipeline: what it would do is shown first, and can be undone afterwards."""
 
 import logging
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -224,6 +225,8 @@ class CrmStageImportWizard(models.TransientModel):
         }
         consequence = "" if entry.stage or not record else self._get_consequence(record, changed)
         notes += [consequence] if consequence else []
+        if re.search(r"</?[a-z][^<>@]*>", str(changed.get("requirements")), re.IGNORECASE):
+            notes.append(env._("Its requirements are plain text: take the HTML out of them afterwards."))
         told = self._get_told(entry, changed, before)
         words = self._get_words(record, told)
         state = "missing" if reader.missing else "new" if not record else "changed" if changed else "same"
@@ -309,7 +312,9 @@ class CrmStageImportWizard(models.TransientModel):
             return count and self.env._("Opportunities that are won, or open again, by this: %s.", count)
         if {"probability", "probability_mode"} & changed.keys():
             count = leads.search_count(stage._get_open_opportunities_domain())
-            return count and self.env._("Open opportunities that follow, unless set by hand: %s.", count)
+            return count and self.env._(
+                "Open opportunities that get another probability, unless theirs was set by hand: %s.", count
+            )
         return ""
 
     @api.model

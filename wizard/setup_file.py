@@ -101,9 +101,10 @@ def write(record, values):
         elif field.type == "many2one":
             vals[name] = value[0] if isinstance(value, list) and value else value
         elif field.type == "many2many":
-            # sudo: those that the user may not see stay
-            hidden = record.sudo()[name] - record[name]._filtered_access("read").sudo()
-            vals[name] = [Command.set([*value, *hidden.ids])]
+            # Those that the user may not see stay.
+            visible_ids = record[name]._filtered_access("read").ids
+            linked = [Command.link(id_) for id_ in value if id_ not in visible_ids]
+            vals[name] = linked + [Command.unlink(id_) for id_ in visible_ids if id_ not in value]
         elif name == "filter_domain" and isinstance(value, list):
             terms = [tuple(term) if isinstance(term, list) else term for term in value]
             vals[name] = repr(terms) if terms else False
@@ -149,7 +150,7 @@ def _encode(record):
             values[name] = sorted(record[name].browse(value).mapped("name"))
         elif field.relational:
             references = [get_reference(linked) for linked in record[name].browse(value)]
-            references.sort(key=json.dumps)
+            references.sort(key=lambda reference: json.dumps([reference.get("name"), reference]))
             values[name] = references if field.type == "many2many" else next(iter(references), None)
         elif name == "filter_domain" and record.model_name and isinstance(value, list):
             values[name] = condition.replace_named(record.env[record.model_name], value, _encode_item)
@@ -250,12 +251,11 @@ def match_stages(env, items):
 
 
 def get_names(item, lang=None):
-    """:return: set of the names that a stage or a reference of the file has, in whatever languages, or in one"""
+    """:return: set of the names of a stage or a reference of the file, in all languages, or in ``lang``"""
     names = item.get("name")
-    if isinstance(names, dict):
-        names = [names.get(lang)] if lang else names.values()
-    else:
-        names = [names]
+    if not isinstance(names, dict):
+        names = {lang: names}
+    names = [names.get(lang)] if lang else names.values()
     return {name for name in names if isinstance(name, str) and name.strip()}
 
 
