@@ -138,9 +138,11 @@ class TestCrmStageImport(ImportCase):
         stages.search([("name", "not in", ("Start", "End"))]).unlink()
         for records in (self.plan, self.template, self.reason, self.team_2, self.tags[0]):
             (vals,) = records.copy_data({"name": f"{records.name} once more"})
-            name = records.name
+            names = setup_file.get_translations(records, "name")
             records.unlink()
-            records.create(vals).name = name
+            record = records.create(vals)
+            for lang, name in names.items():
+                record.with_context(lang=lang).name = name
         self.pass_commit()
 
     def test_what_is_in_the_file(self):
@@ -655,11 +657,6 @@ class TestSetupFiles(ImportCase):
         wizard = self.env["crm.stage.export.wizard"].with_user(self.manager).create({})
         action = wizard.action_download()
         self.assertEqual(action["type"], "ir.actions.act_url")
-        stream = (
-            self.env["ir.binary"]
-            .with_user(self.manager)
-            ._get_stream_from(wizard, "data", filename_field="filename")
-        )
-        self.assertEqual(json.loads(stream.read()), self.export())
-        self.assertRegex(stream.download_name, r"^sales-stages-.*\.json$")
+        self.assertEqual(json.loads(base64.b64decode(wizard.data)), self.export())
+        self.assertRegex(wizard.filename, r"^sales-stages-.*\.json$")
         self.assertFalse(self.env["ir.attachment"].search([("res_model", "=", wizard._name)]))
