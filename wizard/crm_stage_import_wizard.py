@@ -71,7 +71,11 @@ class CrmStageImportWizard(models.TransientModel):
         labels = self.line_ids._fields["state"]._description_selection(self.env)
         for wizard in self:
             groups = wizard.line_ids.grouped("state")
-            counts = [f"{label}: {len(groups[state])}" for state, label in labels if state in groups]
+            counts = [
+                self.env._("%(field)s: %(value)s", field=label, value=len(groups[state]))
+                for state, label in labels
+                if state in groups
+            ]
             wizard.summary = ", ".join(counts)
 
     def action_read(self):
@@ -234,8 +238,11 @@ class CrmStageImportWizard(models.TransientModel):
             record = setup_file.write(record, changed)
             env.flush_all()
         for label, text in self._get_words(record, told).items():
-            if words.get(label) != text:
-                notes.append(f"{label}: {words[label]} → {text}" if before else f"{label}: {text}")
+            parts = {"field": label, "before": words.get(label), "value": text}
+            if not before:
+                notes.append(env._("%(field)s: %(value)s", **parts))
+            elif parts["before"] != text:
+                notes.append(env._("%(field)s: %(before)s → %(value)s", **parts))
         line = {
             "name": record.name,
             "state": state,
