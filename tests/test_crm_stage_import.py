@@ -1,5 +1,6 @@
 import base64
 import json
+import logging
 import random
 from copy import deepcopy
 from pathlib import Path
@@ -12,6 +13,8 @@ from odoo.tools import mute_logger
 from ..wizard import setup_file
 from .common_arrival import ArrivalCase
 from .common_automation import AutomationCase
+
+_logger = logging.getLogger(__name__)
 
 FILES = Path(__file__).parent / "files"
 WIZARD = "crm.stage.import.wizard"
@@ -552,6 +555,7 @@ class TestCrmStageImport(ImportCase):
     def test_fuzz(self):
         """Never a traceback, never half done; and what is imported once is the same the second time."""
         seed = random.randrange(10**6)
+        _logger.info("Files are mutated with the seeds from %s on", seed)
         content, before = self.export(), self.get_everything()
         for number in range(seed, seed + 40):
             dice, mutated = random.Random(number), content
