@@ -107,7 +107,7 @@ class CrmStageImportWizard(models.TransientModel):
         if not ticked:
             raise UserError(self.env._("Nothing is ticked: there is nothing to import."))
         done = {line["number"]: line for line in self._process(ticked.mapped("number"))}
-        for line in ticked:
+        for line in ticked.filtered(lambda line: done[line.number]["res_id"]):
             line.write({name: done[line.number][name] for name in ("res_id", "before", "after")})
         message = self.env._("The set-up was imported.")
         action = "crm.crm_stage_action"
@@ -217,7 +217,7 @@ class CrmStageImportWizard(models.TransientModel):
                 return {"state": "missing", "text": notes[0]}, record
             if entry.item.get("active") is False:
                 notes.append(env._("It is archived where the file comes from."))
-            values = self._complete(model, {**values, "stage_id": entry.stage.record.id})
+            values = self._complete(model, {**values, "stage_id": entry.stage.record.ids})
             record = self._find(model, values, entry.stage.taken_ids)
         before = setup_file.read(record) if record else {}
         if "name" in values:
@@ -258,7 +258,7 @@ class CrmStageImportWizard(models.TransientModel):
     @api.model
     def _complete(self, automations, values):
         """:return: the values of an automation as they are stored, the usual ones where the file has none"""
-        draft = automations.new({name: values.get(name) for name in ("stage_id", "trigger")})
+        draft = automations.new({"stage_id": values["stage_id"][0], "trigger": values.get("trigger")})
         if not draft.trigger:
             raise UserError(automations.env._("It does not say when it moves opportunities."))
         usual = setup_file.read(draft)
@@ -271,7 +271,7 @@ class CrmStageImportWizard(models.TransientModel):
     @api.model
     def _find(self, automations, values, taken_ids):
         """:return: the automation that says the same, and is no other line's; an empty one where it is new"""
-        stage = [("stage_id", "=", values["stage_id"]), ("id", "not in", list(taken_ids))]
+        stage = [("stage_id", "in", values["stage_id"]), ("id", "not in", list(taken_ids))]
         for automation in automations.with_context(active_test=False).search(stage):
             present = setup_file.read(automation)
             if all(present[name] == values[name] for name in IDENTITY):

@@ -93,13 +93,13 @@ def write(record, values):
     """
     vals, translations = {}, {}
     for name, value in values.items():
-        field = record._fields.get(name)
+        field = record._fields[name]
         if field.translate:
             translations[name] = value
             if not record:
                 vals[name] = value.get(record.env.lang) or next(iter(value.values()))
         elif field.type == "many2one":
-            vals[name] = value[0] if isinstance(value, list) and value else value
+            vals[name] = value[0] if value else False
         elif field.type == "many2many":
             # Those that the user may not see stay.
             visible_ids = record[name]._filtered_access("read").ids
@@ -309,36 +309,38 @@ class Reader:
             is_possible = -(2**31) < value < 2**31
         elif is_possible and field.type == "selection":
             is_possible = value in field.get_values(self.env)
-        elif is_possible and field.type == "char":
-            is_possible = len(value) <= MAX_NAME
         if not is_possible:
             raise self._get_error(field, value)
+        if field.type == "char" and len(value) > MAX_NAME:
+            values = {"field": self._get_field_label(field), "most": MAX_NAME}
+            raise UserError(
+                self.env._('"%(field)s" is too long: %(most)s characters are the most.', **values)
+            )
         return value
 
     def _read_translations(self, field, value):
-        if (
-            not isinstance(value, dict)
-            or not value
-            or len(get_names({"name": value})) < len({*value.values()})
-        ):
+        texts = value.values() if isinstance(value, dict) else ()
+        if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
             raise self._get_error(field, value)
         texts = {lang: self._read_plain(field, text) for lang, text in value.items()}
-        here = get_languages(self.env)
-        return {lang: text for lang, text in texts.items() if lang in here} or {
-            "en_US": next(iter(texts.values()))
-        }
+        here = {lang: texts[lang] for lang in get_languages(self.env) if lang in texts}
+        return here or {"en_US": next(iter(texts.values()))}
 
     def _get_error(self, field, value):
-        label = field.get_description(self.env, ["string"])["string"]
         text = json.dumps(value, ensure_ascii=False)
-        text = text if len(text) < 60 else f"{text[:60]}…"
+        values = {
+            "field": self._get_field_label(field),
+            "value": text if len(text) < 60 else f"{text[:60]}…",
+        }
         return UserError(
             self.env._(
                 '"%(field)s" cannot be %(value)s. Change it where the file comes from, and export it again.',
-                field=label,
-                value=text,
+                **values,
             )
         )
+
+    def _get_field_label(self, field):
+        return field.get_description(self.env, ["string"])["string"]
 
     def _read_links(self, values, field, value):
         """Complete ``values``; where nothing of what the file names is here, the field stays as it is."""
@@ -398,10 +400,9 @@ class Reader:
 
     def _find_by_name(self, model, reference, domain):
         names, field = get_names(reference), model._fields.get(model._rec_name)
-        is_possible = (
-            names and reference.get("model", model._name) == model._name and model.has_access("read")
-        )
-        if not is_possible or not field._description_searchable:
+        if not names or reference.get("model", model._name) != model._name:
+            return model
+        if field is None or not field._description_searchable or not model.has_access("read"):
             return model
         domain = Domain(field.name, "in", list(names)) & domain
         found = (model.with_context(lang=lang).search(domain) for lang in get_languages(self.env))
