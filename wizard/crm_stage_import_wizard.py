@@ -19,7 +19,8 @@ from . import setup_file
 _logger = logging.getLogger(__name__)
 
 # Automations of a stage that say the same of these are one
-IDENTITY = ("trigger", "days", "from_stage_ids", "outcome", "lost_reason_id", "filter_domain")
+IDENTITY = ("trigger", "days", "is_working_days", "from_stage_ids", "outcome", "lost_reason_id")
+IDENTITY += ("filter_domain",)
 
 # What a line about a new stage leaves out
 UNTOLD = ("name", "sequence", "color", "active")
@@ -265,7 +266,7 @@ class CrmStageImportWizard(models.TransientModel):
         if not values.get("outcome"):
             values["outcome"] = usual["outcome"]
         if not draft.is_in_time:
-            values["days"] = 0
+            values.update(days=0, is_working_days=False)
         return {**usual, **values, "active": False}
 
     @api.model
