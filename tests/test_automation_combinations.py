@@ -1,9 +1,10 @@
 from datetime import timedelta
-from itertools import groupby, product
+from itertools import product
 
 from odoo import Command
 from odoo.exceptions import ValidationError
 from odoo.tests import tagged
+from odoo.tools import groupby
 
 from .test_automation_due import NOON, DueCase
 
@@ -199,7 +200,7 @@ class TestCombinations(DueCase):
         ]
         with self.at(NOON):
             leads = self.create_states(combinations)
-        for prepare, group in groupby(sorted(triggers, key=self.get_preparation), self.get_preparation):
+        for prepare, group in groupby(triggers, self.get_preparation):
             with self.going_back():
                 with self.at(NOON):
                     documents = self.prepare(prepare, self.env["crm.lead"].union(*leads.values()))

@@ -159,7 +159,7 @@ class CrmStageImportWizard(models.TransientModel):
             if ticked is None or number in ticked:
                 lines[number], records[number] = self._process_entry(entry, known, is_tried=ticked is None)
             if entry.kind == "stage" and entry.record:
-                for key in {entry.item.get("id"), *setup_file.get_names(entry.item)} - {None}:
+                for key in setup_file.get_keys(entry.item):
                     known[key] = known.get(key, entry.record) | entry.record
         for number, line in lines.items():
             line["after"] = line["res_id"] and setup_file.read(records[number])
@@ -194,7 +194,8 @@ class CrmStageImportWizard(models.TransientModel):
         # What could only be imported otherwise than the file has it is not imported.
         is_obstacle = values["state"] == "refused" or values["state"] == "missing" and not record
         if is_obstacle and not is_tried:
-            raise UserError(f"{line['name']}\n{values['text']}")
+            message = "\n".join((line["name"], values["text"]))
+            raise UserError(message)
         entry.record = record
         return {"is_ticked": False, "res_id": False, "before": False, **line, **values}, record
 
@@ -210,7 +211,7 @@ class CrmStageImportWizard(models.TransientModel):
         if entry.stage and not entry.stage.record:
             raise UserError(env._("It needs its stage, which is not here: import that, too."))
         reader = setup_file.Reader(model, known)
-        values, record = reader.read(entry.item), entry.record
+        values, record = reader.read_item(entry.item), entry.record
         if reader.missing:
             notes.append(env._("Missing here: %s.", format_list(env, reader.missing)))
         if entry.stage:

@@ -259,6 +259,12 @@ def get_names(item, lang=None):
     return {name for name in names if isinstance(name, str) and name.strip()}
 
 
+def get_keys(item):
+    """:return: set of what a stage of the file is named by in it: its external id and its names"""
+    xml_id = item.get("id")
+    return get_names(item) | ({xml_id} if isinstance(xml_id, str) else set())
+
+
 def _find_by_xml_id(model, xml_id):
     """:return: the record of ``model`` that has this external id, if the user may see it; or none"""
     if not isinstance(xml_id, str) or not re.fullmatch(r"\w+\.[\w.-]+", xml_id):
@@ -275,7 +281,7 @@ class Reader:
         self.model, self.env, self.known = model, model.env, known
         self.missing = []  # what is not there in this database, in words
 
-    def read(self, item):
+    def read_item(self, item):
         """
         :return: the values of ``item`` for ``write``; those that are missing are not in there
         :raise UserError: one of them cannot be
@@ -393,10 +399,9 @@ class Reader:
         return model
 
     def _find_stage(self, reference):
-        known, stages = self.known, self.env["crm.stage"]
-        return known.get(reference.get("id")) or stages.union(
-            *(known[name] for name in get_names(reference) if name in known)
-        )
+        keys = get_keys(reference) & self.known.keys()
+        by_xml_id = self.known[reference["id"]] if reference.get("id") in keys else None
+        return by_xml_id or self.env["crm.stage"].union(*(self.known[key] for key in keys))
 
     def _find_by_name(self, model, reference, domain):
         names, field = get_names(reference), model._fields.get(model._rec_name)
