@@ -42,13 +42,13 @@ registry.category("web_tour.tours").add("crm_sales_stage_automation_french", {
         ...chooseTrigger("elle est sans nouvelles depuis … jours"),
         {
             content: "Ten days",
-            trigger: ".o_form_view div[name=trigger]:contains(/jours$/) .o_field_widget[name=days] input",
+            trigger: ".o_form_view div[name=trigger]:contains('Jours ouvrés') .o_field_widget[name=days] input",
             run: "edit 10",
         },
         ...pressSave,
         {
             content: "It reads as a sentence",
-            trigger: ".o_form_view h2:contains(/^Déplacer vers « Relance » quand elle est sans nouvelles depuis 10 jours$/)",
+            trigger: ".o_form_view h2:contains(/^Déplacer vers « Relance » quand elle est sans nouvelles depuis 10 jours ouvrés$/)",
         },
 
         ...pressNew,
