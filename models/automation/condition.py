@@ -233,9 +233,9 @@ def _find_unknown(model, path):
     for name in path.split("."):
         if name not in model._fields:
             return model, name
-        if not model._fields[name].comodel_name:
-            return None
-        model = model.env[model._fields[name].comodel_name]
+        model = follow(model, name)
+        if model is None:
+            break
     return None
 
 

@@ -843,7 +843,9 @@ class CrmStageAutomation(models.Model):
         if made.error and (not documents_by_lead or isinstance(made.error, AutomationError)):
             self._set_fault(made.error, "condition")
             return None
-        errors = made.error and self._move_by_halves(documents_by_lead, made.error, is_tried_again) or {}
+        errors = {}
+        if made.error:
+            errors = self._move_by_halves(documents_by_lead, made.error, is_tried_again)
         left_ids = {lead_id for lead_id, error in errors.items() if isinstance(error, CONFLICTS)}
         refusals = {lead_id: error for lead_id, error in errors.items() if lead_id not in left_ids}
         is_working = not refusals or len(refusals) < len(documents_by_lead)
@@ -875,7 +877,8 @@ class CrmStageAutomation(models.Model):
         for half in split_every((len(documents_by_lead) + 1) // 2, documents_by_lead.items(), dict):
             with attempt(self.env, raised=CONFLICTS if is_tried_again else ()) as made:
                 self._run_action(half)
-            errors |= made.error and self._move_by_halves(half, made.error, is_tried_again) or {}
+            if made.error:
+                errors |= self._move_by_halves(half, made.error, is_tried_again)
         return errors
 
     def _get_matching_documents(self, pairs, leads):
@@ -1132,16 +1135,23 @@ class CrmStageAutomation(models.Model):
             model = self.env[self.model_name].sudo().with_context(active_test=False)  # sudo: any company's
             domain = documents_domain & self._get_happened_domain(since) & model._get_crm_stage_lead_domain()
             documents = model.search(domain, order="id")
-            known = journal._get_known_dates(self, documents)
             dates = documents._get_crm_stage_dates(self.trigger)
             journal._insert(
                 [
                     journal._get_row(self, lead_id, document, dates, **values)
-                    for document, leads in documents._get_crm_stage_leads()
-                    if self._is_later(dates[document.id], known.get(document.id))
+                    for document, leads in self._filter_unhandled(documents, dates)._get_crm_stage_leads()
                     for lead_id in leads.ids
                 ]
             )
+
+    def _filter_unhandled(self, documents, dates):
+        """
+        :param documents: that are due
+        :param dates: the dates that count, by id of the documents
+        :return: those of ``documents`` that the journal does not have since their dates
+        """
+        known = self.env["crm.stage.automation.move"]._get_known_dates(self, documents)
+        return documents.filtered(lambda document: self._is_later(dates[document.id], known.get(document.id)))
 
     @api.model
     def _is_later(self, date, known):

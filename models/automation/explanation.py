@@ -191,16 +191,12 @@ class Reason:
             return self.set("moves", document=due[-1])
         dates = due._get_crm_stage_dates(automation.trigger if automation.is_in_time else None)
         if automation.is_in_time:
-            known = self.moves._get_known_dates(automation, due)
             since = Domain("id", "in", due.ids) & automation._get_happened_domain(automation.date_begun)
             new = due.with_context(active_test=False).search(since, order="id")
-            new = new.filtered(
-                lambda document: automation._is_later(dates[document.id], known.get(document.id))
-            )
+            new = automation._filter_unhandled(new, dates)
         else:
-            new = due.filtered(
-                lambda document: (dates.get(document.id) or automation.date_begun) > automation.date_begun
-            )
+            begun = automation.date_begun
+            new = due.filtered(lambda document: (date := dates.get(document.id)) and date > begun)
         if new:
             return self.set("moves", document=new[-1])
         return self.set("before", document=due[-1])

@@ -291,8 +291,9 @@ class CrmStageTriggerMixin(models.AbstractModel):
         database is asked before and after, so that it does not matter how the fields of the condition follow
         from those that are written. A move alone triggers no automation.
         """
+        is_source = not vals.keys().isdisjoint(self._get_crm_stage_sources())
         is_matching = () in self._crm_stage_changes.values() and not vals.keys() <= {"stage_id"}
-        if not is_matching and vals.keys().isdisjoint(self._get_crm_stage_sources()):
+        if not is_source and not is_matching:
             return super().write(vals)
         automations = self.env["crm.stage.automation"]
         listening = automations._get_listening()
@@ -300,9 +301,10 @@ class CrmStageTriggerMixin(models.AbstractModel):
         triggers = listening.heard.get(self._name, frozenset()) & self._crm_stage_changes.keys()
         if not dates and not triggers:
             return super().write(vals)
-        names = dates.union(*(self._crm_stage_changes[trigger] for trigger in triggers))
-        if dates:
-            names |= {self._get_crm_stage_tie_name()}
+        names = frozenset()
+        if is_source:
+            names = dates.union(*(self._crm_stage_changes[trigger] for trigger in triggers))
+            names |= {self._get_crm_stage_tie_name()} if dates else set()
         before = {document: {name: document[name] for name in names} for document in self}
         matching = {trigger for trigger in triggers if is_matching and not self._crm_stage_changes[trigger]}
         unmatched = {
