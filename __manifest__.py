@@ -23,6 +23,7 @@
         "wizard/crm_stage_export_wizard_views.xml",
         "wizard/crm_stage_import_wizard_views.xml",
         "views/crm_stage_views.xml",
+        "views/calendar_event_views.xml",
         "views/crm_lead_views.xml",
         "views/crm_stage_automation_move_views.xml",
         "views/crm_stage_automation_views.xml",

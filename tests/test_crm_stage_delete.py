@@ -270,7 +270,7 @@ class TestCrmStageDelete(PipelineCase):
             self.closed.action_archive,
             lambda: self.closed.write({"active": False}),
         ):
-            with self.assertRaisesRegex(UserError, "won stage.*Won / Lost"):
+            with self.assertRaisesRegex(RedirectWarning, "won stage.*Won / Lost.*Show the Stages"):
                 attempt()
         self.env["crm.stage"].create({"name": "Signed", "is_won": True})
         self.closed.action_archive()
@@ -280,9 +280,9 @@ class TestCrmStageDelete(PipelineCase):
         self.opportunities.unlink()
         (self.new | self.estimate | self.visit).action_archive()
         for attempt in (self.quotation.unlink, self.quotation.action_archive):
-            with self.assertRaisesRegex(UserError, "open stage.*Quotation"):
+            with self.assertRaisesRegex(RedirectWarning, "open stage.*Quotation"):
                 attempt()
-        with self.assertRaisesRegex(UserError, "open stage"):
+        with self.assertRaisesRegex(RedirectWarning, "open stage"):
             self.open_wizard(self.quotation).action_archive()
 
     def test_last_open_stage_of_a_team_stays(self):
@@ -292,7 +292,7 @@ class TestCrmStageDelete(PipelineCase):
         self.new.team_ids = everyone - teams[1]
         self.estimate.team_ids = teams[1]
         (self.visit | self.quotation).action_archive()
-        with self.assertRaisesRegex(UserError, "Estimate.*\n.*South"):
+        with self.assertRaisesRegex(RedirectWarning, "Estimate.*South"):
             self.estimate.action_archive()
         self.visit.action_unarchive()
         self.estimate.action_archive()

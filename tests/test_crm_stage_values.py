@@ -1,6 +1,6 @@
 from lxml import etree
 
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import AccessError, RedirectWarning, UserError
 from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import mute_logger
 
@@ -207,7 +207,7 @@ class TestStageValues(SalesStageCase):
             stage = self.env["crm.stage"].create({"name": "Theirs", "sequence": 2, "team_ids": teams.ids})
             opened.team_ids = self.env["crm.team"].search([("id", "not in", (hidden + shown).ids)])
             for leave in ("action_archive", "unlink"):
-                with self.assertRaises(UserError) as error, self.env.cr.savepoint():
+                with self.assertRaises(RedirectWarning) as error, self.env.cr.savepoint():
                     getattr(stage.with_user(manager), leave)()
                 self.assertNotIn("Secret Project", str(error.exception))
                 self.assertIn("other companies without another one: 1", str(error.exception))
@@ -264,6 +264,11 @@ class TestStageValues(SalesStageCase):
         wizard.target_stage_id = self.visit
         with self.assertRaisesRegex(UserError, "Weekly tidying"):
             wizard.action_move_and_delete()
+        with self.assertRaisesRegex(RedirectWarning, "Weekly tidying.*Show Them") as caught:
+            stage._check_deletable()
+        action = caught.exception.args[1]
+        shown = self.env[action["res_model"]].with_context(active_test=False).search(action["domain"])
+        self.assertEqual(shown, job, "who may see it is led there")
         self.assertTrue(wizard.opportunity_count, "Refused before anything is moved")
         job.unlink()
         wizard.action_move_and_delete()

@@ -31,6 +31,7 @@ class CrmStageSetupWizard(models.TransientModel):
         help="What happens to each stage that you have today.",
     )
     obstacle = fields.Text(compute="_compute_obstacle", help="Which lines cannot be done, and why.")
+    is_needed = fields.Boolean(compute="_compute_is_needed", help="Whether there is anything to set up.")
 
     @api.model
     def default_get(self, fields):
@@ -74,6 +75,12 @@ class CrmStageSetupWizard(models.TransientModel):
         for wizard in self:
             lines = wizard.line_ids.filtered("obstacle")
             wizard.obstacle = "\n".join(f"{line.stage_id.name}: {line.obstacle}" for line in lines)
+
+    @api.depends("line_ids.action")
+    def _compute_is_needed(self):
+        is_incomplete = not all(self.env["crm.stage"]._get_default_stages().mapped("active"))
+        for wizard in self:
+            wizard.is_needed = is_incomplete or set(wizard.line_ids.mapped("action")) - {"keep"}
 
     def action_apply(self):
         """Do what the lines say, all of it or nothing, tracked on every opportunity.

@@ -20,7 +20,7 @@ from lifecycle import (
 from psycopg2 import IntegrityError
 
 from odoo import Command
-from odoo.exceptions import UserError
+from odoo.exceptions import RedirectWarning, UserError
 from odoo.tools import mute_logger
 
 # What uninstalling must not touch, whole rows but for what the scoring computes
@@ -48,7 +48,7 @@ class Customer:
         try:
             with mute_logger("odoo.sql_db"), self.env.cr.savepoint():
                 getattr(self, name)()
-        except (IntegrityError, UserError):  # which are both shown to users
+        except (IntegrityError, UserError, RedirectWarning):  # which are shown to users
             return False
         self.env.invalidate_all()
         return True

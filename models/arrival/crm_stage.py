@@ -38,6 +38,11 @@ class CrmStage(models.Model):
         groups="sales_team.group_sale_manager",
         help="E-mail that is sent when an opportunity comes into this stage. Blacklisted addresses get none.",
     )
+    starting_text = fields.Text(
+        compute="_compute_starting_text",
+        groups="sales_team.group_sale_manager",
+        help="What an e-mail that is written for this stage starts with.",
+    )
     required_field_ids = fields.Many2many(
         "crm.stage.askable.field",
         "crm_stage_required_field_rel",
@@ -57,6 +62,15 @@ class CrmStage(models.Model):
         compute="_compute_on_arrival",
         help="Whether somebody who moves an opportunity here is asked for fields.",
     )
+
+    @api.depends_context("lang")
+    def _compute_starting_text(self):
+        """Only with what Odoo lets users write who are no editors of templates"""
+        self.starting_text = self.env._(
+            '<p>Hello <t t-out="object.contact_name">Sir or Madam</t>,</p>'
+            "<p>We have news of your project and will contact you shortly.</p>"
+            '<p>Kind regards,<br/><t t-out="object.user_id.name"/></p>'
+        )
 
     @api.depends("activity_plan_id", "required_field_ids")
     @api.depends_context("uid")

@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import RedirectWarning, UserError, ValidationError
 from odoo.tools.translate import LazyTranslate
 
 from .fault import AutomationError
@@ -82,18 +82,24 @@ class CrmStage(models.Model):
         return automations.filtered(lambda automation: automation.from_stage_ids <= self)
 
     def _check_deletable(self):
-        """:raise UserError: also while scheduled actions, which hold their server action, move to these"""
+        """
+        :raise RedirectWarning: also while scheduled actions, which hold their server action, move to these
+        :raise UserError: the same, for who may not see those
+        """
         # sudo: stages are their managers', scheduled actions the administrators', who need to know which
         jobs = self.env["ir.cron"].sudo().with_context(active_test=False)
         if jobs := jobs.search([("crm_stage_id", "in", self.ids)]):
-            raise UserError(
-                self.env._(
-                    'Scheduled actions move opportunities to "%(stages)s": %(jobs)s. '
-                    "Have an administrator give them another stage, or delete them, first.",
-                    stages=", ".join(jobs.crm_stage_id.mapped("name")),
-                    jobs=", ".join(jobs.mapped("name")),
-                )
+            message = self.env._(
+                'Scheduled actions move opportunities to "%(stages)s": %(jobs)s. '
+                "Have an administrator give them another stage, or delete them, first.",
+                stages=", ".join(jobs.crm_stage_id.mapped("name")),
+                jobs=", ".join(jobs.mapped("name")),
             )
+            if not self.env["ir.cron"].has_access("read"):
+                raise UserError(message)
+            action = self.env["ir.actions.act_window"]._for_xml_id("base.ir_cron_act")
+            action["domain"] = [("id", "in", jobs.ids)]
+            raise RedirectWarning(message, action, self.env._("Show Them"))
         return super()._check_deletable()
 
     def _check_outcome(self, outcome):

@@ -1,7 +1,7 @@
 """Stages: their order, their archiving and deletion."""
 
 from odoo import api, fields, models
-from odoo.exceptions import RedirectWarning, UserError
+from odoo.exceptions import RedirectWarning
 from odoo.fields import Domain
 from odoo.tools import SQL
 
@@ -58,7 +58,7 @@ class CrmStage(models.Model):
         return stages
 
     def write(self, vals):
-        """:raise UserError: when archiving would leave a pipeline without an open or a won stage"""
+        """:raise RedirectWarning: when archiving would leave a pipeline without an open or a won stage"""
         vals = drop_empty(self, vals, KEPT_WHEN_EMPTY)
         if not vals.get("active", True):
             self._check_not_last()
@@ -139,8 +139,8 @@ class CrmStage(models.Model):
     def _unlink_except_needed(self):
         """Nothing is lost by deleting a stage: no opportunity, and no stage that a pipeline has to have.
 
-        :raise RedirectWarning: its button shows the opportunities in there, inactive ones included
-        :raise UserError: for the last open or the last won stage
+        :raise RedirectWarning: its button shows the opportunities in there, inactive ones included; for the
+            last open or the last won stage, all stages
         """
         if contents := self._get_contents():
             message = self.env._(
@@ -153,7 +153,7 @@ class CrmStage(models.Model):
         self._check_deletable()
 
     def _check_deletable(self):
-        """:raise UserError: for the last open or the last won stage"""
+        """:raise RedirectWarning: for the last open or the last won stage"""
         self._check_not_last()
 
     def action_open_delete_wizard(self, is_in_form=False):
@@ -206,9 +206,10 @@ class CrmStage(models.Model):
         return self.env["crm.lead"]._get_list_action(name, [("stage_id", "in", self.ids)])
 
     def _check_not_last(self):
-        """:raise UserError: when the pipeline, or a team, has no open or no won stage without these"""
+        """:raise RedirectWarning: when the pipeline, or a team, has no open or no won stage without these"""
         if obstacle := self.get_archive_obstacle():
-            raise UserError(obstacle)
+            stages_id = self.env.ref("crm.crm_stage_action").id
+            raise RedirectWarning(obstacle, stages_id, self.env._("Show the Stages"))
 
     def get_archive_obstacle(self):
         """:return: why the pipeline, or a team, cannot do without these stages, and what to do; empty when it

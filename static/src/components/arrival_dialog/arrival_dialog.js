@@ -42,7 +42,12 @@ export class ArrivalDialog extends Component {
             };
         }
         const body = useRef("body");
-        onMounted(() => body.el.querySelector(INPUT)?.focus());
+        const save = useRef("save");
+        onMounted(() => {
+            const input = body.el.querySelector(INPUT);
+            // The picker of a date opens when that has the focus, over the buttons.
+            (input?.closest(".o_field_date, .o_field_datetime") ? save.el : input)?.focus();
+        });
         useAutofocus({ refName: "won" });
     }
 

@@ -14,7 +14,10 @@ function askLostReason({ action }, resIds) {
     return new Promise((resolve, reject) => {
         const context = { active_id: resIds[0], active_ids: resIds, active_model: "crm.lead" };
         const onClose = (params) => resolve(!params?.dismiss && !params?.special);
-        action.doAction("crm.crm_lead_lost_action", { additionalContext: context, onClose }).catch(reject);
+        // Odoo would focus the closing note, after the reasons.
+        action
+            .doAction("crm.crm_lead_lost_action", { additionalContext: context, onClose })
+            .then(() => document.querySelector(".o_dialog [name=lost_reason_id] input")?.focus(), reject);
     });
 }
 

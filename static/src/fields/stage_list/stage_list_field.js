@@ -38,4 +38,7 @@ export class StageListField extends Many2OneFieldRotting {
     }
 }
 
-registry.category("fields").add("list.crm_sales_stage_list", buildM2OFieldDescription(StageListField));
+registry.category("fields").add("list.crm_sales_stage_list", {
+    ...buildM2OFieldDescription(StageListField),
+    listViewWidth: [127], // at least: the names of stages are not cut for those of opportunities
+});

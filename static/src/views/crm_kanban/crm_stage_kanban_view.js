@@ -34,15 +34,21 @@ class CrmStageKanbanRenderer extends askingKanbanView.Renderer {
     static components = { ...askingKanbanView.Renderer.components, KanbanHeader: CrmStageKanbanHeader };
 
     /**
-     * Who works by keyboard goes on where the card is, also after a dialog.
+     * Who works by keyboard goes on where the card is, also after a dialog; where it was, when it was lost.
      *
      * @override
      */
-    async sortRecordDrop(dataRecordId) {
+    async sortRecordDrop(dataRecordId, dataGroupId) {
+        const { groups = [] } = this.props.list;
+        const column = groups.findIndex(({ id }) => id === dataGroupId);
+        const position = groups[column]?.list.records.findIndex(({ id }) => id === dataRecordId);
         await super.sortRecordDrop(...arguments);
         // It is drawn in its new column in the next frame.
         await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
-        this.rootRef.el?.querySelector(`.o_kanban_record[data-id="${dataRecordId}"]`)?.focus();
+        const { el } = this.rootRef;
+        const cards = el?.querySelectorAll(".o_kanban_group")[column]?.querySelectorAll(".o_kanban_record");
+        const card = el?.querySelector(`.o_kanban_record[data-id="${dataRecordId}"]`);
+        (card || cards?.[position] || cards?.[position - 1])?.focus();
     }
 
     /**
