@@ -338,6 +338,21 @@ class TestArrivalEmail(ArrivalCase, MockEmail):
         self.assertEqual((len(message), message.message_type), (1, "auto_comment"))
         self.assertEqual(message.partner_ids.email, "customer@example.com")
 
+    def test_written_on_the_stage(self):
+        """A manager who may not edit the templates of others starts from a text, and sends it."""
+        self.env["ir.config_parameter"].set_param("mail.restrict.template.rendering", True)
+        self.assertFalse(self.manager.has_group("mail.group_mail_template_editor"))
+        stage = self.quotation.with_user(self.manager)
+        text = {"subject": "{{ object.name }}", "body_html": stage.starting_text}
+        templates = stage.env["mail.template"].with_context(default_model="crm.lead")
+        stage.mail_template_id = templates.create({"name": "Coming soon", **text})
+        for name, salutation in (("Jane", "Hello Jane,"), (False, "Hello Sir or Madam,")):
+            lead = self.create_silently(self.new, email_from="customer@example.com", contact_name=name)
+            (mail,) = self.arrive(lead)
+            self.assertEqual(mail.subject, lead.name)
+            self.assertIn(salutation, mail.body_html)
+            self.assertIn(self.salesperson.name, mail.body_html)
+
     def test_on_creation_and_conversion(self):
         for values in ({"type": "opportunity"}, {"type": "lead"}):
             with self.subTest(**values), self.mock_mail_gateway(mail_unlink_sent=False):

@@ -41,6 +41,27 @@ class TestSeededAutomations(AutomationCase):
         meeting.categ_ids = self.visit_tag
         self.assertEqual(lead.stage_id, self.visit, "tagged afterwards")
 
+    def test_tag_is_offered_where_the_meeting_is_planned(self):
+        lead, view = self.create_lead(), "calendar.view_calendar_event_form_quick_create"
+        meetings = self.env["calendar.event"]
+        with Form(meetings.with_context(default_opportunity_id=lead.id, default_name="Visit"), view) as form:
+            form.categ_ids.add(self.visit_tag)
+        self.assertEqual(lead.stage_id, self.visit)
+        form = Form(meetings, view)
+        with self.assertRaises(AssertionError, msg="elsewhere the dialog is Odoo's"):
+            form.categ_ids.add(self.visit_tag)
+
+    def test_tag_in_the_language_of_who_looks(self):
+        self.env["res.lang"]._activate_lang("fr_FR")
+        tags = self.env["calendar.event.type"]
+        for lang, name in (("fr_FR", "Visite Technique"), ("en_US", "Technical Visit")):
+            seen = tags.with_context(lang=lang)
+            self.assertEqual(seen.browse(self.visit_tag.id).display_name, name)
+            self.assertIn((self.visit_tag.id, name), seen.name_search(name[:6].lower()))
+            self.assertNotIn(self.visit_tag.id, seen.search([("display_name", "not ilike", name)]).ids)
+        self.visit_tag.name = "Survey"
+        self.assertEqual(self.visit_tag.with_context(lang="fr_FR").display_name, "Survey")
+
     def test_meeting_linked_afterwards(self):
         lead = self.create_lead()
         meeting = self.create_meeting(None, self.visit_tag)

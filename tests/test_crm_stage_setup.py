@@ -160,6 +160,19 @@ class TestCrmStageSetup(SalesStageCase):
             line.action = "keep"
             self.assertEqual(line.moving_count, 0)
 
+    def test_nothing_to_set_up(self):
+        self.assertTrue(self.get_wizard().is_needed, "the five are archived")
+        self.stages.active = True
+        with Form(self.env["crm.stage.setup.wizard"]) as form:
+            self.assertTrue(form.is_needed, "some are proposed to be merged")
+            for index in range(len(self.own)):
+                with form.line_ids.edit(index) as line:
+                    line.action = "keep"
+            self.assertFalse(form.is_needed)
+        self.all.unlink()
+        self.own.unlink()
+        self.assertFalse(self.get_wizard().is_needed)
+
     def test_managers_only(self):
         salesperson = new_test_user(self.env, "setup_salesperson", "sales_team.group_sale_salesman_all_leads")
         with self.assertRaises(AccessError):

@@ -37,12 +37,16 @@ class TestUiArrival(ArrivalCase, HttpCase):
         self.run_tour("asks_in_french", self.salesperson)
         self.assertEqual(leads.stage_id, self.quotation)
         self.assertEqual(leads.mapped("expected_revenue"), [1500, 800])
-        self.assertEqual([len(lead.activity_ids) for lead in leads], [2, 2])
+        self.assertEqual([len(lead.activity_ids) for lead in leads], [2, 3], "the visit is one, too")
+        visit = self.env.ref("crm_sales_stage.calendar_event_type_technical_visit")
+        self.assertEqual(self.bathroom.calendar_event_ids.categ_ids, visit)
 
     def test_manager_sets_it_up(self):
         self.run_tour("arrival_setup", self.manager)
         self.assertEqual(self.quotation.activity_plan_id, self.plan)
         self.assertEqual(self.quotation.mail_template_id, self.template)
+        written = self.env["mail.template"].search([("name", "=", "Coming soon")])
+        self.assertEqual((written.model, written.create_uid), ("crm.lead", self.manager))
         self.assertEqual(self.quotation.required_field_ids, self.get_field("expected_revenue"))
         self.assertEqual(self.kitchen.stage_id, self.quotation)
         self.assertEqual(len(self.kitchen.activity_ids), 2)

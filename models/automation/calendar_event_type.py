@@ -37,6 +37,8 @@ class CalendarEventType(models.Model):
 
     @api.model
     def _search_display_name(self, operator, value):
+        if operator == "not ilike":
+            return ~self._search_display_name("ilike", value)
         domain = super()._search_display_name(operator, value)
         tag = self.env.ref(TECHNICAL_VISIT, raise_if_not_found=False)
         if tag and operator == "ilike" and value.lower() in tag.display_name.lower():

@@ -48,6 +48,7 @@ class Lead extends models.Model {
     name = fields.Char();
     active = fields.Boolean({ default: true });
     duration_tracking = fields.Json();
+    date_deadline = fields.Date({ string: "Expected Closing" });
     expected_revenue = fields.Float({ string: "Expected Revenue" });
     missing_fields = fields.Json();
     notes = fields.Text();
@@ -179,6 +180,22 @@ test("the keyboard is enough", async () => {
     await animationFrame();
     expect(cards(1)).toInclude("Kitchen");
     expect.verifySteps(["ask 1 2", 'save {"expected_revenue":250}', 'save {"stage_id":2}']);
+});
+
+test("no picker of a date covers the buttons", async () => {
+    const fields = { date_deadline: { name: "date_deadline", string: "Expected Closing", type: "date" } };
+    onRpc("crm.lead", "get_arrival_questions", () => ({
+        missing: [{ name: "date_deadline", string: "Expected Closing", count: 1 }],
+        form: { arch: `<form><group><field name="date_deadline"/></group></form>`, fields },
+    }));
+    await mountPipeline();
+    await drop("Kitchen", 1);
+    expect(`${DIALOG} button:contains(Save and Move)`).toBeFocused();
+    expect(".o_datetime_picker").toHaveCount(0);
+    await contains(`${DIALOG} button:contains(Move Anyway)`).click();
+    await animationFrame();
+    expect(cards(1)).toInclude("Kitchen");
+    expect.verifySteps(['save {"stage_id":2}']);
 });
 
 test("nothing is asked when nothing is missing", async () => {

@@ -170,7 +170,9 @@ test("lost opens Odoo's dialog, and the card leaves when it was confirmed", asyn
     onClose();
     await animationFrame();
     await animationFrame();
+    await animationFrame();
     expect(cards(0)).toEqual(["Bathroom"]);
+    expect(".o_kanban_record:contains(Bathroom)").toBeFocused();
     expect(".o_crm_stage_lost").toHaveText("3 lost");
     expect.verifySteps(["crm.crm_lead_lost_action 1"]);
 });

@@ -1,5 +1,5 @@
 import { registry } from "@web/core/registry";
-import { card, column, noDialog, openGear } from "./tour_utils";
+import { card, click, column, fits, noDialog, open, openGear } from "./tour_utils";
 
 const tours = registry.category("web_tour.tours");
 
@@ -22,6 +22,8 @@ const cancel = `${dialog} .modal-footer .btn-secondary.ms-md-auto`;
 
 tours.add("crm_sales_stage_asks_in_french", {
     steps: () => [
+        { trigger: `${column("Visite Technique")} ${card("Cuisine")}` },
+        fits(".o_kanban_group, .o_column_title, .o_kanban_counter"),
         ...dropOnQuotation("Cuisine"),
         { content: "Cancel puts it back", trigger: cancel, run: "click" },
         noDialog,
@@ -46,6 +48,18 @@ tours.add("crm_sales_stage_asks_in_french", {
         { trigger: ".o_form_view:not(:has(.o_crm_stage_missing_field))" },
         { trigger: ".o_form_button_save", run: "click" },
         { trigger: ".o_form_view .o_form_saved, .o_form_view:not(:has(.o_form_button_save:visible))" },
+
+        click(".o_form_view button[name=action_schedule_meeting]"),
+        click(".o_calendar_view .fc-timegrid-slot-lane[data-time='14:00:00']"),
+        { content: "The tag is there", trigger: ".modal [name=categ_ids] input", run: "edit visite" },
+        click(".o-autocomplete--dropdown-item:contains('Visite Technique')"),
+        { trigger: ".modal [name=categ_ids] .o_tag:contains('Visite Technique')" },
+        click(".modal .o_form_button_save"),
+        noDialog,
+
+        ...open("crm?view_type=list", ".o_list_view .o_data_row:contains('Cuisine')"),
+        fits(".o_list_table th[data-name=expected_revenue] span, .o_list_table th[data-name=probability] span"),
+        fits(".o_list_table td[name=stage_id]"),
     ],
 });
 
@@ -55,6 +69,11 @@ tours.add("crm_sales_stage_arrival_setup", {
         { trigger: ".o-dropdown--menu .o_group_edit", run: "click" },
         { trigger: ".modal [name=activity_plan_id] input", run: "edit Follow up" },
         { trigger: ".o-autocomplete--dropdown-item:contains('Follow up')", run: "click" },
+        { trigger: ".modal [name=mail_template_id] input", run: "edit Coming soon" },
+        click(".modal [name=mail_template_id] .o-autocomplete--dropdown-item:contains('Create and edit')"),
+        { content: "It starts with a text", trigger: ".modal [name=body_html]:contains('Kind regards')" },
+        { trigger: ".modal:has([name=body_html]) .o_form_button_save", run: "click" },
+        { trigger: "body:not(:has(.modal [name=body_html])) .modal [name=mail_template_id] input:value(Coming soon)" },
         { trigger: ".modal [name=mail_template_id] input", run: "edit We have your" },
         { trigger: ".o-autocomplete--dropdown-item:contains('We have your quotation')", run: "click" },
         { trigger: ".modal [name=required_field_ids] input", run: "edit Expected Rev" },

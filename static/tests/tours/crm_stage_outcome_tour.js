@@ -14,7 +14,7 @@ const finalStage = ".o_statusbar_status .o_arrow_button:contains('Won / Lost')";
 const currentStage = ".o_statusbar_status .o_arrow_button_current";
 
 const chooseReason = [
-    { trigger: ".modal .o_selection_badge:contains('Too far away')", run: "click" },
+    { trigger: ".modal .o_radio_item:contains('Too far away') input", run: "click" },
     { trigger: ".modal button[name=action_lost_reason_apply]", run: "click" },
     noDialog,
 ];
@@ -55,7 +55,9 @@ tours.add("crm_sales_stage_won_or_lost", {
         { trigger: cardIn("Technical Visit", "Bathroom") },
         ...dropOnFinalStage("Bathroom"),
         { trigger: `${dialog} button:contains('Lost')`, run: "click" },
+        { content: "The keyboard is at the reasons", trigger: ".modal [name=lost_reason_id] input:focus" },
         ...chooseReason,
+        { content: "and goes on where the card was", trigger: `${cardIn("Technical Visit", "Garage")}:focus` },
         { trigger: `.o_kanban_renderer:not(:has(${card("Bathroom")}))` },
         { trigger: `${column("Won / Lost")} .o_crm_stage_lost:contains('1 lost')` },
         { trigger: ".o_notification:contains('\"Bathroom\" is lost: Too far away.')" },
@@ -158,6 +160,11 @@ tours.add("crm_sales_stage_quick_create_and_list_ask", {
             content: "The list of lost ones shows why",
             trigger: ".o_list_view .o_data_row:contains('Shed') [name=lost_reason_id]:contains('Too far away')",
         },
+        { content: "and when", trigger: ".o_data_row:contains('Shed') [name=date_closed]:not(:empty)" },
+        select("Shed"),
+        { trigger: ".o_control_panel:not(:has(button:contains('Mark Lost')))" },
+        click(".o_control_panel button[name=action_restore]"),
+        { content: "It is lost no longer", trigger: ".o_list_view:not(:has(.o_data_row:contains('Shed')))" },
 
         ...open("action-crm.crm_lead_action_pipeline?view_type=list", ".o_list_view .o_data_row:contains('Kitchen')"),
         select("Kitchen"),

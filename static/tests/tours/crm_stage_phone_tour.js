@@ -1,45 +1,6 @@
 /** On a phone, in any language: whatever is read or pressed has room, and no word is broken in two. */
 import { registry } from "@web/core/registry";
-import { click, noDialog, open } from "./tour_utils";
-
-/** The words of an element that are on more than one line. */
-function findBrokenWords(element) {
-    const broken = [];
-    const texts = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
-    while (texts.nextNode()) {
-        const text = texts.currentNode;
-        for (const { 0: word, index } of text.data.matchAll(/\S+/g)) {
-            const range = document.createRange();
-            range.setStart(text, index);
-            range.setEnd(text, index + word.length);
-            const lines = new Set([...range.getClientRects()].map(({ top }) => Math.round(top)));
-            if (lines.size > 1 && !word.includes("-")) {
-                broken.push(word);
-            }
-        }
-    }
-    return broken;
-}
-
-/** These elements are as wide as what is in them, within the screen, and break no word. */
-const fits = (trigger) => ({
-    content: `Read ${trigger}`,
-    trigger,
-    run({ queryAll }) {
-        for (const element of queryAll(trigger)) {
-            const broken = findBrokenWords(element);
-            if (broken.length) {
-                throw new Error(`${trigger} breaks ${broken.join()}`);
-            }
-            if (element.scrollWidth > element.clientWidth + 1) {
-                throw new Error(`${trigger} is clipped: ${element.textContent}`);
-            }
-            if (element.getBoundingClientRect().right > window.innerWidth + 1) {
-                throw new Error(`${trigger} is beyond the screen: ${element.textContent}`);
-            }
-        }
-    },
-});
+import { click, fits, noDialog, open } from "./tour_utils";
 
 registry.category("web_tour.tours").add("crm_sales_stage_phone", {
     steps: () => [
@@ -52,7 +13,7 @@ registry.category("web_tour.tours").add("crm_sales_stage_phone", {
         click(".o-dropdown--menu .o-dropdown-item:contains(/^(Won|Gagné)/)"),
         fits(".o_crm_stage_outcome .modal-body, .o_crm_stage_outcome .btn"),
         click(".o_crm_stage_outcome .btn-danger"),
-        click(".modal .o_selection_badge:first"),
+        click(".modal .o_radio_input:first"),
         click(".modal button[name=action_lost_reason_apply]"),
         noDialog,
         fits(".o_notification_body, .o_notification_buttons .btn"),
@@ -68,6 +29,10 @@ registry.category("web_tour.tours").add("crm_sales_stage_phone", {
         click(".o_kanban_record:contains(10)"),
         { trigger: ".o_form_view h2" },
         fits(".o_form_view .o_form_sheet"),
+        click(".o_crm_stage_condition .o_tree_editor_row a[role=button]"),
+        { content: "An operator has room", ...fits(".o_crm_stage_condition .o_tree_editor_editor") },
+        fits(".o_crm_stage_condition .o_tree_editor_editor select, .o_tree_editor_node_control_panel"),
+        click(".o_form_button_cancel"),
         click("button[name=action_preview]"),
         fits(".modal .modal-body, .modal .modal-footer .btn"),
 

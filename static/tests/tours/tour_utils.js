@@ -64,3 +64,42 @@ export function expectColumns(...expected) {
         },
     };
 }
+
+/** The words of an element that are on more than one line. */
+function findBrokenWords(element) {
+    const broken = [];
+    const texts = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+        const text = texts.currentNode;
+        for (const { 0: word, index } of text.data.matchAll(/\S+/g)) {
+            const range = document.createRange();
+            range.setStart(text, index);
+            range.setEnd(text, index + word.length);
+            const lines = new Set([...range.getClientRects()].map(({ top }) => Math.round(top)));
+            if (lines.size > 1 && !word.includes("-")) {
+                broken.push(word);
+            }
+        }
+    }
+    return broken;
+}
+
+/** These elements are as wide as what is in them, within the screen, and break no word. */
+export const fits = (trigger) => ({
+    content: `Read ${trigger}`,
+    trigger,
+    run({ queryAll }) {
+        for (const element of queryAll(trigger)) {
+            const broken = findBrokenWords(element);
+            if (broken.length) {
+                throw new Error(`${trigger} breaks ${broken.join()}`);
+            }
+            if (element.scrollWidth > element.clientWidth + 1) {
+                throw new Error(`${trigger} is clipped: ${element.textContent}`);
+            }
+            if (element.getBoundingClientRect().right > window.innerWidth + 1) {
+                throw new Error(`${trigger} is beyond the screen: ${element.textContent}`);
+            }
+        }
+    },
+});
