@@ -30,9 +30,11 @@ provide_database() {
 # The scripts and styles of the web client: without them in the database each browser test builds its own.
 build_bundles() {
     odoo shell -c "$CONFIG" --no-http --log-level=error <<'PY'
+get_bundle = env["ir.qweb"]._get_asset_bundle
+for name in ("web.assets_web", "web.assets_tests", "bus.websocket_worker_assets"):
+    get_bundle(name).js()
 for name in ("web.assets_web", "web.assets_web_print", "web.assets_tests"):
-    bundle = env["ir.qweb"]._get_asset_bundle(name)
-    bundle.js(), bundle.css()
+    get_bundle(name).css()
 env.cr.commit()
 PY
 }
