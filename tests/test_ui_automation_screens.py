@@ -72,14 +72,10 @@ class TestAutomationScreens(ScreensCase):
         self.start("crm_stage_automation_gear", self.screen_manager)
         self.assertEqual(leads.mapped("stage_id"), self.new + self.estimate)
 
-    def test_preview_of_nothing(self):
-        leads, _automation = self.create_waiting()
-        leads.stage_id = self.relance
-        self.start("crm_stage_automation_nothing", self.screen_manager)
-
-    def test_mark_of_a_fault(self):
+    def test_mark_of_a_fault_and_preview_of_nothing(self):
         _leads, automation = self.create_waiting()
         self.make_faulty(automation)
+        self.create_automation(self.closed, "order_confirmed")
         self.start("crm_stage_automation_mark", self.screen_manager)
 
     def test_salesperson_sees_no_mark(self):

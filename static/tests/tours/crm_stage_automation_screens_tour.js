@@ -30,17 +30,6 @@ registry.category("web_tour.tours").add("crm_stage_automation_gear", {
     ],
 });
 
-registry.category("web_tour.tours").add("crm_stage_automation_nothing", {
-    steps: () => [
-        ...openAutomations,
-        { trigger: ".o_data_row:contains('Relance') button[name=action_preview]", run: "click" },
-        { trigger: ".modal:contains('Nothing would move.')" },
-        { content: "no invented cards", trigger: ".modal:not(:has(.o_kanban_view, .o_data_row))" },
-        { trigger: ".modal:not(:has(button[name=action_apply])) .btn[special=cancel], .modal .modal-footer button:contains('Close')", run: "click" },
-        { trigger: "body:not(:has(.modal))" },
-    ],
-});
-
 registry.category("web_tour.tours").add("crm_stage_automation_mark", {
     steps: () => [
         { content: "the columns are there", trigger: `${column("Relance")} .o_crm_stage_faulty[title]` },
@@ -49,6 +38,14 @@ registry.category("web_tour.tours").add("crm_stage_automation_mark", {
         { trigger: ".o_list_view .o_data_row:contains('gone')" },
         { trigger: ".o_data_row:contains('gone') button[name=action_preview]", run: "click" },
         { content: "the dialog says why", trigger: ".modal .alert:contains('gone')" },
+        { trigger: ".modal .btn-close", run: "click" },
+        { trigger: "body:not(:has(.modal))" },
+        ...openAutomations,
+        { trigger: ".o_data_row:contains('an order is confirmed') button[name=action_preview]", run: "click" },
+        { trigger: ".modal:contains('Nothing would move.')" },
+        { content: "no invented cards", trigger: ".modal:not(:has(.o_kanban_view, .o_data_row))" },
+        { trigger: ".modal:not(:has(button[name=action_apply])) .btn[special=cancel], .modal .modal-footer button:contains('Close')", run: "click" },
+        { trigger: "body:not(:has(.modal))" },
     ],
 });
 

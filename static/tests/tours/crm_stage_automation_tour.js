@@ -110,10 +110,3 @@ registry.category("web_tour.tours").add("crm_stage_automation_salesperson", {
         { content: "the quotation was sent", trigger: cardIn("Quotation", OPPORTUNITY) },
     ],
 });
-
-registry.category("web_tour.tours").add("crm_stage_automation_confirm", {
-    steps: () => [
-        { trigger: ".o_sale_order button[name=action_confirm]", run: "click" },
-        { trigger: '.o_statusbar_status button[data-value="sale"][aria-checked="true"]' },
-    ],
-});
