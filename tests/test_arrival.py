@@ -290,7 +290,7 @@ class TestArrivalPlan(ArrivalCase):
             leads.stage_id = self.quotation
 
         costs = []
-        for number in (1, 10, 30):  # the first one fills the caches
+        for number in (1, 5, 15):  # the first one fills the caches
             counts = {}
             for its_plan in (self.plan.browse(), self.plan):
                 self.quotation.activity_plan_id = its_plan
