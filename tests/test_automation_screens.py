@@ -6,7 +6,7 @@ from .common_automation import AutomationCase
 
 TITLES = ["Quotation sent", "Visit planned", "Visit over", "Order confirmed", "Quotation expired: lost"]
 TITLES += ["Ten days without news", "E-mail received", "Big deal", "Meeting of one team"]
-TITLES += ["Cancelled after confirmation"]
+TITLES += ["Cancelled after confirmation", "A lost customer comes back"]
 
 
 @tagged("post_install", "-at_install")
@@ -20,7 +20,7 @@ class TestExamples(AutomationCase):
         """:return: the automation that the form makes when it is saved as it opens"""
         return Form(self.automations.with_user(self.manager).with_context(**example["context"])).save()
 
-    def test_ten(self):
+    def test_titles(self):
         self.assertEqual(list(self.get_examples()), TITLES)
 
     def test_all_can_be_saved(self):

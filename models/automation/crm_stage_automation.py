@@ -25,7 +25,7 @@ from ...tools import (
 )
 from ..history.crm_stage_stay import MOVED_BY
 from ..trigger.crm_stage_trigger_mixin import LOSING_TRIGGERS
-from . import condition, examples, fault, listening, sentence
+from . import condition, consequences, examples, fault, listening, sentence
 from .fault import AutomationError
 from .ir_actions_server import RUNNING
 
@@ -199,6 +199,13 @@ class CrmStageAutomation(models.Model):
         "automation.",
     )
 
+    consequence_text = fields.Text(
+        string="What to Know",
+        compute="_compute_consequence_text",
+        help="What this automation changes for others, and they for it, and how many lost opportunities it "
+        "may bring back.",
+    )
+
     # What it did
 
     move_ids = fields.One2many(
@@ -330,6 +337,12 @@ class CrmStageAutomation(models.Model):
         if not self.stage_id.is_won or not self.trigger:
             return False
         return "lost" if self.trigger in LOSING_TRIGGERS else "won"
+
+    @api.depends("sequence", *CONFIGURATION_FIELDS)
+    @api.depends_context("lang", "uid", "allowed_company_ids")
+    def _compute_consequence_text(self):
+        for automation in self:
+            automation.consequence_text = consequences.get_text(automation)
 
     @api.onchange("trigger")
     def _onchange_trigger_days(self):
@@ -471,6 +484,10 @@ class CrmStageAutomation(models.Model):
         known = self._fields
         fields = [name for name in fields if name not in known or may_write(known[name], "write")]
         return super().default_get(fields)
+
+    def copy_data(self, default=None):
+        """A duplicate does the same as the original: it is to be changed, then unarchived."""
+        return super().copy_data({"active": False, **(default or {})})
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -654,12 +671,12 @@ class CrmStageAutomation(models.Model):
 
     def _get_origin_ids(self):
         """:return: ids of the stages that it takes opportunities from; False for those without stage"""
-        return frozenset(self.from_stage_ids.ids) or self.stage_id._get_earlier_stage_ids()
+        return frozenset(self.from_stage_ids.ids) or self.stage_id._origin._get_earlier_stage_ids()
 
     def _get_movable_domains(self):
         """:return: see ``crm.lead``"""
         return self.env["crm.lead"]._get_movable_domains(
-            self.stage_id,
+            self.stage_id._origin,
             self._get_origin_ids(),
             is_back=bool(self.from_stage_ids) and self.outcome != "lost",
             is_lost_included=self.is_lost_included,
@@ -1321,16 +1338,20 @@ class CrmStageAutomation(models.Model):
     @api.model
     def get_examples(self):
         """
-        :return: the automations that are used most, as ``[{"title": …, "sentence": …, "context": {…}}, …]``:
-            what they are called, what they do, and the default values of a form that is filled in
+        :return: the automations that are used most, as ``[{"title", "sentence", "exists", "context"}, …]``:
+            what they are called, what they do, whether one does so already, and the default values of a form
+            that is filled in
         """
         self.check_access("create")
+        known = self.with_context(active_test=False).search(Domain.TRUE)
         found = []
         for title, values in examples.get_values(self.env):
             values = {name: value for name, value in values.items() if value}
             if "stage_id" in values:
                 context = {f"default_{name}": value for name, value in values.items()}
-                found.append({"title": title, "sentence": self.new(values).name, "context": context})
+                example = self.new(values)
+                exists = any(consequences.is_same(example, automation) for automation in known)
+                found.append({"title": title, "sentence": example.name, "exists": exists, "context": context})
         return found
 
     def _follow_won_stage(self):
