@@ -34,7 +34,7 @@ class TestCrmStageDelete(PipelineCase):
         )
         params = wizard.action_move_and_delete()["params"]
         self.assertEqual(
-            params["message"], f"{count} opportunities moved to Estimate. Deleted: Technical Visit."
+            params["message"], f"{count} opportunities moved to Estimate. Stage deleted: Technical Visit."
         )
         (button,) = params["buttons"]
         action = getattr(self.env[button["model"]].browse(button["args"][0]), button["method"])()
@@ -146,7 +146,7 @@ class TestCrmStageDelete(PipelineCase):
         wizard = stage.env[action["res_model"]].with_context(**action["context"]).create({})
         self.assertEqual(wizard.action_delete()["params"]["next"]["res_model"], "crm.stage")
         action = self.open_wizard(self.visit).action_delete()["params"]
-        self.assertEqual(action["message"], "Deleted: Technical Visit.")
+        self.assertEqual(action["message"], "Stage deleted: Technical Visit.")
         self.assertEqual(action["next"]["type"], "ir.actions.act_window_close")
 
     def test_move_keeps_everything_but_the_stage(self):

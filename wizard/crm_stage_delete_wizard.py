@@ -157,14 +157,19 @@ class CrmStageDeleteWizard(models.TransientModel):
         :raise RedirectWarning: while they hold opportunities
         """
         names = ", ".join(self.stage_ids.mapped("name"))
+        deleted = by_count(
+            len(self.stage_ids),
+            self.env._("Stage deleted: %s.", names),
+            self.env._("Stages deleted: %s.", names),
+        )
         self.stage_ids.unlink()
-        message, buttons, options = self.env._("Deleted: %s.", names), [], {}
+        message, buttons, options = deleted, [], {}
         if count := len(self.moved_lead_ids):
-            values = {"count": count, "target": self.target_stage_id.name, "stages": names}
+            values = {"count": count, "target": self.target_stage_id.name, "deleted": deleted}
             message = by_count(
                 count,
-                self.env._("1 opportunity moved to %(target)s. Deleted: %(stages)s.", **values),
-                self.env._("%(count)s opportunities moved to %(target)s. Deleted: %(stages)s.", **values),
+                self.env._("1 opportunity moved to %(target)s. %(deleted)s", **values),
+                self.env._("%(count)s opportunities moved to %(target)s. %(deleted)s", **values),
             )
             buttons = [get_button(self.env._("Show Them"), self._name, "action_show_moved", self.ids)]
         if self.is_in_form:

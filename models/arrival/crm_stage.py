@@ -38,6 +38,10 @@ class CrmStage(models.Model):
         groups="sales_team.group_sale_manager",
         help="E-mail that is sent when an opportunity comes into this stage. Blacklisted addresses get none.",
     )
+    requirements = fields.Text(
+        help="What has to be done before an opportunity comes here. It is shown with the fields that are "
+        "asked for, and on the form of the opportunities that are here."
+    )
     required_field_ids = fields.Many2many(
         "crm.stage.askable.field",
         "crm_stage_required_field_rel",

@@ -25,6 +25,7 @@ from ...tools import (
 )
 from ..history.crm_stage_stay import MOVED_BY
 from ..trigger.crm_stage_trigger_mixin import LOSING_TRIGGERS
+from ..trigger.mail_message import EMAIL_TRIGGERS
 from . import condition, consequences, examples, fault, listening, sentence
 from .fault import AutomationError
 from .ir_actions_server import RUNNING
@@ -104,6 +105,10 @@ class CrmStageAutomation(models.Model):
         help="What must happen for opportunities to move. An e-mail counts as sent when it goes out to "
         "somebody outside of the company from the opportunity or one of its quotations, and as received when "
         "it comes in there by the mail gateway.",
+    )
+    trigger_groups = fields.Json(
+        compute="_compute_trigger_groups",
+        help="What can be chosen, by what it is about.",
     )
     model_name = fields.Char(
         string="Model",
@@ -302,6 +307,32 @@ class CrmStageAutomation(models.Model):
             for model in self._get_document_models()
             for trigger in model._get_crm_stage_triggers()
         }
+
+    @api.depends_context("lang")
+    def _compute_trigger_groups(self):
+        self.trigger_groups = self._get_trigger_groups()
+
+    @api.model
+    def _get_trigger_groups(self):
+        """:return: ``[{"label", "triggers"}, …]``: quotations first, what waits for a date or a time last"""
+        labels = {
+            "sale.order": self.env._("Quotation"),
+            "calendar.event": self.env._("Meeting"),
+            "mail.activity": self.env._("Activity"),
+            "mail.message": self.env._("E-Mail"),
+            "crm.lead": self.env._("Opportunity"),
+        }
+        groups = {model_name: [] for model_name in labels}
+        in_time = []
+        for trigger, (model_name, is_in_time) in self._get_model_names().items():
+            model_name = "mail.message" if trigger in EMAIL_TRIGGERS else model_name
+            (in_time if is_in_time else groups.setdefault(model_name, [])).append(trigger)
+        found = [
+            # sudo: only for the name of another addon's model
+            {"label": labels.get(name) or self.env["ir.model"].sudo()._get(name).name, "triggers": triggers}
+            for name, triggers in groups.items()
+        ]
+        return [*found, {"label": self.env._("Time"), "triggers": in_time}]
 
     @api.depends("trigger")
     def _compute_model_name(self):
