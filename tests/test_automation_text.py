@@ -162,3 +162,70 @@ class TestEmptyValues(OutcomeCase):
         ):
             with self.subTest(domain):
                 self.automate(self.visit, "quotation_sent", filter_domain=domain)
+
+
+@tagged("post_install", "-at_install")
+class TestSentences(OutcomeCase):
+    """Each sentence that triggers and days make, in both languages."""
+
+    def read(self, lang):
+        """:return: ``{(trigger, days, whether they are working days): sentence}``"""
+        self.env["res.lang"]._activate_lang(lang)
+        automations = self.automations.with_context(lang=lang)
+        new = automations.new({"stage_id": self.visit.id})
+        found = {}
+        for trigger, (_model_name, is_in_time) in automations._get_model_names().items():
+            for days in (0, 1, 2) if is_in_time else (0,):
+                for is_working in {False, bool(days)}:
+                    new.update({"trigger": trigger, "days": days, "is_working_days": is_working})
+                    found[trigger, days, is_working] = new.name
+        return found
+
+    def test_days_agree(self):
+        """No number stands beside a word of another one; none is left out."""
+        for lang, unit in (("en_US", "days?"), ("fr_FR", "jours?")):
+            texts = self.read(lang)
+            self.assertEqual(len(set(texts.values())), len(texts))
+            for (trigger, days, _is_working), text in texts.items():
+                with self.subTest(text):
+                    self.assertNotIn("…", text)
+                    self.assertNotIn(trigger, text)
+                    self.assertNotRegex(text, rf"\b1 (working )?{unit}|\b0 jours|\b2 (jour|day)\b")
+                    self.assertEqual("2" in text, days == 2)
+
+    def test_some(self):
+        for lang, texts in (
+            (
+                "en_US",
+                {
+                    ("no_news", 1, True): "there has been no news for a working day",
+                    ("stage_waiting", 0, False): "it has been in its stage for 0 days",
+                    ("quotation_expired", 0, False): "a quotation expires",
+                    ("quotation_expired", 1, False): "a quotation expires, a day later",
+                    ("meeting_over", 2, True): "a meeting is over, 2 working days later",
+                },
+            ),
+            (
+                "fr_FR",
+                {
+                    ("no_news", 1, True): "elle est sans nouvelles depuis un jour ouvré",
+                    ("stage_waiting", 0, False): "elle est à la même étape depuis 0 jour",
+                    ("quotation_expired", 0, False): "un devis expire",
+                    ("quotation_expired", 1, False): "un devis expire, un jour plus tard",
+                    ("meeting_over", 2, True): "une réunion est terminée, 2 jours ouvrés plus tard",
+                },
+            ),
+        ):
+            found = self.read(lang)
+            for key, text in texts.items():
+                with self.subTest(text):
+                    self.assertRegex(found[key], f" (when|quand) {text}$")
+
+    def test_groups(self):
+        """Each trigger is in one; quotations come first, what waits for a date or a time last."""
+        groups = self.automations.new({}).trigger_groups
+        labels = ["Quotation", "Meeting", "Activity", "E-Mail", "Opportunity", "Time"]
+        self.assertEqual([group["label"] for group in groups], labels)
+        triggers = [trigger for group in groups for trigger in group["triggers"]]
+        self.assertCountEqual(triggers, self.automations._get_model_names())
+        self.assertIn("no_news", groups[-1]["triggers"])

@@ -134,7 +134,11 @@ test("asks for what is missing before the card is moved", async () => {
     await drop("Kitchen", 1);
     expect.verifySteps(["ask 1 2"]);
     expect(".modal-title").toHaveText("Move to Quotation");
-    expect(".o_crm_stage_requirements").toHaveText("Measure <b>first</b>");
+    expect(queryAllTexts(`${DIALOG} .o_form_view > div > :not(.o_form_renderer)`).slice(0, 3)).toEqual([
+        "Kitchen",
+        "Requirements",
+        "Measure <b>first</b>",
+    ]);
     expect(`${DIALOG} .o_form_label`).toHaveCount(2);
     expect(`${DIALOG} [name=expected_revenue] input`).toBeFocused();
     expect(cards(0)).toEqual(["Kitchen", "Bathroom"]);
@@ -285,6 +289,7 @@ test("the form shows what is required and what is missing, each a way to its fie
     await mountForm(1, `<field name="notes"/>`);
     const links = () => queryAllTexts(".o_crm_stage_missing_field");
     expect(links()).toEqual(["Expected Revenue", "Notes", "Tags"]);
+    expect(".o_crm_stage_asks > b").toHaveText("Requirements");
     const requirements = document.querySelector(".o_crm_stage_requirements");
     expect(requirements.scrollHeight).toBeGreaterThan(requirements.clientHeight);
 
