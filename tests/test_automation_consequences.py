@@ -130,12 +130,12 @@ class TestConsequences(OutcomeCase):
         leads[2].stage_id = self.quotation
         values = {"from_stage_ids": [Command.set(self.new.ids)], "is_lost_included": True}
         automation = self.automate(self.estimate, "email_received", **values)
-        text = "%s opportunities that are lost now may come back by it."
+        text = "This automation may bring %s lost opportunities back."
         self.assertEqual(self.read_texts(automation), [text % 2])
         with patch.object(consequences, "MANY_LOST", 2):
             self.assertEqual(self.read_texts(automation), [text % "2+"])
         leads[1].stage_id = self.quotation
-        text = "1 opportunity that is lost now may come back by it."
+        text = "This automation may bring 1 lost opportunity back."
         self.assertEqual(self.read_texts(automation), [text])
         automation.is_lost_included = False
         self.assertEqual(self.read_texts(automation), [""])

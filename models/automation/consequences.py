@@ -145,6 +145,6 @@ def _get_lost_text(automation):
     number = formatLang(env, count, digits=0) + "+" * (count == MANY_LOST)
     return by_count(
         count,
-        env._("1 opportunity that is lost now may come back by it."),
-        env._("%s opportunities that are lost now may come back by it.", number),
+        env._("This automation may bring 1 lost opportunity back."),
+        env._("This automation may bring %s lost opportunities back.", number),
     )
