@@ -65,6 +65,8 @@ class TestConsequences(OutcomeCase):
         self.assertEqual(lead.stage_id, self.quotation)
         far.filter_domain = BIG
         self.assertEqual(self.read_texts(near), [TURN % far.name], "it is the same one")
+        far.sudo().fault = "It does not work"
+        self.assertEqual(self.read_texts(near), [""], "it leaves them to the others")
         far.filter_domain = "[('amount_total', '>', 200)]"
         self.assertFalse(any(self.read_texts(near, far)))
 

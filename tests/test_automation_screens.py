@@ -114,7 +114,7 @@ class TestScreens(AutomationCase):
         automation.from_stage_ids = self.new
         self.assertEqual(automation.event_text, 'a quotation is sent, only from "New"')
         automation.filter_domain = f"[('user_id', '=', {self.salesperson.id})]"
-        self.assertRegex(automation.event_text, "^a quotation is sent, .*\"Salesperson\" is")
+        self.assertRegex(automation.event_text, '^a quotation is sent, .*"Salesperson" is')
         others = self.create_automation(
             self.quotation, "quotation_sent", filter_domain=automation.filter_domain
         )

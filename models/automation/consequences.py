@@ -24,7 +24,8 @@ def get_text(automation):
     others = automation.with_context(active_test=False).search(same_trigger)
     is_active = automation.active and automation.stage_id.active
     if is_active:
-        others = others.filtered(lambda other: other.active and other.stage_id.active)
+        # One that does not work leaves its opportunities to the others.
+        others = others.filtered(lambda other: other.active and other.stage_id.active and not other.fault)
     same = others.filtered(lambda other: is_same(automation, other))
     texts = [same and env._("This is a duplicate: another automation does the same.")]
     if is_active:
