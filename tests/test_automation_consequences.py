@@ -153,13 +153,15 @@ class TestConsequences(OutcomeCase):
         self.assertEqual(form.consequence_text, EFFECT % wide.name)
 
     def test_in_the_form_of_a_stage(self):
-        wide = self.automate(self.visit, "quotation_sent")
-        form = Form(self.visit.with_user(self.manager))
-        with form.automation_ids.new() as line:
-            line.trigger = "quotation_sent"
-            line.filter_domain = BIG
-        added = form.save().automation_ids - wide
-        self.assertEqual(self.read_texts(added.filtered("active")), [EFFECT % wide.name])
+        """Where the stage is not saved yet, either."""
+        narrow = self.automate(self.visit, "quotation_sent", filter_domain=BIG)
+        stage = self.visit.with_user(self.manager)
+        new = self.automations.with_user(self.manager).new(
+            {"stage_id": stage.new(origin=stage), "trigger": "quotation_sent"}
+        )
+        self.assertEqual(new.consequence_text, OTHER_EFFECT % narrow.name)
+        new.stage_id = stage.new({"name": "Measured"})
+        self.assertFalse(new.consequence_text)
 
     def test_duplicate(self):
         automation = self.automate_loss(filter_domain=BIG)

@@ -127,9 +127,8 @@ def _is_first(automation, other):
         return move != other_move and _get_turn(automation) < _get_turn(other)
     # Working days last longer than days: how long, the calendar of the company says.
     is_earlier = days < other_days and is_working <= is_other_working
-    if automation.outcome == "lost":
-        return is_earlier and not other.is_lost_included
-    return is_earlier and automation.stage_id._origin.id not in other._get_origin_ids()
+    is_kept = automation.outcome == "lost" or automation.stage_id._origin.id not in other._get_origin_ids()
+    return is_earlier and is_kept
 
 
 def _get_turn(automation):
