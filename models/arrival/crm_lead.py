@@ -11,7 +11,7 @@ from odoo.fields import Domain
 from odoo.tools import clean_context, email_normalize_all
 
 from ...tools import CONFLICTS, NOT_TRIED_AGAIN, ON, attempt
-from ..automation.crm_stage_automation_move import UNDONE
+from ..automation.crm_stage_automation_move import LEFT_OUT, UNDONE
 from ..automation.fault import get_reason
 
 _logger = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class CrmLead(models.Model):
         template = self.env["mail.template"].browse(arrival and arrival.template_id)
         if not template:
             return templates
-        if text := self._get_unsent_text(template):
+        if text := self._get_unsent_texts(template).get(self.id):
             self._log_arrival(text)
             return templates
         subtype_id = self.env["ir.model.data"]._xmlid_to_res_id("mail.mt_note")
@@ -121,7 +121,28 @@ class CrmLead(models.Model):
             is_there = self.active and self.type == "opportunity"
         except MissingError:  # deleted by the transaction that created it
             return None
-        return arrivals.get(self.stage_id.id) if is_there else None
+        arrival = arrivals.get(self.stage_id.id) if is_there else None
+        left_out = self.env.cr.precommit.data.get(LEFT_OUT, {}).get((self.id, self.stage_id.id), {})
+        return arrival and arrival._replace(**left_out)
+
+    def _get_arrival_figures(self, stage):
+        """Find out what ``stage`` would do if these opportunities came into it.
+
+        :return: ``{id of the opportunity: (whether its e-mail is sent, whether activities are planned)}``
+        """
+        arrival = self.env["crm.stage"]._get_arrivals_by_stage().get(stage.id)
+        if not arrival:
+            return {}
+        leads, unsent = self.sudo(), set(self.ids)  # sudo: see `_message_track_post_template`
+        plan = leads.env["mail.activity.plan"].browse(arrival.plan_id)
+        if template := leads.env["mail.template"].browse(arrival.template_id):
+            with attempt(self.env, raised=CONFLICTS) as made:
+                unsent = leads._get_unsent_texts(template)
+            unsent = () if made.error else unsent  # It may work for some: better one too many.
+        return {
+            lead.id: (lead.id not in unsent, bool(plan.template_ids) and lead._is_planned(plan))
+            for lead in leads
+        }
 
     @contextmanager
     def _log_failure(self, record):
@@ -147,15 +168,20 @@ class CrmLead(models.Model):
         """Log ``text`` in the chatter, by OdooBot."""
         self._message_log(body=text, author_id=self.env.ref("base.partner_root").id)
 
-    def _plan_on_arrival(self, plan):
-        """Plan the activities of a plan, unless one of them is open, or it is another company's."""
+    def _is_planned(self, plan):
+        """:return: whether ``plan`` is to be planned: none of it is open, and it is no other company's"""
         templates = plan.template_ids
         planned = {self._get_kind(template) for template in templates}
-        if (plan.company_id and self.company_id and plan.company_id != self.company_id) or any(
+        return not (plan.company_id and self.company_id and plan.company_id != self.company_id) and not any(
             activity.crm_stage_plan_template_id in templates or self._get_kind(activity) in planned
             for activity in self.activity_ids
-        ):
+        )
+
+    def _plan_on_arrival(self, plan):
+        """Plan the activities of a plan, where it is to be planned."""
+        if not self._is_planned(plan):
             return
+        templates = plan.template_ids
         own = (self.user_id + self.team_id.user_id).filtered("active")[:1]
         for template in templates:
             responsible = template._determine_responsible(own, self)["responsible"].filtered("active") or own
@@ -176,32 +202,47 @@ class CrmLead(models.Model):
         """:return: what an activity, or an activity of a plan, is recognized by: its type and summary"""
         return record.activity_type_id, record.summary or record.activity_type_id.summary or ""
 
-    def _get_unsent_text(self, template):
-        """:return: text for the chatter where the stage's e-mail is not sent; none where it is"""
+    def _get_unsent_texts(self, template):
+        """:return: text for the chatter by id of the opportunities to which the stage's e-mail is not sent"""
         # Odoo may notify a salesperson before it keeps the e-mail that opened the opportunity.
-        domain = Domain("model", "=", self._name) & Domain("res_id", "=", self.id)
+        domain = Domain("model", "=", self._name) & Domain("res_id", "in", self.ids)
         domain &= Domain("message_type", "!=", "user_notification")
-        if self.env["mail.message"].search(domain, order="id", limit=1).crm_stage_is_automatic:
-            return self.env._(
-                'The e-mail "%s" of this stage was not sent: an automatic e-mail opened the opportunity.',
-                template.name,
-            )
-        names = {"email_cc", "email_to", "partner_to"}
-        recipients = template._generate_template_recipients(self.ids, names)[self.id]
-        partners = self.env["res.partner"].browse(recipients.get("partner_ids", ()))
-        texts = [recipients.get("email_to"), recipients.get("email_cc"), *partners.mapped("email")]
-        addresses = email_normalize_all(", ".join(filter(None, texts)))
-        if not addresses:
-            return self.env._(
-                'The e-mail "%s" of this stage was not sent: there is no e-mail address.', template.name
-            )
-        if barred := self.env["mail.blacklist"].search([("email", "in", addresses)], order="email"):
-            return self.env._(
-                'The e-mail "%(name)s" of this stage was not sent: blacklisted is %(addresses)s.',
-                name=template.name,
-                addresses=", ".join(barred.mapped("email")),
-            )
-        return ""
+        messages = self.env["mail.message"]
+        first = messages.browse(id_ for _res_id, id_ in messages._read_group(domain, ["res_id"], ["id:min"]))
+        automatic_ids = set(first.filtered("crm_stage_is_automatic").mapped("res_id"))
+        addresses = self._get_recipient_addresses(template)
+        domain = Domain("email", "in", list(set().union(*addresses.values())))
+        barred = set(self.env["mail.blacklist"].search(domain).mapped("email"))
+        texts = {}
+        for lead_id, its_addresses in addresses.items():
+            if lead_id in automatic_ids:
+                texts[lead_id] = self.env._(
+                    'The e-mail "%s" of this stage was not sent: an automatic e-mail opened the opportunity.',
+                    template.name,
+                )
+            elif not its_addresses:
+                texts[lead_id] = self.env._(
+                    'The e-mail "%s" of this stage was not sent: there is no e-mail address.', template.name
+                )
+            elif its_barred := barred.intersection(its_addresses):
+                texts[lead_id] = self.env._(
+                    'The e-mail "%(name)s" of this stage was not sent: blacklisted is %(addresses)s.',
+                    name=template.name,
+                    addresses=", ".join(sorted(its_barred)),
+                )
+        return texts
+
+    def _get_recipient_addresses(self, template):
+        """:return: normalized addresses that ``template`` is sent to, by id of the opportunity"""
+        recipients = template._generate_template_recipients(self.ids, {"email_cc", "email_to", "partner_to"})
+        ids = {id_ for values in recipients.values() for id_ in values.get("partner_ids", ())}
+        emails = {partner.id: partner.email for partner in self.env["res.partner"].browse(ids)}
+        addresses = {}
+        for lead_id, values in recipients.items():
+            texts = [values.get("email_to"), values.get("email_cc")]
+            texts += [emails[id_] for id_ in values.get("partner_ids", ())]
+            addresses[lead_id] = email_normalize_all(", ".join(filter(None, texts)))
+        return addresses
 
     # ------------------------------------------------------------------
     # What is missing
