@@ -59,15 +59,15 @@ class CrmStageAutomationPreview(models.TransientModel):
     @api.depends("line_ids.is_ticked")
     def _compute_figures(self):
         for preview in self:
-            counts = Counter(
-                (line.origin, line.is_emailed, line.is_planned) for line in preview.line_ids if line.is_ticked
-            )
-            for *figures, count in preview.unlisted_figures or ():
-                counts[tuple(figures)] += count
-            preview.lead_count = counts.total()
-            preview.summary = preview._get_summary(counts)
-            preview.email_text = preview._get_email_text(sum(counts[key] for key in counts if key[1]))
-            preview.plan_text = preview._get_plan_text(sum(counts[key] for key in counts if key[2]))
+            lines, unlisted = preview.line_ids.filtered("is_ticked"), preview.unlisted_figures or {}
+            origins = Counter(lines.mapped("origin"))
+            origins.update(unlisted.get("origins"))
+            preview.lead_count = origins.total()
+            preview.summary = preview._get_summary(origins)
+            email_count = sum(lines.mapped("is_emailed")) + unlisted.get("email_count", 0)
+            preview.email_text = preview._get_email_text(email_count)
+            plan_count = sum(lines.mapped("is_planned")) + unlisted.get("plan_count", 0)
+            preview.plan_text = preview._get_plan_text(plan_count)
 
     @api.model
     def _open(self, automation):
@@ -94,57 +94,50 @@ class CrmStageAutomationPreview(models.TransientModel):
     @api.model
     def _get_values(self, automation, leads):
         """:return: values of a preview of ``leads``, each of the first with the document that moves it"""
-        figures = self._get_figures(automation, leads)
-        listed = leads[:LISTED]
+        listed, unlisted = leads[:LISTED], leads[LISTED:]
         documents = automation._get_documents_to_move(listed)
         dates = self.env[automation.model_name].union(*documents.values())._get_crm_stage_dates()
+        on_arrival = self._filter_arriving(automation, listed)._get_arrival_figures(automation.stage_id)
         lines = []
         for lead in listed:
             document = documents.get(lead.id, self.env[automation.model_name])
-            line = {"lead_id": lead.id, "document_id": document.id, "document_date": dates.get(document.id)}
-            line["origin"], line["is_emailed"], line["is_planned"] = figures[lead.id]
+            is_emailed, is_planned = on_arrival.get(lead.id, (False, False))
+            line = {"lead_id": lead.id, "is_emailed": is_emailed, "is_planned": is_planned}
+            line |= {"document_id": document.id, "document_date": dates.get(document.id)}
+            line["origin"] = self._get_origin(automation, lead.stage_id, lead.won_status)
             lines.append(Command.create(line))
-        unlisted = Counter(figures[lead.id] for lead in leads[LISTED:])
-        return {
-            "line_ids": lines,
-            "unlisted_count": unlisted.total(),
-            "unlisted_figures": [[*key, count] for key, count in unlisted.items()],
-        }
+        groups = unlisted._read_group([("id", "in", unlisted.ids)], ["stage_id", "won_status"], ["__count"])
+        origins = Counter()
+        for stage, won_status, count in groups:
+            origins[self._get_origin(automation, stage, won_status)] += count
+        arriving = self._filter_arriving(automation, unlisted)
+        email_count, plan_count = arriving._count_on_arrival(automation.stage_id)
+        figures = {"origins": origins, "email_count": email_count, "plan_count": plan_count}
+        return {"line_ids": lines, "unlisted_count": len(unlisted), "unlisted_figures": figures}
 
     @api.model
-    def _get_figures(self, automation, leads):
-        """
-        :return: ``{id of the opportunity: (where it comes from, whether it gets the stage's e-mail, whether
-            activities are planned for it)}``
-        """
+    def _filter_arriving(self, automation, leads):
+        """:return: those of ``leads`` that come into the stage: losing and restoring are no arrivals"""
         origin_ids = automation._get_origin_ids()
-        origins, staying = {}, leads.browse()
-        for lead in leads:
-            stage_name = lead.stage_id.display_name or self.env._("no stage")
-            origins[lead.id] = self.env._("from %s", stage_name)
-            if lead.won_status == "lost":
-                origins[lead.id] = self.env._("of the lost ones")
-                if lead.stage_id.id not in origin_ids:
-                    origins[lead.id] = self.env._("of the lost ones, back in %s", stage_name)
-                    staying += lead
-        # Losing is no arrival, nor is being restored.
-        arriving = leads.browse() if automation.outcome == "lost" else leads - staying
-        on_arrival = arriving._get_arrival_figures(automation.stage_id)
-        return {
-            lead_id: (origin, *on_arrival.get(lead_id, (False, False))) for lead_id, origin in origins.items()
-        }
+        if automation.outcome == "lost":
+            return leads.browse()
+        return leads.filtered(lambda lead: lead.won_status != "lost" or lead.stage_id.id in origin_ids)
 
-    def _get_summary(self, counts):
+    @api.model
+    def _get_origin(self, automation, stage, won_status):
+        """:return: where opportunities of ``stage`` come from, as the summary counts them"""
+        name = stage.display_name or self.env._("no stage")
+        if won_status != "lost":
+            return self.env._("from %s", name)
+        if stage.id in automation._get_origin_ids():
+            return self.env._("of the lost ones")
+        return self.env._("of the lost ones, back in %s", name)
+
+    def _get_summary(self, origins):
         """:return: how many opportunities would move to which stage, and from where"""
-        if not (count := counts.total()):
-            return (
-                self.env._("Nothing would be lost.")
-                if self.outcome == "lost"
-                else self.env._("Nothing would move.")
-            )
-        origins = Counter()
-        for (origin, _is_emailed, _is_planned), number in counts.items():
-            origins[origin] += number
+        if not (count := origins.total()):
+            text = self.env._("Nothing would be lost.")
+            return text if self.outcome == "lost" else self.env._("Nothing would move.")
         text = ", ".join(f"{number} {origin}" for origin, number in origins.most_common())
         values = {"stage": self.automation_id.stage_id.display_name, "count": count, "origins": text}
         if self.outcome == "lost":
@@ -242,7 +235,7 @@ class CrmStageAutomationPreviewLine(models.TransientModel):
         help="The document that the trigger happened to, which may be the opportunity itself.",
     )
     document_date = fields.Datetime(
-        "Of", readonly=True, help="Date of the document: it tells those of the same name apart."
+        readonly=True, help="Date of the document: it tells those of the same name apart."
     )
     model_name = fields.Char(related="preview_id.model_name")
     origin = fields.Char(readonly=True, help="Where it comes from, as the summary counts it.")

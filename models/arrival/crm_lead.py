@@ -139,10 +139,37 @@ class CrmLead(models.Model):
             with attempt(self.env, raised=CONFLICTS) as made:
                 unsent = leads._get_unsent_texts(template)
             unsent = () if made.error else unsent  # It may work for some: better one too many.
-        return {
-            lead.id: (lead.id not in unsent, bool(plan.template_ids) and lead._is_planned(plan))
-            for lead in leads
+        planned_ids = set(leads._filter_to_plan(plan).ids) if plan.template_ids else ()
+        return {lead.id: (lead.id not in unsent, lead.id in planned_ids) for lead in leads}
+
+    def _count_on_arrival(self, stage):
+        """:return: how many of these opportunities, which may be many, would get the e-mail of ``stage``, by
+        their addresses, and for how many its activities would be planned
+        """
+        arrival = self.env["crm.stage"]._get_arrivals_by_stage().get(stage.id)
+        if not arrival:
+            return 0, 0
+        leads = self.sudo()  # sudo: see `_message_track_post_template`
+        has_address = Domain("email_normalized", "!=", False)
+        has_address |= Domain("partner_id.email_normalized", "!=", False)
+        domain = Domain("id", "in", leads.ids) & has_address & Domain("is_blacklisted", "=", False)
+        plan = leads.env["mail.activity.plan"].browse(arrival.plan_id)
+        return (
+            leads.search_count(domain) if arrival.template_id else 0,
+            len(leads._filter_to_plan(plan)) if plan.template_ids else 0,
+        )
+
+    def _filter_to_plan(self, plan):
+        """:return: those of the opportunities that have none of ``plan`` open, if it is no other company's"""
+        templates, company = plan.template_ids, plan.company_id
+        kinds = {self._get_kind(template) for template in templates}
+        open_ids = {
+            activity.res_id
+            for activity in self.activity_ids
+            if activity.crm_stage_plan_template_id in templates or self._get_kind(activity) in kinds
         }
+        leads = self - self.browse(open_ids)
+        return leads.filtered(lambda lead: not company or lead.company_id in (company, company.browse()))
 
     @contextmanager
     def _log_failure(self, record):
@@ -168,18 +195,9 @@ class CrmLead(models.Model):
         """Log ``text`` in the chatter, by OdooBot."""
         self._message_log(body=text, author_id=self.env.ref("base.partner_root").id)
 
-    def _is_planned(self, plan):
-        """:return: whether ``plan`` is to be planned: none of it is open, and it is no other company's"""
-        templates = plan.template_ids
-        planned = {self._get_kind(template) for template in templates}
-        return not (plan.company_id and self.company_id and plan.company_id != self.company_id) and not any(
-            activity.crm_stage_plan_template_id in templates or self._get_kind(activity) in planned
-            for activity in self.activity_ids
-        )
-
     def _plan_on_arrival(self, plan):
-        """Plan the activities of a plan, where it is to be planned."""
-        if not self._is_planned(plan):
+        """Plan the activities of a plan, unless one of them is open, or it is another company's."""
+        if not self._filter_to_plan(plan):
             return
         templates = plan.template_ids
         own = (self.user_id + self.team_id.user_id).filtered("active")[:1]
