@@ -224,7 +224,7 @@ class CrmStageAutomationPreviewLine(models.TransientModel):
     user_id = fields.Many2one(related="lead_id.user_id")
     won_status = fields.Selection(related="lead_id.won_status")
     stage_id = fields.Many2one(
-        string="From", related="lead_id.stage_id", help="Stage that the opportunity is in."
+        string="Stage", related="lead_id.stage_id", help="Stage that the opportunity is in."
     )
     date_last_stage_update = fields.Datetime(
         "In the Stage Since", related="lead_id.date_last_stage_update", help="When it came into that stage."

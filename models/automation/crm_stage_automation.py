@@ -1162,7 +1162,8 @@ class CrmStageAutomation(models.Model):
         """:return: action on the opportunities that it moved when it was applied the last time"""
         self.ensure_one()
         moved = self._get_applied().filtered(lambda move: move.state == "done")
-        name = self.env._("Moved Opportunities")
+        is_losing = self.outcome == "lost"
+        name = self.env._("Lost Opportunities") if is_losing else self.env._("Moved Opportunities")
         return self.env["crm.lead"]._get_list_action(name, [("id", "in", moved.lead_id.ids)])
 
     def action_open_moves(self):
