@@ -323,24 +323,24 @@ class TestPreviewOfArrival(PreviewCase, ArrivalCase, MockEmail):
         preview = self.get_preview(self.automation)
         preview.sends_email = False
         Lead = type(self.env["crm.lead"])
-        write, failing = Lead.write, [self.leads, self.leads[:2]]
+        write, errors = Lead.write, [ValueError("broken"), SerializationFailure()]
 
-        def fail(leads, vals):
-            if vals.get("stage_id") == self.relance.id and failing and leads <= failing[0]:
-                failing.pop(0)
-                raise SerializationFailure()
+        def fail_for_two(leads, vals):
+            if vals.get("stage_id") == self.relance.id and len(leads) == 2 and errors:
+                raise errors.pop()
             return write(leads, vals)
 
         with (
             patch(BATCH, 2),
+            patch.object(Lead, "write", fail_for_two),
             mute_logger("odoo.addons.crm_sales_stage.models.automation.crm_stage_automation"),
         ):
-            with patch.object(Lead, "write", fail):
-                self.apply_preview(preview)
-            self.assertTrue(self.search_moves("waiting", self.automation))
+            self.apply_preview(preview)
+            self.assertEqual(self.search_moves("waiting", self.automation).lead_id, self.leads[:2])
             with self.mock_mail_gateway(mail_unlink_sent=False):
                 self.run_job()
                 self.pass_commit()
+        self.assertFalse(errors)
         self.assertEqual(self.leads.stage_id, self.relance)
         self.assertFalse(self.get_sent())
         self.assertEqual(self.search_moves("done", self.automation).mapped("without_email"), [True] * 3)
