@@ -233,10 +233,11 @@ class CrmLead(models.Model):
     def _compute_missing_fields(self):
         missing = self._get_missing_names({lead: lead.stage_id for lead in self})
         labels = {name: self._get_label(name) for name in set().union(*missing.values())}
-        for lead in self:
-            names = missing.get(lead, ())
+        complete = self - self.browse().concat(*missing)
+        complete.missing_fields, complete.is_something_missing = [], False
+        for lead, names in missing.items():
             lead.missing_fields = [{"name": name, "string": labels[name]} for name in names]
-            lead.is_something_missing = bool(names)
+            lead.is_something_missing = True
 
     @api.model
     def _get_label(self, name):

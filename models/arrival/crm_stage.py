@@ -78,13 +78,16 @@ class CrmStage(models.Model):
     def _read_arrivals(self):
         # sudo: opportunities are moved by users who may not read what stages do
         stages = self.sudo().with_context(active_test=False, lang=None)
-        asked = self.env["crm.stage.askable.field"].sudo().with_context(lang=None).search_fetch([], ["name"])
         acting = ["activity_plan_id", "mail_template_id", "required_field_ids"]
+        stages = stages.search(Domain.OR(Domain(name, "!=", False) for name in acting))
+        asked = self.env["crm.stage.askable.field"].sudo().with_context(lang=None)
+        if stages:
+            asked = asked.search_fetch([], ["name"])
         return {
             stage.id: Arrival(
                 stage.activity_plan_id.filtered_domain(USABLE_PLAN).id,
                 stage.mail_template_id.filtered_domain(USABLE_TEMPLATE).id,
                 tuple(field.name for field in asked if field in stage.required_field_ids),
             )
-            for stage in stages.search(Domain.OR(Domain(name, "!=", False) for name in acting))
+            for stage in stages
         }

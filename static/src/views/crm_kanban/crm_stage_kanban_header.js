@@ -39,7 +39,8 @@ export class CrmStageKanbanHeader extends CrmKanbanHeader {
         const { list, progressBarState } = this.props;
         const { weightedField } = progressBarState.progressAttributes;
         const isShown = weightedField && this.progressBar.isReady && !list.model.useSampleModel;
-        return isShown ? progressBarState.getAggregateValue(this.group, weightedField) : {};
+        const { currencies } = this.groupAggregate;
+        return isShown ? { currencies, ...progressBarState.getAggregateValue(this.group, weightedField) } : {};
     }
 
     /** Where the opportunities of this column get their probability from, as an entry of its tooltip. */
