@@ -179,6 +179,7 @@ def fill(database, is_ours, filled, count):
             if not is_ours:
                 env["crm.stage"].create({"name": "Estimate", "sequence": 2})
         stages = env["crm.stage"].search([])
+        stages.rotting_threshold_days = 30
         users = env["res.users"].search([("share", "=", False)])
         env.flush_all()
         cr.execute(

@@ -231,7 +231,9 @@ class CrmLead(models.Model):
     @api.depends("stage_id", "type", "write_date")
     @api.depends_context("uid", "lang")
     def _compute_missing_fields(self):
-        missing = self._get_missing_names({lead: lead.stage_id for lead in self})
+        missing = {}
+        if self.stage_id.filtered("asks_for_fields"):
+            missing = self._get_missing_names({lead: lead.stage_id for lead in self})
         labels = {name: self._get_label(name) for name in set().union(*missing.values())}
         complete = self - self.browse().concat(*missing)
         complete.missing_fields, complete.is_something_missing = [], False
