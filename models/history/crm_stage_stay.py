@@ -46,11 +46,12 @@ STORE_STAYS = """
     INSERT INTO crm_stage_stay (id, stage_id, stage_name, lead_id, date_entered, moved_by, mover_id,
                                 automation_id, is_first_visit, date_left, outcome, next_stage_id, is_moved_on)
     SELECT COALESCE(new.id, nextval('crm_stage_stay_id_seq')), stage.id, stage.name, new.lead_id,
-           new.date_entered, new.moved_by, new.mover_id, automation.id, new.is_first_visit, new.date_left,
+           new.date_entered, new.moved_by, mover.id, automation.id, new.is_first_visit, new.date_left,
            new.outcome, new.next_stage_id, new.is_moved_on
       FROM jsonb_populate_recordset(NULL::crm_stage_stay, %s) WITH ORDINALITY new
       LEFT JOIN crm_stage stage ON stage.id = new.stage_id
       LEFT JOIN crm_stage_automation automation ON automation.id = new.automation_id
+      LEFT JOIN res_users mover ON mover.id = new.mover_id
      ORDER BY new.ordinality
         ON CONFLICT (id) DO UPDATE
        SET (date_left, outcome, next_stage_id, is_moved_on) =
