@@ -101,12 +101,14 @@ class TestCrmStagePipeline(PipelineCase):
     def test_new_column_lands_before_the_final_stage(self):
         negotiation = self.add_column("Negotiation")
         self.assertEqual(negotiation.probability_mode, "fixed")
-        self.assertEqual(negotiation.probability, 90)
+        self.assertEqual(negotiation.probability, 75)
         self.assertEqual(self.columns().ids, (self.stages - self.closed + negotiation + self.closed).ids)
         signature = self.add_column("Signature")
-        self.assertEqual(signature.probability, 95)
         self.assertEqual(self.columns()[-3:].ids, (negotiation + signature + self.closed).ids)
-        self.assertEqual(self.add_column("Last Call").probability, 98)
+        signature.probability = 40
+        self.assertEqual(self.add_column("Last Call").probability, 40, "As the one before it")
+        first = self.env["crm.stage"].create({"name": "First", "sequence": self.new.sequence - 1})
+        self.assertEqual(first.probability, 10, "As the one after it, where there is none before")
 
     def test_new_column_finds_room_where_sequences_have_none(self):
         self.stages.sequence = 7
@@ -127,7 +129,7 @@ class TestCrmStagePipeline(PipelineCase):
         self.assertEqual(self.add_column("Negotiation").probability_mode, "predictive")
         self.visit.probability_mode = "fixed"
         added = self.add_column("Signature")
-        self.assertEqual((added.probability_mode, added.probability), ("fixed", 75))
+        self.assertEqual((added.probability_mode, added.probability), ("fixed", 50))
 
     def test_first_column_of_all(self):
         opened = self.stages - self.closed

@@ -178,7 +178,7 @@ tours.add("crm_sales_stage_add_stage", {
         { trigger: ".o_column_quick_create input", run: "edit Negotiation" },
         { trigger: ".o_column_quick_create .o_kanban_add", run: "click" },
         expectColumns("New", "Estimate", "Technical Visit", "Quotation", "Negotiation", "Won / Lost"),
-        { trigger: ".o_notification:contains('90%') button:contains('Settings')" },
+        { trigger: ".o_notification:contains('75%') button:contains('Settings')" },
         {
             content: "The settings are reached from elsewhere, too",
             trigger: cardIn("Technical Visit", "Kitchen"),
@@ -186,7 +186,7 @@ tours.add("crm_sales_stage_add_stage", {
         },
         { trigger: ".o_form_view [name=name]:contains('Kitchen'), .o_form_view [name=name] textarea" },
         { trigger: ".o_notification button:contains('Settings')", run: "click" },
-        { trigger: ".modal [name=probability] input:value(90)" },
+        { trigger: ".modal [name=probability] input:value(75)" },
         { trigger: ".modal [name=name] input", run: "edit Last Call" },
         { trigger: ".modal [name=probability] input", run: "edit 92" },
         { trigger: ".modal .o_form_button_save", run: "click" },
