@@ -60,6 +60,7 @@ METHODS = {
     ("crm.stage", "action_open_lost_here"): "own",
     ("crm.stage", "action_open_stays"): "own",
     ("crm.stage", "get_archive_obstacle"): "manager",
+    ("crm.stage", "get_archive_text"): "manager",
     ("crm.stage.automation", "action_open_moves"): "manager",
     ("crm.stage.automation", "action_preview"): "manager",
     ("crm.stage.automation", "action_catch_up"): "manager",

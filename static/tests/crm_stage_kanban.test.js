@@ -267,6 +267,7 @@ test("the gear asks for nothing that is refused afterwards", async () => {
 
 test("the gear archives, and brings back", async () => {
     onRpc("crm.stage", "get_archive_obstacle", () => "");
+    onRpc("crm.stage", "get_archive_text", ({ args }) => `What archiving ${args[0]} brings about`);
     onRpc("crm.stage.delete.wizard", "create", ({ args: [[{ stage_ids }]] }) => [stage_ids[0][1]]);
     onRpc("crm.stage.delete.wizard", "action_archive", ({ args }) => {
         expect.step(`archive ${args[0]}`);
@@ -278,6 +279,7 @@ test("the gear archives, and brings back", async () => {
     expect(".o_group_unarchive").toHaveCount(0);
     await clickAction("Archive");
     expect.verifySteps([]);
+    expect(".modal-body").toHaveText("What archiving 1 brings about");
     await contains(".modal .btn-primary").click();
     expect.verifySteps(["archive 1"]);
     clickAction = await toggleKanbanColumnActions(1);
