@@ -19,6 +19,9 @@ _logger = logging.getLogger(__name__)
 # Context keys of Odoo with which opportunities are stored, but do not arrive: imports and data files
 SILENT_CONTEXT = ("import_file", "_import_current_module", "install_mode")
 
+# Key of the transaction's data: stages that opportunities left lately, see ``_is_back``
+LEFT_LATELY = "crm_sales_stage.left_lately"
+
 # Types of fields that can be empty, and be filled in in a dialog
 ASKABLE_TYPES = {"binary", "char", "date", "datetime", "float", "integer", "monetary", "selection", "text"}
 ASKABLE_TYPES |= {"many2many", "many2one"}
@@ -83,7 +86,8 @@ class CrmLead(models.Model):
         lead = self.with_user(SUPERUSER_ID) if self.env.user.share else self.sudo()
         # No loops: what the stage does triggers no automation.
         lead = lead.with_context(clean_context(self.env.context), crm_stage_moving=ON)
-        if plan := lead.env["mail.activity.plan"].browse(arrival.plan_id):
+        plan = lead.env["mail.activity.plan"].browse(arrival.plan_id)
+        if plan and not lead._is_back(lead.stage_id):
             with lead._log_failure(plan):
                 lead._plan_on_arrival(plan)
         if not arrival.template_id:
@@ -99,7 +103,7 @@ class CrmLead(models.Model):
         template = self.env["mail.template"].browse(arrival and arrival.template_id)
         if not template:
             return templates
-        if text := self._get_unsent_text(template):
+        if text := self._get_unsent_text(template, self.stage_id):
             self._log_arrival(text)
             return templates
         subtype_id = self.env["ir.model.data"]._xmlid_to_res_id("mail.mt_note")
@@ -122,6 +126,19 @@ class CrmLead(models.Model):
         except MissingError:  # deleted by the transaction that created it
             return None
         return arrivals.get(self.stage_id.id) if is_there else None
+
+    def _is_back(self, stage):
+        """
+        :return: whether the opportunity has left ``stage`` within a day, so that it gets neither e-mail nor
+            plan again; read at once for all that arrive together
+        """
+        left = self.env.cr.precommit.data.setdefault(LEFT_LATELY, {})
+        if self.id not in left:
+            lead_ids = list({self.id, *self._prefetch_ids})
+            left.update(
+                {**dict.fromkeys(lead_ids, ()), **self.env["crm.stage.stay"]._get_left_lately(lead_ids)}
+            )
+        return stage.id in left[self.id]
 
     @contextmanager
     def _log_failure(self, record):
@@ -176,8 +193,13 @@ class CrmLead(models.Model):
         """:return: what an activity, or an activity of a plan, is recognized by: its type and summary"""
         return record.activity_type_id, record.summary or record.activity_type_id.summary or ""
 
-    def _get_unsent_text(self, template):
-        """:return: text for the chatter where the stage's e-mail is not sent; none where it is"""
+    def _get_unsent_text(self, template, stage):
+        """:return: text for the chatter where the e-mail of ``stage`` is not sent; none where it is"""
+        if self._is_back(stage):
+            return self.env._(
+                'The e-mail "%s" of this stage was not sent again: the opportunity came back within a day.',
+                template.name,
+            )
         # Odoo may notify a salesperson before it keeps the e-mail that opened the opportunity.
         domain = Domain("model", "=", self._name) & Domain("res_id", "=", self.id)
         domain &= Domain("message_type", "!=", "user_notification")
@@ -290,16 +312,23 @@ class CrmLead(models.Model):
             * ``requirements``: of the stage, as plain text
             * ``missing``: the empty fields, each as ``{"name": …, "string": …}``
             * ``form``: view to fill them in, as ``{"arch": …, "fields": …}``; False where none is missing
+            * ``email``: name of the e-mail that the stage sends; False where it sends none, or not again
+            * ``unsent``: why it is not sent, for those that it would not be sent to as they are now
         """
         self.ensure_one()
         self.check_access("read")
         stage = self.env["crm.stage"].browse(stage_id)
         stage.check_access("read")
         names = self._get_missing_names({self: stage}).get(self, [])
+        arrival = stage._get_arrivals_by_stage().get(stage.id)
+        # sudo: the stage sends it, whatever rights the user has who moves the opportunity
+        lead, template = self.sudo(), self.sudo().env["mail.template"].browse(arrival and arrival.template_id)
         return {
             "requirements": stage.requirements or "",
             "missing": [{"name": name, "string": self._get_label(name)} for name in names],
             "form": self._get_asked_form(names) if names else False,
+            "email": bool(template) and not lead._is_back(stage) and template.name,
+            "unsent": lead._get_unsent_text(template, stage) if template else "",
         }
 
     @api.model

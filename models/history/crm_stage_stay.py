@@ -1,4 +1,5 @@
 import json
+from datetime import timedelta
 
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.fields import Domain
@@ -38,6 +39,12 @@ READ_LEADS = f"""
       FROM crm_lead lead
      WHERE id = ANY(%s)
      ORDER BY id
+"""
+READ_LEFT = """
+    SELECT lead_id, array_agg(stage_id)
+      FROM crm_stage_stay
+     WHERE lead_id = ANY(%s) AND date_left >= %s AND date_left < %s
+     GROUP BY lead_id
 """
 READ_STAYS = "SELECT * FROM crm_stage_stay WHERE lead_id = ANY(%s) ORDER BY lead_id, date_entered, id"
 
@@ -349,6 +356,15 @@ class CrmStageStay(models.Model):
             if is_before(stay, undone):
                 stay["is_moved_on"] = is_before(stay, stays[number:])
         return stays, undone
+
+    @api.model
+    def _get_left_lately(self, lead_ids):
+        """
+        :return: ids of the stages that opportunities left within the last day, before this transaction, by id
+            of those that left any
+        """
+        now = self.env.cr.now()
+        return dict(self.env.execute_query(SQL(READ_LEFT, lead_ids, now - timedelta(days=1), now)))
 
     # ------------------------------------------------------------------
     # The past, and what the ORM did not write

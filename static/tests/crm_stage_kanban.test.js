@@ -32,6 +32,8 @@ class Stage extends models.Model {
     has_faulty_automation = fields.Boolean();
     is_won = fields.Boolean();
     plans_activities = fields.Boolean();
+    sends_email = fields.Boolean();
+    arrival_hints = fields.Json();
     probability = fields.Float();
     probability_mode = fields.Selection({
         selection: [
@@ -254,6 +256,14 @@ test("an archived stage is marked", async () => {
     await mountPipeline();
     expect(queryAllTexts(".o_crm_stage_archived")).toEqual(["Archived"]);
     expect(".o_kanban_group:contains(Visit) .o_crm_stage_archived").toHaveCount(1);
+});
+
+test("a column shows what its stage does on arrival", async () => {
+    const hint = { icon: "fa-envelope-o", text: "Sends: Welcome" };
+    patchWithCleanup(Stage._records[0], { arrival_hints: [hint] });
+    await mountPipeline();
+    expect(".o_crm_stage_arrival").toHaveCount(1);
+    expect(".o_kanban_group:eq(0) .o_kanban_header .fa-envelope-o").toHaveAttribute("title", "Sends: Welcome");
 });
 
 test("the gear asks for nothing that is refused afterwards", async () => {

@@ -70,6 +70,12 @@ export class ArrivalDialog extends Component {
             : _t("How did this opportunity end?");
     }
 
+    /** That the move sends an e-mail; nothing where opportunities stay in their stage. */
+    get sent() {
+        const { questions, stage } = this.props;
+        return stage.display_name && questions?.email && _t('The move sends the e-mail "%s".', questions.email);
+    }
+
     /** @param {boolean} isSaved whether what was filled in is to be saved */
     leaveFields(isSaved) {
         this.isSaved = isSaved;

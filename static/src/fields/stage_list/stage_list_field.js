@@ -27,7 +27,7 @@ export class StageListField extends Many2OneFieldRotting {
         const stage = await readStage(this.env.services, stageId);
         const leads = record.selected && model.multiEdit ? model.root.selection : [record];
         // A list does not ask for fields.
-        return askOnArrival(this.env.services, { ...stage, asks_for_fields: false }, leads, {
+        return askOnArrival(this.env.services, { ...stage, asks_for_fields: false, sends_email: false }, leads, {
             beforeLost: () => this.leaveEditMode(),
             reload: () => model.load(),
         });
