@@ -60,7 +60,7 @@ class TestCrmStageDelete(PipelineCase):
         self.assertEqual(
             text,
             '"Quotation" keeps its column until its 3 open opportunities have left it. '
-            f"At rest until it comes back:{names}",
+            f"Automations at rest until it comes back:{names}",
         )
         empty, held = self.env["crm.stage"].create([{"name": "Empty"}, {"name": "Held"}])
         company = self.env["res.company"].create({"name": "Elsewhere"})

@@ -58,7 +58,7 @@ class CrmStage(models.Model):
     def _get_archive_sentence(self, count):
         """Say which automations stop with the stage."""
         stopped = self.automation_ids.filtered("active").mapped("name")
-        title = self.env._("At rest until it comes back:")
+        title = self.env._("Automations at rest until it comes back:")
         sentence = super()._get_archive_sentence(count)
         return "\n\N{BULLET} ".join([f"{sentence} {title}", *stopped]) if stopped else sentence
 

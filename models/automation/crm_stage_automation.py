@@ -218,7 +218,7 @@ class CrmStageAutomation(models.Model):
         help="How many of these moves were taken back by hand within seven days.",
     )
     taken_back_text = fields.Char(
-        "Worth a Look",
+        "Often Taken Back",
         compute="_compute_move_counts",
         help="How many of its moves were taken back by hand, where it is more than a third of at least ten.",
     )

@@ -222,6 +222,15 @@ test("that the stage sends an e-mail is said where it asks, otherwise afterwards
     expect.verifySteps([...steps, "ask 2 4", 'save {"stage_id":4}', "ask 1 4", 'save {"stage_id":4}']);
 });
 
+test("so does the form", async () => {
+    await mountForm(2);
+    await contains(".o_statusbar_status button:contains(Follow-Up)").click();
+    await animationFrame();
+    expect(".o_notification").toHaveText('The e-mail "Welcome" was sent.');
+    expect(".o_arrow_button_current").toHaveText("Follow-Up");
+    expect.verifySteps(["ask 2 4", 'save {"stage_id":4}']);
+});
+
 test("nothing is said to be sent when the move fails", async () => {
     expect.errors(1);
     onRpc("crm.lead", "web_save", () => {

@@ -169,7 +169,7 @@ tours.add("crm_sales_stage_archive_stage", {
         {
             content: "It says what keeps the column, and what stops",
             trigger:
-                '.modal-body:contains("until its 2 open opportunities have left it"):contains("At rest until"):contains("a meeting is scheduled")',
+                '.modal-body:contains("until its 2 open opportunities have left it"):contains("at rest until"):contains("a meeting is scheduled")',
         },
         { trigger: ".modal-footer .btn-primary:contains('Archive')", run: "click" },
         {

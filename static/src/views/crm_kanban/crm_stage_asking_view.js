@@ -64,9 +64,7 @@ function makeAskingView(view) {
             const sayAfterwards = await askOnArrival(this.model.env.services, stage, [record], { reload });
             if (sayAfterwards) {
                 await super.moveRecord(...arguments);
-                if (group.list.records.includes(record)) {
-                    sayAfterwards();
-                }
+                sayAfterwards();
                 if (stage.plans_activities) {
                     // They are planned when the move is done, after its answer.
                     await record.load();
