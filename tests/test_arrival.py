@@ -416,7 +416,7 @@ class TestArrivalEmail(ArrivalCase, MockEmail):
                 email, unsent = get_answer()
                 self.assertEqual((email, not unsent), (sent and "We have your quotation", sent))
                 self.assertEqual(len(self.arrive(lead)), sent)
-                self.assertEqual("came back within a day" in lead.message_ids[0].body, not sent)
+                self.assertEqual("left it less than a day ago" in lead.message_ids[0].body, not sent)
             with self.at_moment(now + timedelta(hours=hours + 1)):
                 self.move(lead, self.new)
         nobody = self.create_silently(self.new)

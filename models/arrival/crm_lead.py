@@ -197,7 +197,7 @@ class CrmLead(models.Model):
         """:return: text for the chatter where the e-mail of ``stage`` is not sent; none where it is"""
         if self._is_back(stage):
             return self.env._(
-                'The e-mail "%s" of this stage was not sent again: the opportunity came back within a day.',
+                'The e-mail "%s" of this stage was not sent: the opportunity left it less than a day ago.',
                 template.name,
             )
         # Odoo may notify a salesperson before it keeps the e-mail that opened the opportunity.

@@ -72,8 +72,8 @@ export class ArrivalDialog extends Component {
 
     /** That the move sends an e-mail; nothing where opportunities stay in their stage. */
     get sent() {
-        const { questions, stage } = this.props;
-        return stage.display_name && questions?.email && _t('The move sends the e-mail "%s".', questions.email);
+        const email = this.props.stage.display_name && this.props.questions?.email;
+        return email && _t('The move sends the e-mail "%s".', email);
     }
 
     /** @param {boolean} isSaved whether what was filled in is to be saved */

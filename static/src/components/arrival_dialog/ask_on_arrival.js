@@ -20,8 +20,10 @@ function askLostReason({ action }, resIds) {
 }
 
 function notifySent({ notification }, { email, unsent } = {}) {
-    if (email || unsent) {
-        notification.add(unsent || _t('The e-mail "%s" was sent.', email), { type: unsent ? "warning" : "info" });
+    if (unsent) {
+        notification.add(unsent, { type: "warning" });
+    } else if (email) {
+        notification.add(_t('The e-mail "%s" was sent.', email), { type: "info" });
     }
 }
 
