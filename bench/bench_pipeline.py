@@ -60,8 +60,8 @@ PROGRESS_BAR = {
 # What the addon's pipeline asks for beside that
 STAGE = get_specification(
     "",
-    "active ask_outcome asks_for_fields has_faulty_automation is_won plans_activities probability "
-    "probability_mode",
+    "active arrival_hints ask_outcome asks_for_fields has_faulty_automation is_won plans_activities "
+    "probability probability_mode sends_email",
 )
 
 
