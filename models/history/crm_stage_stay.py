@@ -179,7 +179,8 @@ class CrmStageStay(models.Model):
         "(date_entered) INCLUDE (lead_id, stage_id, is_first_visit, is_moved_on)"
     )
     _date_left_idx = models.Index(
-        "(date_left) INCLUDE (lead_id, stage_id, date_entered, outcome) WHERE date_left IS NOT NULL"
+        "(date_left) INCLUDE (lead_id, stage_id, date_entered, outcome, is_moved_on) "
+        "WHERE date_left IS NOT NULL"
     )
     _open_idx = models.Index("(stage_id, date_entered) INCLUDE (lead_id, outcome) WHERE outcome = 'open'")
 
