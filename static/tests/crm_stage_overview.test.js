@@ -58,8 +58,8 @@ test("a share opens the opportunities that it counts", async () => {
     expect(".o_crm_stage_funnel .o_crm_stage_won:eq(0)").toHaveText("0 %");
     expect(".o_crm_stage_funnel .o_crm_stage_reached_next:eq(1)").toHaveText("–");
     expect(".o_crm_stage_funnel .o_crm_stage_won:eq(1)").toHaveText("1 of 1");
-    expect(".o_crm_stage_reached_next button").toHaveAttribute("title", "Moved on from New: 6 of 8");
-    expect(".o_crm_stage_won:eq(0) [title]").toHaveAttribute("title", "Entered New, won in the end: 0 of 5");
+    expect(".o_crm_stage_reached_next button").toHaveAttribute("title", "Moved on from New (6 of 8)");
+    expect(".o_crm_stage_won:eq(0) [title]").toHaveAttribute("title", "Entered New, won in the end (0 of 5)");
     expect(".o_crm_stage_won:eq(0) [title]").toHaveAttribute("tabindex", "0");
     expect(".o_crm_stage_won button").toHaveCount(1);
     await contains(".o_crm_stage_reached_next button").click();

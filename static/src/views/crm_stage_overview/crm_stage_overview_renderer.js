@@ -117,7 +117,7 @@ export class CrmStageOverviewRenderer extends Component {
             name: "waiting",
             title: _t("Waiting now"),
             help: _t(
-                "Open opportunities in each stage. The dark part waits for longer than usual: than three out of four stayed there that moved on."
+                "Open opportunities in each stage. The dark part waits for longer than usual: three out of four moved on within these days."
             ),
             emptyHelp: _t("No open opportunity waits in a stage."),
             columns: [
@@ -263,7 +263,7 @@ export class CrmStageOverviewRenderer extends Component {
             number: formatInteger(Math.round((percentage * basis) / 100)),
             basis: formatInteger(basis),
         });
-        const shown = { ...(percentage ? link : {}), label: `${link.title}: ${count}` };
+        const shown = { ...(percentage ? link : {}), label: `${link.title} (${count})` };
         // A percentage says nothing of a few: those are counted.
         return basis < this.props.overview.min_basis
             ? getCell(percentage, () => count, shown)
