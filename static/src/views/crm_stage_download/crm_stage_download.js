@@ -42,7 +42,9 @@ export async function getImage(element) {
     const { offsetHeight: height, offsetWidth: width } = element;
     const sheets = [...document.styleSheets].filter(({ href }) => !href || href.startsWith(location.origin));
     const style = document.createElement("style");
-    style.textContent = sheets.flatMap((sheet) => [...sheet.cssRules].map(({ cssText }) => cssText)).join("\n");
+    style.textContent = sheets
+        .flatMap((sheet) => [...sheet.cssRules].map(({ cssText }) => cssText))
+        .join("\n");
     const content = [style, element].map((node) => new XMLSerializer().serializeToString(node)).join("");
     const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"><foreignObject
         width="100%" height="100%"><body xmlns="http://www.w3.org/1999/xhtml">${content}</body></foreignObject></svg>`;

@@ -12,7 +12,10 @@ class CrmStageGraphRenderer extends GraphRenderer {
         const { data, metaData } = this.model;
         const groups = [[metaData.measures[metaData.measure].string, data.datasets.length]];
         const headers = data.datasets.map(({ label }) => label);
-        const rows = data.labels.map((label, index) => [label, ...data.datasets.map(({ data }) => data[index])]);
+        const rows = data.labels.map((label, index) => [
+            label,
+            ...data.datasets.map(({ data }) => data[index]),
+        ]);
         return downloadTable(metaData.resModel, metaData.title, groups, headers, rows);
     }
 }

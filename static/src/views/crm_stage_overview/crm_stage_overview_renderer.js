@@ -198,7 +198,12 @@ export class CrmStageOverviewRenderer extends Component {
         if (reasons.length > MAX_REASONS) {
             const others = reasons.splice(MAX_REASONS - 1);
             const ids = others.flatMap((other) => other.ids);
-            reasons.push({ ids, name: _t("Other reasons"), count: sum(others, "count"), color: "var(--light)" });
+            reasons.push({
+                ids,
+                name: _t("Other reasons"),
+                count: sum(others, "count"),
+                color: "var(--light)",
+            });
         }
         return reasons.map((reason) => {
             const condition = ["lost_reason_id", "in", reason.ids];
@@ -274,7 +279,13 @@ export class CrmStageOverviewRenderer extends Component {
     async open({ domain, isStays, title }) {
         const { resModel } = this.props;
         const action = isStays
-            ? { type: "ir.actions.act_window", name: title, res_model: resModel, views: [[false, "list"]], domain }
+            ? {
+                  type: "ir.actions.act_window",
+                  name: title,
+                  res_model: resModel,
+                  views: [[false, "list"]],
+                  domain,
+              }
             : await this.orm.call(resModel, "action_open_leads", [domain, title]);
         await this.action.doAction(action);
     }
