@@ -207,17 +207,15 @@ export class CrmStageOverviewRenderer extends Component {
         }
         return reasons.map((reason) => {
             const condition = ["lost_reason_id", "in", reason.ids];
-            const number = reason.color ? 0 : reason.ids[0] || 0;
-            const color = number
-                ? getColor(number * NEXT_COLOR, cookie.get("color_scheme"), COLORS)
-                : "var(--secondary)";
+            const number = reason.color ? 0 : reason.ids[0];
+            const color = number && getColor(number * NEXT_COLOR, cookie.get("color_scheme"), COLORS);
             return {
                 ...reason,
                 className: `o_crm_stage_pattern_${number % PATTERNS}`,
                 condition,
                 domain: Domain.and([domains.lost, [condition]]).toList(),
                 key: reason.ids.join(),
-                style: `background-color: ${reason.color || color}`,
+                style: `background-color: ${reason.color || color || "var(--secondary)"}`,
                 title: _t("Lost: %(reason)s", { reason: reason.name }),
             };
         });
@@ -270,22 +268,16 @@ export class CrmStageOverviewRenderer extends Component {
         });
         const shown = { ...(percentage ? link : {}), label: `${link.title} (${count})` };
         // A percentage says nothing of a few: those are counted.
-        return basis < this.props.overview.min_basis
-            ? getCell(percentage, () => count, shown)
-            : getCell(percentage, formatPercentage, shown);
+        const isFew = basis < this.props.overview.min_basis;
+        return getCell(percentage, isFew ? () => count : formatPercentage, shown);
     }
 
     /** Shows what a bar, a figure or a reason stands for. */
     async open({ domain, isStays, title }) {
         const { resModel } = this.props;
+        const list = { type: "ir.actions.act_window", res_model: resModel, views: [[false, "list"]] };
         const action = isStays
-            ? {
-                  type: "ir.actions.act_window",
-                  name: title,
-                  res_model: resModel,
-                  views: [[false, "list"]],
-                  domain,
-              }
+            ? { ...list, domain, name: title }
             : await this.orm.call(resModel, "action_open_leads", [domain, title]);
         await this.action.doAction(action);
     }
