@@ -19,6 +19,9 @@ _logger = logging.getLogger(__name__)
 # Context keys of Odoo with which opportunities are stored, but do not arrive: imports and data files
 SILENT_CONTEXT = ("import_file", "_import_current_module", "install_mode")
 
+# Key of the transaction's data: stages that opportunities left lately, see ``_filter_back``
+LEFT_LATELY = "crm_sales_stage.left_lately"
+
 # Types of fields that can be empty, and be filled in in a dialog
 ASKABLE_TYPES = {"binary", "char", "date", "datetime", "float", "integer", "monetary", "selection", "text"}
 ASKABLE_TYPES |= {"many2many", "many2one"}
@@ -99,7 +102,7 @@ class CrmLead(models.Model):
         template = self.env["mail.template"].browse(arrival and arrival.template_id)
         if not template:
             return templates
-        if text := self._get_unsent_texts(template).get(self.id):
+        if text := self._get_unsent_texts(template, self.stage_id).get(self.id):
             self._log_arrival(text)
             return templates
         subtype_id = self.env["ir.model.data"]._xmlid_to_res_id("mail.mt_note")
@@ -137,9 +140,9 @@ class CrmLead(models.Model):
         plan = leads.env["mail.activity.plan"].browse(arrival.plan_id)
         if template := leads.env["mail.template"].browse(arrival.template_id):
             with attempt(self.env, raised=CONFLICTS) as made:
-                unsent = leads._get_unsent_texts(template)
+                unsent = leads._get_unsent_texts(template, stage)
             unsent = () if made.error else unsent  # It may work for some: better one too many.
-        planned_ids = set(leads._filter_to_plan(plan).ids) if plan.template_ids else ()
+        planned_ids = set(leads._filter_to_plan(plan, stage).ids) if plan.template_ids else ()
         return {lead.id: (lead.id not in unsent, lead.id in planned_ids) for lead in leads}
 
     def _count_on_arrival(self, stage):
@@ -150,17 +153,20 @@ class CrmLead(models.Model):
         if not arrival:
             return 0, 0
         leads = self.sudo()  # sudo: see `_message_track_post_template`
+        leads -= leads._filter_back(stage)
         has_address = Domain("email_normalized", "!=", False)
         has_address |= Domain("partner_id.email_normalized", "!=", False)
         domain = Domain("id", "in", leads.ids) & has_address & Domain("is_blacklisted", "=", False)
         plan = leads.env["mail.activity.plan"].browse(arrival.plan_id)
         return (
             leads.search_count(domain) if arrival.template_id else 0,
-            len(leads._filter_to_plan(plan)) if plan.template_ids else 0,
+            len(leads._filter_to_plan(plan, stage)) if plan.template_ids else 0,
         )
 
-    def _filter_to_plan(self, plan):
-        """:return: those of the opportunities that have none of ``plan`` open, if it is no other company's"""
+    def _filter_to_plan(self, plan, stage):
+        """:return: those of the opportunities for which ``stage`` plans ``plan``: they have none of it open, do
+        not come back within a day, and it is no other company's
+        """
         templates, company = plan.template_ids, plan.company_id
         kinds = {self._get_kind(template) for template in templates}
         open_ids = {
@@ -168,8 +174,21 @@ class CrmLead(models.Model):
             for activity in self.activity_ids
             if activity.crm_stage_plan_template_id in templates or self._get_kind(activity) in kinds
         }
-        leads = self - self.browse(open_ids)
+        leads = self - self.browse(open_ids) - self._filter_back(stage)
         return leads.filtered(lambda lead: not company or lead.company_id in (company, company.browse()))
+
+    def _filter_back(self, stage):
+        """
+        :return: those of the opportunities that have left ``stage`` within a day, so that they get neither
+            e-mail nor plan again; read at once for all that arrive together
+        """
+        left = self.env.cr.precommit.data.setdefault(LEFT_LATELY, {})
+        if not left.keys() >= set(self.ids):
+            lead_ids = list({*self.ids, *self._prefetch_ids})
+            left.update(
+                {**dict.fromkeys(lead_ids, ()), **self.env["crm.stage.stay"]._get_left_lately(lead_ids)}
+            )
+        return self.filtered(lambda lead: stage.id in left[lead.id])
 
     @contextmanager
     def _log_failure(self, record):
@@ -196,8 +215,8 @@ class CrmLead(models.Model):
         self._message_log(body=text, author_id=self.env.ref("base.partner_root").id)
 
     def _plan_on_arrival(self, plan):
-        """Plan the activities of a plan, unless one of them is open, or it is another company's."""
-        if not self._filter_to_plan(plan):
+        """Plan the activities of a plan, unless one of them is open, say: see ``_filter_to_plan``."""
+        if not self._filter_to_plan(plan, self.stage_id):
             return
         templates = plan.template_ids
         own = (self.user_id + self.team_id.user_id).filtered("active")[:1]
@@ -220,8 +239,8 @@ class CrmLead(models.Model):
         """:return: what an activity, or an activity of a plan, is recognized by: its type and summary"""
         return record.activity_type_id, record.summary or record.activity_type_id.summary or ""
 
-    def _get_unsent_texts(self, template):
-        """:return: text for the chatter by id of the opportunities to which the stage's e-mail is not sent"""
+    def _get_unsent_texts(self, template, stage):
+        """:return: text for the chatter by id of the opportunities that do not get the e-mail of ``stage``"""
         # Odoo may notify a salesperson before it keeps the e-mail that opened the opportunity.
         domain = Domain("model", "=", self._name) & Domain("res_id", "in", self.ids)
         domain &= Domain("message_type", "!=", "user_notification")
@@ -231,9 +250,15 @@ class CrmLead(models.Model):
         addresses = self._get_recipient_addresses(template)
         domain = Domain("email", "in", list(set().union(*addresses.values())))
         barred = set(self.env["mail.blacklist"].search(domain).mapped("email"))
+        back_ids = self._filter_back(stage).ids
         texts = {}
         for lead_id, its_addresses in addresses.items():
-            if lead_id in automatic_ids:
+            if lead_id in back_ids:
+                texts[lead_id] = self.env._(
+                    'The e-mail "%s" of this stage was not sent: the opportunity left it less than a day ago.',
+                    template.name,
+                )
+            elif lead_id in automatic_ids:
                 texts[lead_id] = self.env._(
                     'The e-mail "%s" of this stage was not sent: an automatic e-mail opened the opportunity.',
                     template.name,
@@ -290,12 +315,15 @@ class CrmLead(models.Model):
     @api.depends("stage_id", "type", "write_date")
     @api.depends_context("uid", "lang")
     def _compute_missing_fields(self):
-        missing = self._get_missing_names({lead: lead.stage_id for lead in self})
+        missing = {}
+        if self.stage_id.filtered("asks_for_fields"):
+            missing = self._get_missing_names({lead: lead.stage_id for lead in self})
         labels = {name: self._get_label(name) for name in set().union(*missing.values())}
-        for lead in self:
-            names = missing.get(lead, ())
+        complete = self - self.browse().concat(*missing)
+        complete.missing_fields, complete.is_something_missing = [], False
+        for lead, names in missing.items():
             lead.missing_fields = [{"name": name, "string": labels[name]} for name in names]
-            lead.is_something_missing = bool(names)
+            lead.is_something_missing = True
 
     @api.model
     def _get_label(self, name):
@@ -346,16 +374,23 @@ class CrmLead(models.Model):
             * ``requirements``: of the stage, as plain text
             * ``missing``: the empty fields, each as ``{"name": …, "string": …}``
             * ``form``: view to fill them in, as ``{"arch": …, "fields": …}``; False where none is missing
+            * ``email``: name of the e-mail that the stage sends; False where it sends none, or not again
+            * ``unsent``: why it is not sent, for those that it would not be sent to as they are now
         """
         self.ensure_one()
         self.check_access("read")
         stage = self.env["crm.stage"].browse(stage_id)
         stage.check_access("read")
         names = self._get_missing_names({self: stage}).get(self, [])
+        arrival = stage._get_arrivals_by_stage().get(stage.id)
+        # sudo: the stage sends it, whatever rights the user has who moves the opportunity
+        lead, template = self.sudo(), self.sudo().env["mail.template"].browse(arrival and arrival.template_id)
         return {
             "requirements": stage.requirements or "",
             "missing": [{"name": name, "string": self._get_label(name)} for name in names],
             "form": self._get_asked_form(names) if names else False,
+            "email": bool(template) and not lead._filter_back(stage) and template.name,
+            "unsent": lead._get_unsent_texts(template, stage).get(self.id, "") if template else "",
         }
 
     @api.model

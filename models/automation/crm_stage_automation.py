@@ -218,9 +218,19 @@ class CrmStageAutomation(models.Model):
         help="How many of these moves were taken back by hand within seven days.",
     )
     taken_back_text = fields.Char(
-        "Worth a Look",
+        "Often Taken Back",
         compute="_compute_move_counts",
         help="How many of its moves were taken back by hand, where it is more than a third of at least ten.",
+    )
+    rest_text = fields.Char(
+        "At Rest",
+        compute="_compute_rest_text",
+        help="Why it moves nothing although it is not archived: its stage is.",
+    )
+    notice = fields.Char(
+        "Worth a Look",
+        compute="_compute_notice",
+        help="That it is at rest, or how many of its moves were taken back by hand, where these are many.",
     )
     skipped_count = fields.Integer(
         "Passed Over",
@@ -364,6 +374,18 @@ class CrmStageAutomation(models.Model):
             values = {"back": back, "moved": moved}
             text = self.env._("%(back)s of %(moved)s were moved back by hand.", **values)
             automation.taken_back_text = moved >= MANY_MOVES and 3 * back > moved and text
+
+    @api.depends("active", "stage_id.active")
+    @api.depends_context("lang")
+    def _compute_rest_text(self):
+        for automation in self:
+            is_at_rest = automation.active and automation.stage_id and not automation.stage_id.active
+            automation.rest_text = is_at_rest and self.env._("At rest: its stage is archived.")
+
+    @api.depends("rest_text", "taken_back_text")
+    def _compute_notice(self):
+        for automation in self:
+            automation.notice = automation.rest_text or automation.taken_back_text
 
     @api.depends("move_ids.state", "move_ids.date", "move_ids.is_applied", "move_ids.is_being_undone")
     @api.depends_context("uid", "allowed_company_ids")

@@ -31,7 +31,7 @@ LEFT_OUT = "crm_sales_stage.left_out"
 
 # Fields of automations that follow from the journal
 MOVES_FIELDS = ["move_ids", "moved_count", "taken_back_count", "skipped_count", "waiting_count"]
-MOVES_FIELDS += ["taken_back_text", "undoable_count", "undo_note", "catch_up_progress"]
+MOVES_FIELDS += ["taken_back_text", "notice", "undoable_count", "undo_note", "catch_up_progress"]
 
 # A move that is taken back by hand within these days was a mistake
 TAKEN_BACK_DAYS = 7
