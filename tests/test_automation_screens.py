@@ -1,6 +1,7 @@
 from lxml import etree
 
 from odoo.tests import Form, tagged
+from odoo.tools.safe_eval import safe_eval
 
 from .common_automation import AutomationCase
 
@@ -134,6 +135,23 @@ class TestScreens(AutomationCase):
         automation.active = False
         self.env.invalidate_all()
         self.assertFalse(stages[0].has_faulty_automation, "an archived one is no concern")
+
+    def test_at_rest(self):
+        """Who looks at automations sees which of them stand still with their stage."""
+        automations = self.automations.with_user(self.manager)
+        arch = self.get_arch("crm.stage.automation", "search")
+        domain = safe_eval(arch.xpath("//filter[@name='at_rest']")[0].get("domain"))
+        automation, archived = (self.create_automation(self.visit, "quotation_sent") for _ in range(2))
+        archived.active = False
+        self.assertFalse(automations.search(domain) or automation.notice)
+        self.visit.active = False
+        resting = automations.with_context(active_test=False).search(domain)
+        self.assertIn(automation, resting)
+        self.assertEqual(resting.stage_id, self.visit)
+        self.assertEqual(set(resting.mapped("notice")), {"At rest: its stage is archived."})
+        self.assertFalse((resting & archived) or archived.rest_text)
+        self.visit.active = True
+        self.assertFalse(automations.search(domain) or automation.rest_text)
 
     def test_faulty_stage_costs_nothing_elsewhere(self):
         """It is computed for all stages at once."""

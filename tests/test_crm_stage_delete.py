@@ -51,6 +51,34 @@ class TestCrmStageDelete(PipelineCase):
         getattr((self.visit + self.quotation), button["method"])()
         self.assertTrue(all((self.visit + self.quotation).mapped("active")))
 
+    def test_archiving_says_what_it_brings_about(self):
+        self.create_in(self.quotation, type="lead")
+        stopped = self.quotation.automation_ids
+        stopped[0].copy({"active": False})
+        text = self.open_wizard(self.quotation).archive_text
+        names = "".join(f"\n\N{BULLET} {name}" for name in stopped.mapped("name"))
+        self.assertEqual(
+            text,
+            '"Quotation" keeps its column until its 3 open opportunities have left it. '
+            f"Automations at rest until it comes back:{names}",
+        )
+        empty, held = self.env["crm.stage"].create([{"name": "Empty"}, {"name": "Held"}])
+        company = self.env["res.company"].create({"name": "Elsewhere"})
+        self.create_in(held, company_id=company.id, user_id=False, team_id=False)
+        self.create_in(self.closed)
+        stages = (empty + held + self.closed - stopped.stage_id).with_user(self.manager)
+        self.closed.automation_ids.active = False
+        self.assertEqual(
+            stages.get_archive_text().split("\n"),
+            [
+                '"Empty" leaves the pipeline.',
+                '"Held" keeps its column until its open opportunity has left it.',
+                '"Won / Lost" keeps its column, for its won opportunities.',
+            ],
+        )
+        empty.active = False
+        self.assertFalse(empty.with_user(self.manager).get_archive_text(), "It is archived already")
+
     def test_unlink_is_refused_and_shows_what_is_in_there(self):
         stages = (self.quotation | self.visit).with_user(self.manager)
         with self.assertRaises(RedirectWarning) as caught:

@@ -34,6 +34,9 @@ class CrmStageDeleteWizard(models.TransientModel):
         compute="_compute_can_archive",
         help="Whether any of the stages is not archived yet, and the pipeline can do without them.",
     )
+    archive_text = fields.Text(
+        "Archiving", compute="_compute_can_archive", help="What archiving the stages brings about."
+    )
     automation_note = fields.Text(
         "Automations",
         compute="_compute_automation_note",
@@ -80,6 +83,7 @@ class CrmStageDeleteWizard(models.TransientModel):
         for wizard in self:
             stages = wizard.stage_ids._origin
             wizard.can_archive = any(stages.mapped("active")) and not stages.get_archive_obstacle()
+            wizard.archive_text = stages.get_archive_text()
 
     @api.depends("stage_ids")
     def _compute_automation_note(self):
