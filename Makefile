@@ -13,7 +13,7 @@ help: ## List the targets and variables
 	@echo "  ODOO   folder of your own Odoo 19 (with odoo-bin, or the odoo package), instead of fetching one"
 	@echo "  STATE  folder for all that is fetched and made (default: .dev in this folder)"
 	@echo "  PORT   port of the web client (default: 8069, or the next free one)"
-	@echo "  BENCH  what to measure: automation or report (default: both)"
+	@echo "  BENCH  what to measure: automation, pipeline or report (default: all)"
 	@echo "  SEED   what a differential test has printed, to do the same again (SEQUENCES: how many)"
 	@echo "  ARGS   more arguments for pytest (make test ARGS='-k probability')"
 
@@ -23,7 +23,7 @@ run: ## Serve Odoo 19 with this addon and the demo data of a dealer, in English 
 test: ## Run the whole suite, browser tests included
 	@bash ./dev/test.sh
 
-bench: ## Measure the automations against the floor and Automation Rules, and the report at scale
+bench: ## Measure the automations and the pipeline against what Odoo has, and the report at scale
 	@bash ./dev/bench.sh
 
 test-odoo: ## Run Odoo's own tests without and with the addon, and tell the differences

@@ -32,7 +32,11 @@
         "report/crm_stage_process_templates.xml",
     ],
     "assets": {
-        "web.assets_backend": ["crm_sales_stage/static/src/**/*"],
+        "web.assets_backend": [
+            "crm_sales_stage/static/src/**/*",
+            ("remove", "crm_sales_stage/static/src/views/crm_stage_graph/**/*"),
+        ],
+        "web.assets_backend_lazy": ["crm_sales_stage/static/src/views/crm_stage_graph/**/*"],
         "web.assets_unit_tests": ["crm_sales_stage/static/tests/*.test.js"],
         "web.assets_tests": ["crm_sales_stage/static/tests/tours/**/*"],
     },

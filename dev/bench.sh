@@ -6,15 +6,22 @@
 prepare
 start_cluster
 provide_template
-say "Installing the addon and Automation Rules"
-copy_database template bench
-forgo_demo_data bench
-write_config bench 0
-odoo_task -c "$CONFIG" -i "$ADDON,base_automation"
+say "Installing Automation Rules, and the addon beside them"
+copy_database template bench_plain
+forgo_demo_data bench_plain
+write_config bench_plain 0
+odoo_task -c "$CONFIG" -i base_automation
+copy_database bench_plain bench_installed
+write_config bench_installed 0
+odoo_task -c "$CONFIG" -i "$ADDON"
 for script in "$RUNTIME/addons/$ADDON/bench"/bench_${BENCH:-*}.py; do
     say "Running $(basename -- "$script")"
-    odoo shell -c "$CONFIG" -d bench --no-http --log-level=error <"$script"
+    copy_database bench_installed bench
+    write_config bench 0
+    BENCH_PLAIN=bench_plain odoo shell -c "$CONFIG" -d bench --no-http --log-level=error <"$script"
 done
-# It holds a million opportunities by now.
-sql postgres -c "DROP DATABASE bench WITH (FORCE)"
-rm -rf -- "$STATE/data/filestore/bench"
+# They hold a million opportunities by now.
+for database in bench bench_installed bench_plain; do
+    sql postgres -c "DROP DATABASE $database WITH (FORCE)"
+    rm -rf -- "$STATE/data/filestore/$database"
+done

@@ -30,9 +30,11 @@ provide_database() {
 # The scripts and styles of the web client: without them in the database each browser test builds its own.
 build_bundles() {
     odoo shell -c "$CONFIG" --no-http --log-level=error <<'PY'
+get_bundle = env["ir.qweb"]._get_asset_bundle
+for name in ("web.assets_web", "web.assets_tests", "bus.websocket_worker_assets"):
+    get_bundle(name).js()
 for name in ("web.assets_web", "web.assets_web_print", "web.assets_tests"):
-    bundle = env["ir.qweb"]._get_asset_bundle(name)
-    bundle.js(), bundle.css()
+    get_bundle(name).css()
 env.cr.commit()
 PY
 }
@@ -64,16 +66,17 @@ run_tests() {
     exec_python -m pytest -p no:cacheprovider --odoo-http --junitxml="$report" "${@:3}"
 }
 
-# Those of the browser and the dealer's beside the others, in a copy of the database: on two processors it takes
-# half the time.
+# In two halves, side by side in copies of a database: on two processors it takes half the time. The second one has all that
+# start a browser, and the dealer's, and as many others as let both end together.
 run_all_tests() {
-    local log=$STATE/test_browser.log browser status=0
+    local log=$STATE/test_browser.log browser status=0 second='test_[t-z]*.py'
     copy_database test test_browser
-    (run_tests test_browser 8269 "$RUNTIME/addons/$ADDON"/tests/test_ui_*.py "$RUNTIME/addons/$DEALER/tests") >"$log" 2>&1 &
+    # shellcheck disable=SC2086 # the shell is to find the files
+    (run_tests test_browser 8269 "$RUNTIME/addons/$ADDON/tests"/$second "$RUNTIME/addons/$DEALER/tests") >"$log" 2>&1 &
     browser=$!
-    (run_tests test 8169 "$RUNTIME/addons/$ADDON/tests" --ignore-glob="$RUNTIME/addons/*/tests/test_ui_*.py") || status=$?
+    (run_tests test 8169 "$RUNTIME/addons/$ADDON/tests" --ignore-glob="$RUNTIME/addons/*/tests/$second") || status=$?
     wait "$browser" || status=$?
-    say "Those of the browser and of the dealer"
+    say "The second half"
     cat -- "$log"
     return "$status"
 }

@@ -1,5 +1,3 @@
-from math import ceil
-
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
@@ -71,29 +69,31 @@ class CrmStage(models.Model):
     @api.depends_context("allowed_company_ids", "uid")
     def _compute_figures(self):
         """Read the figures of all stages at once; the report's rules say whose opportunities count."""
-        entered = Domain("date_entered", ">=", "-1y") & Domain("is_first_visit", "=", True)
+        report = self.env["crm.stage.report"]
+        domains = report._get_domains(Domain("date_left", ">=", "-1y"))
         closed = Domain("won_status", "in", ["won", "lost"])
-        left = Domain("date_left", ">=", "-1y")
-        moved_on = left & Domain("outcome", "=", "moved") & Domain("is_moved_on", "=", True)
-        wins = self._read_figures(entered & closed, "was_won:avg", "__count")
-        stayed = left & Domain("outcome", "!=", "won")
-        stays = self._read_figures(stayed, "days_median:median", "days_median:count")
-        quartiles = self._read_figures(moved_on, "days_median:third_quartile", "__count")
-        losses = self._read_figures(left & Domain("outcome", "=", "lost"), "__count")
+        wins = self._read_figures(domains["entered"] & closed, "was_won:avg", "__count")
+        days = [
+            "days_median:median",
+            "days_median:count",
+            "days_moved_on:third_quartile",
+            "days_moved_on:count",
+        ]
+        stays = self._read_figures(domains["left"], *days)
+        losses = self._read_figures(domains["lost"], "__count")
         for stage in self:
             # On a form with changes that are not saved yet, the figures are those of the stage as it is.
             known = stage._origin
             stage.win_rate, stage.win_rate_basis = wins.get(known, (0, 0))
-            stage.median_days, stage.median_basis = stays.get(known, (0, 0))
+            stage.median_days, stage.median_basis, usual, moved_on_count = stays.get(known, (0, 0, 0, 0))
             (stage.lost_here_count,) = losses.get(known, (0,))
             is_given = stage.is_fixed and stage.win_rate_basis >= MIN_SUGGESTION_BASIS
             # As in Odoo's scoring, an open opportunity is neither lost (0%) nor won (100%) yet.
             stage.suggested_probability = min(max(round(stage.win_rate), 1), 99) if is_given else 0
-            days, moved_on_count = quartiles.get(known, (0, 0))
             is_given = not stage.is_won and moved_on_count >= MIN_SUGGESTION_BASIS
             stage.can_suggest_rotting_days = is_given
             # No days switch rotting off: where most move on within the hour, a day is long.
-            stage.suggested_rotting_days = max(1, ceil(days)) if is_given else 0
+            stage.suggested_rotting_days = report._get_usual_days(usual) if is_given else 0
 
     def _read_figures(self, domain, *aggregates):
         """:return: values of the aggregates over the stays that match ``domain``, by stage"""
@@ -156,5 +156,10 @@ class CrmStage(models.Model):
             **action,
             "domain": [("stage_id", "=", self.id)],
             "views": [(False, "graph"), (False, "pivot"), (False, "list")],
-            "context": {"search_default_last_12_months": 1, "group_by": "date_entered:month"},
+            "context": {
+                "search_default_filter_date_left": "custom_left_last_12_months",
+                "group_by": "date_left:month",
+                "graph_measure": "days_median",
+                "pivot_measures": ["__count", "days_median", "days"],
+            },
         }

@@ -1,15 +1,19 @@
 from collections import defaultdict
 from datetime import timedelta
+from math import ceil
 
 from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL, sql
 
 # Aggregates that Odoo has no function for: share of the values that are smaller
-PERCENTILES = {"days_median:median": 0.5, "days_median:third_quartile": 0.75}
+PERCENTILES = {"days_median:median": 0.5, "days_moved_on:third_quartile": 0.75}
 
-# Fewer opportunities than these make no percentage, and fewer completed stays no usual time
+# Fewer opportunities than these make no percentage, and no usual time
 MIN_BASIS = 5
+
+# What a period may be one of
+DATES = {"date_entered", "date_left"}
 
 # Where nothing is aggregated; False: there is nothing to compute it from
 COUNTS = ["entered", "revenue", "reached_next_basis", "won_basis", "left", "waiting", "lost", "lost_revenue"]
@@ -44,6 +48,12 @@ class CrmStageReport(models.Model):
         aggregator="median",
         readonly=True,
         help="Of the opportunities that left the stage, half stayed for less than this, half for longer.",
+    )
+    days_moved_on = fields.Float(
+        "Days Until Moved On",
+        aggregator=None,
+        readonly=True,
+        help="Days between entering the stage and moving to a later one.",
     )
     reached_next = fields.Float(
         "Moved On (%)",
@@ -102,6 +112,7 @@ class CrmStageReport(models.Model):
                    stay.date_entered, stay.date_left, stay.outcome, stay.moved_by,
                    stay.mover_id, stay.automation_id, stay.is_first_visit, stay.is_moved_on,
                    %(days)s AS days, %(days)s AS days_median,
+                   CASE WHEN stay.outcome = 'moved' AND stay.is_moved_on THEN %(days)s END AS days_moved_on,
                    CASE
                        WHEN stay.is_moved_on OR lead.won_status = 'won' THEN 100
                        WHEN lead.won_status = 'lost' THEN 0
@@ -129,7 +140,7 @@ class CrmStageReport(models.Model):
             aggregate = SQL(
                 "percentile_cont(%s) WITHIN GROUP (ORDER BY %s)",
                 PERCENTILES[aggregate_spec],
-                self._field_to_sql(self._table, "days_median", query),
+                self._field_to_sql(self._table, aggregate_spec.split(":")[0], query),
             )
         else:
             aggregate = super()._read_group_select(aggregate_spec, query)
@@ -137,6 +148,56 @@ class CrmStageReport(models.Model):
             date_left = self._field_to_sql(self._table, "date_left", query)
             return SQL("%s FILTER (WHERE %s IS NOT NULL)", aggregate, date_left)
         return aggregate
+
+    @api.model
+    @api.readonly
+    def formatted_read_group(self, domain, groupby=(), aggregates=(), **kwargs):
+        groups = super().formatted_read_group(domain, groupby, aggregates, **kwargs)
+        return self._name_deleted_stages(domain, groupby, aggregates, groups)
+
+    @api.model
+    @api.readonly
+    def formatted_read_grouping_sets(self, domain, grouping_sets, aggregates=(), **kwargs):
+        sets = super().formatted_read_grouping_sets(domain, grouping_sets, aggregates, **kwargs)
+        return [
+            self._name_deleted_stages(domain, groupby, aggregates, groups)
+            for groupby, groups in zip(grouping_sets, sets, strict=True)
+        ]
+
+    @api.model
+    def _name_deleted_stages(self, domain, groupby, aggregates, groups):
+        """Put a group for each deleted stage, by its name, where Odoo has one for them all without a name.
+
+        Only they are counted a second time: the names are in no index.
+        """
+
+        def is_unnamed(group):
+            return not group["stage_id"] and group.get("__count") != 0  # months that are only filled in
+
+        if "stage_id" not in groupby or not any(map(is_unnamed, groups)):
+            return groups
+        by_name = ["stage_name" if spec == "stage_id" else spec for spec in groupby]
+        deleted = Domain(domain) & Domain("stage_id", "=", False)
+        named = defaultdict(list)
+        report = self.with_context(fill_temporal=False)
+        for group in super(CrmStageReport, report).formatted_read_group(deleted, by_name, aggregates):
+            name = group["stage_name"]
+            group["stage_id"] = (f"deleted/{name}", self._get_deleted_name(name))
+            group["__extra_domain"] = [("stage_id", "=", False), *group["__extra_domain"]]
+            named[self._get_other_groups(group, groupby)].append(group)
+        return [
+            new
+            for group in groups
+            for new in (named[self._get_other_groups(group, groupby)] if is_unnamed(group) else [group])
+        ]
+
+    @api.model
+    def _get_other_groups(self, group, groupby):
+        return tuple(group[spec] for spec in groupby if spec != "stage_id")
+
+    @api.model
+    def _get_deleted_name(self, name):
+        return self.env._("%s (deleted)", name) if name else self.env._("No stage")
 
     # ------------------------------------------------------------------
     # The opportunities behind the figures
@@ -171,10 +232,7 @@ class CrmStageReport(models.Model):
     def get_overview(self, domain):
         """Figures of all stages for the overview.
 
-        The period of ``domain`` is that of entering for the funnel, that of leaving for the time in stage and
-        the losses; what waits there now does not depend on it.
-
-        :param domain: of this model, its period as conditions on ``date_entered``
+        :param domain: of this model; which figures its period is for, says ``_get_domains``
         :return: ``{"stages": [{"id", "name", "is_won", "domain", "entered", "revenue", "reached_next",
             "reached_next_basis", "won", "won_basis", "left", "median", "mean", "usual", "waiting", "late",
             "late_domain", "lost", "lost_revenue", "reasons": [{"id", "name", "count"}]}],
@@ -183,21 +241,14 @@ class CrmStageReport(models.Model):
             days and late are False when there is nothing to compute them from
         """
         self.check_access("read")
-        domain = Domain(domain)
-        left = self._with_period(domain, "date_left")
-        domains = {
-            "entered": domain & Domain("is_first_visit", "=", True),
-            "left": left & Domain("outcome", "not in", ["open", "won"]),
-            "waiting": self._with_period(domain, None) & Domain("outcome", "=", "open"),
-            "lost": left & Domain("outcome", "=", "lost"),
-        }
+        domains = self._get_domains(domain)
         # Converted, if the user's companies have several currencies
         revenue = f"expected_revenue:{'sum_currency' if len(self.env.companies.currency_id) > 1 else 'sum'}"
         funnel = {"entered": "__count", "revenue": revenue}
         funnel |= {"won": "was_won:avg", "won_basis": "was_won:count"}
         funnel |= {"reached_next": "reached_next:avg", "reached_next_basis": "reached_next:count"}
         days = {"left": "__count", "median": "days_median:median", "mean": "days:avg"}
-        days |= {"usual": "days_median:third_quartile"}
+        days |= {"usual": "days_moved_on:third_quartile", "usual_basis": "days_moved_on:count"}
         figures = defaultdict(lambda: dict(EMPTY_FIGURES, reasons=[]))
         self._add_figures(figures, domains["entered"], funnel)
         self._add_figures(figures, domains["left"], days)
@@ -213,15 +264,44 @@ class CrmStageReport(models.Model):
         }
 
     @api.model
+    def _get_domains(self, domain):
+        """Return which stays each picture counts: the one rule of what a period is for.
+
+        It is for what entered in the funnel, and for what left in times and losses, whichever of the dates
+        the filter names; one that names both is for both in each. What waits now does not depend on it.
+
+        :param domain: of this model, its period as conditions on ``date_entered`` or ``date_left``
+        :return: domains, by ``"entered"`` (each opportunity once a stage), ``"left"``, ``"waiting"``
+            and ``"lost"``
+        """
+        domain = Domain(domain)
+        left = self._with_period(domain, "date_left") & Domain("date_left", "!=", False)
+        return {
+            "entered": self._with_period(domain, "date_entered") & Domain("is_first_visit", "=", True),
+            "left": left,
+            "waiting": self._with_period(domain, None) & Domain("outcome", "=", "open"),
+            "lost": left & Domain("outcome", "=", "lost"),
+        }
+
+    @api.model
     def _with_period(self, domain, fname):
         """:return: the same, its period being one of another date, or always when ``fname`` is None"""
 
+        def is_period(condition):
+            return condition.field_expr in DATES and condition.value
+
         def change(condition):
-            if condition.field_expr != "date_entered":
+            if not is_period(condition):
                 return condition
             return Domain(fname, condition.operator, condition.value) if fname else Domain.TRUE
 
-        return domain.map_conditions(change)
+        names = {condition.field_expr for condition in domain.iter_conditions() if is_period(condition)}
+        return domain if fname and names == DATES else domain.map_conditions(change)
+
+    @api.model
+    def _get_usual_days(self, days):
+        """:return: as whole days, at least one, what three out of four moved on within"""
+        return max(1, ceil(days))
 
     @api.model
     def _read_group_by_stage(self, domain, groupby, aggregates):
@@ -242,11 +322,13 @@ class CrmStageReport(models.Model):
 
     @api.model
     def _add_waiting(self, figures, domain):
-        """Count what waits, and what waits longer than three quarters of the stays took."""
+        """Count what waits, and what waits longer than three out of four took that moved on."""
         self._add_figures(figures, domain, {"waiting": "__count"})
         late_domains = []
         for (stage, _name), values in figures.items():
-            if stage and values["waiting"] and values["left"] >= MIN_BASIS:
+            is_known = values.pop("usual_basis", 0) >= MIN_BASIS
+            values["usual"] = self._get_usual_days(values["usual"]) if is_known else False
+            if stage and values["waiting"] and is_known:
                 since = fields.Datetime.to_string(self.env.cr.now() - timedelta(days=values["usual"]))
                 late_domains.append([("stage_id", "=", stage.id), ("date_entered", "<", since)])
                 values.update(late=0, late_domain=late_domains[-1])
@@ -271,5 +353,5 @@ class CrmStageReport(models.Model):
         domain = [("stage_id", "=", stage.id)]
         if not stage:
             domain.append(("stage_name", "=", name))
-            name = self.env._("%s (deleted)", name) if name else self.env._("No stage")
+            name = self._get_deleted_name(name)
         return {"id": stage.id, "name": stage.name or name, "is_won": stage.is_won, "domain": domain}

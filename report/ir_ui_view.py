@@ -10,4 +10,4 @@ class IrUiView(models.Model):
     )
 
     def _get_view_info(self):
-        return {"crm_stage_overview": {"icon": "fa fa-filter"}} | super()._get_view_info()
+        return {"crm_stage_overview": {"icon": "fa fa-dashboard"}} | super()._get_view_info()

@@ -5,6 +5,7 @@ from . import test_automation_catch_up
 from . import test_automation_chatter
 from . import test_automation_combinations
 from . import test_automation_condition
+from . import test_automation_consequences
 from . import test_automation_due
 from . import test_automation_email
 from . import test_automation_expired

@@ -1,3 +1,6 @@
+from datetime import timedelta
+from unittest.mock import patch
+
 from freezegun import freeze_time
 
 from odoo import Command, fields
@@ -18,6 +21,7 @@ class TestArrivalPlan(ArrivalCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        cls.stop_clock()
         cls.quotation.activity_plan_id = cls.plan
 
     def get_planned(self, lead):
@@ -202,6 +206,28 @@ class TestArrivalPlan(ArrivalCase):
         self.move(lead, self.quotation)
         self.assertEqual(set(self.get_planned(lead)), {"Call back", "Measure"})
 
+    def test_coming_back(self):
+        """Who comes back within a day is not planned for again, later is; all of them are asked at once."""
+        leads = self.create_silently(self.new, 3)
+        now = fields.Datetime.now()
+        for hours, stage, count in (
+            (0, self.quotation, 2),
+            (1, self.new, 0),
+            (24, self.quotation, 0),
+            (25, self.new, 0),
+            (50, self.quotation, 2),
+        ):
+            with self.at_moment(now + timedelta(hours=hours)):
+                stays = type(self.env["crm.stage.stay"])
+                get_left_lately = stays._get_left_lately
+                with patch.object(
+                    stays, "_get_left_lately", autospec=True, side_effect=get_left_lately
+                ) as get:
+                    self.move(leads, stage, self.env.user)
+                self.assertEqual(get.call_count, int(stage == self.quotation))
+            self.assertEqual([len(lead.activity_ids) for lead in leads], [count] * 3, f"after {hours} hours")
+            leads.activity_ids.action_done()
+
     def test_planned_by_hand_is_open_too(self):
         lead = self.create_silently(self.new)
         wizard = self.env["mail.activity.schedule"].create(
@@ -290,7 +316,7 @@ class TestArrivalPlan(ArrivalCase):
             leads.stage_id = self.quotation
 
         costs = []
-        for number in (1, 10, 30):  # the first one fills the caches
+        for number in (1, 5, 15):  # the first one fills the caches
             counts = {}
             for its_plan in (self.plan.browse(), self.plan):
                 self.quotation.activity_plan_id = its_plan
@@ -323,6 +349,7 @@ class TestArrivalEmail(ArrivalCase, MockEmail):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        cls.stop_clock()
         cls.quotation.mail_template_id = cls.template
 
     def arrive(self, leads):
@@ -389,6 +416,30 @@ class TestArrivalEmail(ArrivalCase, MockEmail):
             self.assertIn(text, self.get_bodies(lead))
             self.assertEqual(lead.stage_id, self.quotation)
         self.assertNotIn("was not sent", self.get_bodies(good))
+
+    def test_coming_back(self):
+        """It is sent again after a day, not before; whoever moves it learns what becomes of it."""
+        lead = self.create_silently(self.new, email_from="customer@example.com")
+        now = fields.Datetime.now()
+
+        def get_answer(lead=lead):
+            answer = lead.with_user(self.salesperson).get_arrival_questions(self.quotation.id)
+            return answer["email"], answer["unsent"]
+
+        for hours, sent in ((0, True), (2, False), (30, True)):
+            with self.at_moment(now + timedelta(hours=hours)):
+                email, unsent = get_answer()
+                self.assertEqual((email, not unsent), (sent and "We have your quotation", sent))
+                self.assertEqual(len(self.arrive(lead)), sent)
+                self.assertEqual("left it less than a day ago" in lead.message_ids[0].body, not sent)
+            with self.at_moment(now + timedelta(hours=hours + 1)):
+                self.move(lead, self.new)
+        nobody = self.create_silently(self.new)
+        email, unsent = get_answer(nobody)
+        self.assertEqual(email, "We have your quotation", "The dialog may ask for the address")
+        self.assertIn("there is no e-mail address", unsent)
+        self.quotation.mail_template_id = False
+        self.assertEqual(get_answer(nobody), (False, ""))
 
     def test_many_at_once(self):
         leads = self.create_silently(self.new, 60, email_from="customer@example.com")
@@ -658,6 +709,25 @@ class TestAskedFields(ArrivalCase):
         self.assertEqual([field["name"] for field in questions["missing"]], ["referred"])
         self.assertEqual(lead.get_arrival_questions(self.quotation.id)["missing"], [])
         self.assertFalse(lead.get_arrival_questions(self.quotation.id)["form"])
+
+    def test_hints(self):
+        """Columns and the list show what happens, by its name, to those who may not read how it is set up."""
+        self.ask(self.visit, "referred")
+        self.visit.write({"activity_plan_id": self.plan.id, "mail_template_id": self.template.id})
+        stage = self.visit.with_user(self.salesperson)
+        texts = ["Plans: Follow up", "Sends: We have your quotation", "Asks for: Referred By"]
+        self.assertEqual([hint["text"] for hint in stage.arrival_hints], texts)
+        self.assertTrue(stage.sends_email)
+        self.template.active = False
+        self.visit.required_field_ids = False
+        self.assertEqual([hint["text"] for hint in stage.arrival_hints], texts[:1])
+        self.assertFalse(stage.sends_email)
+        self.visit.activity_plan_id = False
+        self.env.flush_all()
+        others = self.stages.with_user(self.salesperson)
+        others.mapped("plans_activities")
+        with self.assertQueryCount(0):
+            self.assertFalse(any(others.mapped("arrival_hints")))
 
     def test_nothing_is_read_without_asked_fields(self):
         leads = self.create_in(self.visit, 5)

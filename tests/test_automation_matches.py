@@ -36,7 +36,7 @@ class TestMatches(AutomationCase):
         automation = self.automate(f"[('tag_ids', 'in', [{self.tag.id}])]")
         self.assertEqual(
             automation.name,
-            'Move to "Technical Visit" when it comes to meet the condition, if the tags contain Urgent',
+            'Move to "Technical Visit" when it comes to meet the condition, if "Tags" is equal to Urgent',
         )
 
     def test_created(self):

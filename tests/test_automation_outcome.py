@@ -332,8 +332,10 @@ class TestOutcome(OutcomeCase):
             'a quotation or order is cancelled, only from "Technical Visit" or "Quotation": lost',
         )
         won = self.automate(self.closed, "order_confirmed", filter_domain="[('amount_total', '>', 10000)]")
-        self.assertEqual(won.name, "Win the opportunity when an order is confirmed, if Total > 10,000")
-        self.assertEqual(won.event_text, "an order is confirmed, if Total > 10,000: won")
+        self.assertEqual(
+            won.name, 'Win the opportunity when an order is confirmed, if "Total" is greater than 10,000'
+        )
+        self.assertEqual(won.event_text, 'an order is confirmed, if "Total" is greater than 10,000: won')
 
 
 @tagged("post_install", "-at_install")

@@ -4,11 +4,15 @@ from unittest.mock import patch
 from psycopg2.errors import SerializationFailure
 
 from odoo import fields
-from odoo.tests import tagged
+from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
+from odoo.addons.mail.tests.common import MockEmail
+
+from .common_arrival import ArrivalCase
 from .common_automation import AutomationCase
 
+LISTED = "odoo.addons.crm_sales_stage.wizard.crm_stage_automation_preview.LISTED"
 BATCH = "odoo.addons.crm_sales_stage.models.automation.crm_stage_automation.BATCH"
 MOVE_LOGGER = "odoo.addons.crm_sales_stage.models.automation.crm_stage_automation_move"
 
@@ -66,7 +70,7 @@ class TestPreview(PreviewCase):
         self.automation.is_lost_included = True
         preview = self.get_preview(self.automation)
         self.assertEqual(
-            preview.summary, "3 opportunities would move to Relance: 2 from New, 1 from Estimate"
+            preview.summary, "3 opportunities would move to Relance: 2 of the lost ones, 1 from New"
         )
         self.assertEqual(preview.line_ids.lead_id, self.leads)
         action = preview.action_show_leads()
@@ -74,10 +78,16 @@ class TestPreview(PreviewCase):
         self.assertEqual(listed, self.leads.sorted())
         self.orders[2].date_order = "2020-01-01"
         preview = self.get_preview(self.automation)
-        self.assertEqual(preview.summary, "2 opportunities would move to Relance: 2 from New")
+        self.assertEqual(
+            preview.summary, "2 opportunities would move to Relance: 1 from New, 1 of the lost ones"
+        )
         self.leads[0].stage_id = self.relance
         preview = self.get_preview(self.automation)
-        self.assertEqual(preview.summary, "1 opportunity would move to Relance: 1 from New")
+        self.assertEqual(preview.summary, "1 opportunity would move to Relance: 1 of the lost ones")
+        self.automation.stage_id = self.estimate
+        self.orders[2].date_order = self.orders[1].date_order
+        preview = self.get_preview(self.automation)
+        self.assertIn("1 of the lost ones, back in Estimate", preview.summary)
 
     def test_opportunity_is_the_document(self):
         self.leads[0].message_post(body="x", message_type="email", author_id=self.partner.id)
@@ -94,7 +104,7 @@ class TestPreview(PreviewCase):
         self.assertNotIn(second.id, document_ids)
 
     def test_many(self):
-        with patch("odoo.addons.crm_sales_stage.wizard.crm_stage_automation_preview.LISTED", 2):
+        with patch(LISTED, 2):
             preview = self.get_preview(self.automation)
         self.assertEqual((preview.lead_count, preview.unlisted_count), (3, 1))
         self.assertEqual(preview.line_ids.lead_id, self.leads[:2])
@@ -165,6 +175,194 @@ class TestPreview(PreviewCase):
         company = self.env["res.company"].create({"name": "Elsewhere"})
         self.leads[0].write({"company_id": company.id, "user_id": False, "team_id": False})
         self.assertEqual(self.get_preview(self.automation).line_ids.lead_id, self.leads[1:])
+
+    def test_left_out(self):
+        """Those without a tick stay, what is counted follows the ticks, and undoing covers what moved."""
+        for batch in (200, 1):
+            with self.subTest(batch), patch(LISTED, 2), patch(BATCH, batch):
+                with Form(self.get_preview(self.automation)) as form:
+                    with form.line_ids.edit(0) as line:
+                        line.is_ticked = False
+                    self.assertEqual(form.lead_count, 2)
+                    self.assertEqual(
+                        form.summary, "2 opportunities would move to Relance: 1 from New, 1 from Estimate"
+                    )
+                message = form.record.action_apply()["params"]["message"]
+                self.run_job()
+                self.assertIn("2 opportunities ", message)
+                self.assertEqual(self.leads.mapped("stage_id.id"), [self.new.id, self.relance.id])
+                self.assertEqual(self.leads[0].stage_id, self.new, "the one that is not listed has moved")
+                self.automation.action_undo_catch_up()
+                self.run_job()
+                self.assertEqual(self.leads.mapped("stage_id"), self.new + self.estimate)
+
+    def test_nothing_chosen(self):
+        preview = self.get_preview(self.automation)
+        preview.line_ids.is_ticked = False
+        self.assertEqual((preview.lead_count, preview.summary), (0, "Nothing would move."))
+        self.assertEqual(preview.action_apply()["params"]["message"], "0 opportunities moved.")
+
+    def test_columns(self):
+        """Whatever has the same name can be told apart."""
+        self.leads[0].write({"partner_id": False, "partner_name": "Windmill", "expected_revenue": 900})
+        line = self.get_preview(self.automation).line_ids[0]
+        self.assertEqual(line.customer, "Windmill")
+        self.assertEqual((line.expected_revenue, line.user_id), (900, self.leads[0].user_id))
+        self.assertEqual(line.date_last_stage_update, self.leads[0].date_last_stage_update)
+        self.assertEqual(line.document_date, self.orders[0].date_order)
+        self.assertEqual(self.get_preview(self.automation).line_ids[1].customer, "Dealer's Customer")
+
+    def test_losing(self):
+        """It is called by its name, before and after."""
+        automation = self.create_automation(self.closed, "quotation_created", outcome="lost")
+        automation = automation.with_user(self.manager)
+        preview = self.get_preview(automation)
+        self.assertEqual(preview.summary, "3 opportunities would be lost: 2 from New, 1 from Estimate")
+        self.assertEqual(preview.action_apply()["params"]["message"], "3 opportunities lost.")
+        self.assertEqual(set(self.leads.mapped("won_status")), {"lost"})
+        message = automation.action_undo_catch_up()["params"]["message"]
+        self.assertEqual(message, "3 opportunities restored.")
+        self.assertEqual(set(self.leads.mapped("won_status")), {"pending"})
+        with patch(BATCH, 2):
+            message = automation.action_catch_up()["params"]["message"]
+            self.assertEqual(message, "3 opportunities will be lost within the next minutes.")
+            self.run_job()
+            message = automation.action_undo_catch_up()["params"]["message"]
+            self.assertEqual(message, "3 opportunities will be restored within the next minutes.")
+        self.assertEqual(self.get_preview(automation).summary, "Nothing would be lost.")
+
+
+@tagged("post_install", "-at_install")
+class TestPreviewOfArrival(PreviewCase, ArrivalCase, MockEmail):
+    """What the stage sends and plans is counted before, can be left out, and is told when it is undone."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.relance.write({"activity_plan_id": cls.plan.id, "mail_template_id": cls.template.id})
+        cls.leads.write({"partner_id": False, "email_from": "customer@example.com"})
+        cls.pass_commit()
+
+    def apply_preview(self, preview):
+        """:return: the message afterwards, the e-mails sent and the activities planned"""
+        known = self.leads.activity_ids
+        with self.mock_mail_gateway(mail_unlink_sent=False):
+            message = preview.action_apply()["params"]["message"]
+            self.run_job()
+            self.pass_commit()
+        return message, self.get_sent(), self.leads.activity_ids - known
+
+    def get_sent(self):
+        """:return: the e-mails of the stage: users that activities are for are sent some, too"""
+        return self._new_mails.filtered(lambda mail: mail.subject.startswith("Quotation for"))
+
+    def test_counted_is_what_happens(self):
+        self.env["mail.blacklist"]._add("barred@example.com")
+        self.leads[1].email_from = False
+        self.leads[2].email_from = "barred@example.com"
+        self.leads[2].activity_schedule(activity_type_id=self.call.id, summary="Call back")
+        preview = self.get_preview(self.automation)
+        self.assertEqual(
+            preview.email_text,
+            'Send "We have your quotation" to 1 customer by e-mail. That cannot be undone.',
+        )
+        self.assertEqual(preview.plan_text, 'Plan "Follow up" for 2 opportunities. Activities: 4')
+        note = "Planned activities that Undo removes: 4\nE-mails that cannot be taken back: 1"
+        message, mails, activities = self.apply_preview(preview)
+        self.assertEqual(message, f"3 opportunities moved.\n{note}")
+        self.assertEqual((len(mails), len(activities)), (1, 4))
+        self.assertEqual(self.automation.undo_note, note)
+        self.leads[0].stage_id = self.closed  # stays, with what was planned for it
+        self.assertIn("2 opportunities moved back.\nPlanned activities removed: 2\nLeft", self.undo())
+        self.assertFalse(self.automation.undo_note)
+
+    def test_counted_follows_the_ticks(self):
+        with patch(LISTED, 2):
+            preview = self.get_preview(self.automation)
+        self.assertIn("the customers of 3 opportunities", preview.email_text)
+        preview.line_ids[0].is_ticked = False
+        self.assertIn("the customers of 2 opportunities", preview.email_text)
+        self.assertEqual(preview.plan_text, 'Plan "Follow up" for 2 opportunities. Activities: 4')
+        message, mails, activities = self.apply_preview(preview)
+        self.assertEqual((len(mails), len(activities)), (2, 4))
+
+    def test_done_without(self):
+        """At once and by the job, which was interrupted, whatever it meets."""
+        sent, planned = 3, 6
+        for batch in (200, 2):
+            for values, counts in (
+                ({"sends_email": False}, (0, planned)),
+                ({"plans_activities": False}, (sent, 0)),
+                ({"sends_email": False, "plans_activities": False}, (0, 0)),
+                ({}, (sent, planned)),
+            ):
+                with self.subTest(batch=batch, **values), patch(BATCH, batch):
+                    preview = self.get_preview(self.automation)
+                    preview.write(values)
+                    _message, mails, activities = self.apply_preview(preview)
+                    self.assertEqual((len(mails), len(activities)), counts)
+                    self.assertEqual(self.leads.stage_id, self.relance)
+                    self.automation.action_undo_catch_up()
+                    self.run_job()
+                    self.pass_commit()
+                    self.assertFalse(self.leads.activity_ids)
+
+    def test_left_out_for_that_move_only(self):
+        preview = self.get_preview(self.automation)
+        preview.sends_email = preview.plans_activities = False
+        self.apply_preview(preview)
+        self.leads[0].stage_id = self.new
+        self.pass_commit()
+        with self.mock_mail_gateway(mail_unlink_sent=False):
+            self.leads[0].stage_id = self.relance
+            self.pass_commit()
+        self.assertEqual((len(self.get_sent()), len(self.leads.activity_ids)), (1, 2))
+
+    def test_left_out_though_the_job_failed(self):
+        """What cannot be moved the first time, or together with others, is moved without, too."""
+        preview = self.get_preview(self.automation)
+        preview.sends_email = False
+        Lead = type(self.env["crm.lead"])
+        write, errors = Lead.write, [ValueError("broken"), SerializationFailure()]
+
+        def fail_for_two(leads, vals):
+            if vals.get("stage_id") == self.relance.id and len(leads) == 2 and errors:
+                raise errors.pop()
+            return write(leads, vals)
+
+        with (
+            patch(BATCH, 2),
+            patch.object(Lead, "write", fail_for_two),
+            mute_logger("odoo.addons.crm_sales_stage.models.automation.crm_stage_automation"),
+        ):
+            self.apply_preview(preview)
+            self.assertEqual(self.search_moves("waiting", self.automation).lead_id, self.leads[:2])
+            with self.mock_mail_gateway(mail_unlink_sent=False):
+                self.run_job()
+                self.pass_commit()
+        self.assertFalse(errors)
+        self.assertEqual(self.leads.stage_id, self.relance)
+        self.assertFalse(self.get_sent())
+        self.assertEqual(self.search_moves("done", self.automation).mapped("without_email"), [True] * 3)
+
+    def test_no_arrival(self):
+        """Losing sends nothing, nor does bringing back an opportunity in its stage."""
+        self.closed.mail_template_id = self.template
+        losing = self.create_automation(self.closed, "quotation_created", outcome="lost")
+        self.assertFalse(self.get_preview(losing).email_text)
+        self.relance.sequence = 0
+        self.leads[0].stage_id = self.visit
+        self.leads[0].action_set_lost()
+        self.orders.date_order = fields.Datetime.add(fields.Datetime.now(), hours=1)
+        self.automation.is_lost_included = True
+        preview = self.get_preview(self.automation)
+        self.assertEqual(
+            preview.summary,
+            "1 opportunity would move to Relance: 1 of the lost ones, back in Technical Visit",
+        )
+        self.assertFalse(preview.email_text or preview.plan_text)
+        _message, mails, activities = self.apply_preview(preview)
+        self.assertFalse(mails or activities)
 
 
 @tagged("post_install", "-at_install")
@@ -352,7 +550,7 @@ class TestUndo(PreviewCase):
         for error, remaining in ((SerializationFailure(), 3), (ValueError("broken"), 0)):
             self.apply()
             self.automation.sudo().move_ids.filtered("is_applied").is_being_undone = True
-            with patch.object(Move, "_remove_planned", side_effect=error), mute_logger(MOVE_LOGGER):
+            with patch.object(Move, "_search_planned", side_effect=error), mute_logger(MOVE_LOGGER):
                 self.run_job()
             left = self.automation.sudo().move_ids.filtered("is_being_undone")
             self.assertEqual(len(left), remaining)

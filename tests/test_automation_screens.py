@@ -1,12 +1,13 @@
 from lxml import etree
 
 from odoo.tests import Form, tagged
+from odoo.tools.safe_eval import safe_eval
 
 from .common_automation import AutomationCase
 
 TITLES = ["Quotation sent", "Visit planned", "Visit over", "Order confirmed", "Quotation expired: lost"]
 TITLES += ["Ten days without news", "E-mail received", "Big deal", "Meeting of one team"]
-TITLES += ["Cancelled after confirmation"]
+TITLES += ["Cancelled after confirmation", "A lost customer comes back"]
 
 
 @tagged("post_install", "-at_install")
@@ -20,7 +21,7 @@ class TestExamples(AutomationCase):
         """:return: the automation that the form makes when it is saved as it opens"""
         return Form(self.automations.with_user(self.manager).with_context(**example["context"])).save()
 
-    def test_ten(self):
+    def test_titles(self):
         self.assertEqual(list(self.get_examples()), TITLES)
 
     def test_all_can_be_saved(self):
@@ -114,11 +115,11 @@ class TestScreens(AutomationCase):
         automation.from_stage_ids = self.new
         self.assertEqual(automation.event_text, 'a quotation is sent, only from "New"')
         automation.filter_domain = f"[('user_id', '=', {self.salesperson.id})]"
-        self.assertRegex(automation.event_text, "^a quotation is sent, .*Salesperson is")
+        self.assertRegex(automation.event_text, '^a quotation is sent, .*"Salesperson" is')
         others = self.create_automation(
             self.quotation, "quotation_sent", filter_domain=automation.filter_domain
         )
-        self.assertRegex(others.event_text, "^a quotation is sent, if Salesperson is")
+        self.assertRegex(others.event_text, '^a quotation is sent, if "Salesperson" is')
 
     def test_event_in_french(self):
         automation = self.create_automation(self.visit, "quotation_sent").with_context(lang="fr_FR")
@@ -134,6 +135,23 @@ class TestScreens(AutomationCase):
         automation.active = False
         self.env.invalidate_all()
         self.assertFalse(stages[0].has_faulty_automation, "an archived one is no concern")
+
+    def test_at_rest(self):
+        """Who looks at automations sees which of them stand still with their stage."""
+        automations = self.automations.with_user(self.manager)
+        arch = self.get_arch("crm.stage.automation", "search")
+        domain = safe_eval(arch.xpath("//filter[@name='at_rest']")[0].get("domain"))
+        automation, archived = (self.create_automation(self.visit, "quotation_sent") for _ in range(2))
+        archived.active = False
+        self.assertFalse(automations.search(domain) or automation.notice)
+        self.visit.active = False
+        resting = automations.with_context(active_test=False).search(domain)
+        self.assertIn(automation, resting)
+        self.assertEqual(resting.stage_id, self.visit)
+        self.assertEqual(set(resting.mapped("notice")), {"At rest: its stage is archived."})
+        self.assertFalse((resting & archived) or archived.rest_text)
+        self.visit.active = True
+        self.assertFalse(automations.search(domain) or automation.rest_text)
 
     def test_faulty_stage_costs_nothing_elsewhere(self):
         """It is computed for all stages at once."""

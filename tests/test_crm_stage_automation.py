@@ -21,7 +21,7 @@ class TestAutomation(AutomationCase):
         self.assertEqual(
             get("automation_technical_visit_meeting_scheduled"),
             'Move to "Technical Visit" when a meeting is scheduled, '
-            f"if the tags contain {self.visit_tag.name}",
+            f'if "Tags" is equal to {self.visit_tag.name}',
         )
 
     def test_duplicated_with_its_stage(self):
@@ -51,8 +51,8 @@ class TestAutomation(AutomationCase):
         automation.filter_domain = "[('invoice_status', '=', 'no'), ('amount_total', '>', 1)]"
         self.assertEqual(
             automation.name,
-            "Déplacer vers « Devis » quand un devis est créé, si Statut de la facture est Rien à facturer et "
-            "Total > 1",
+            "Déplacer vers « Devis » quand un devis est créé, si « Statut de la facture » est égal à "
+            "Rien à facturer et « Total » est supérieur à 1",
         )
 
     def test_technical_visit_tag(self):
@@ -79,14 +79,14 @@ class TestAutomation(AutomationCase):
         self.assertEqual(
             automation.name,
             'Move to "Technical Visit" when a quotation is sent, '
-            "if Total > 5 and Customer Reference is not empty",
+            'if "Total" is greater than 5 and "Customer Reference" is set',
         )
 
     def test_sentence_of_selection(self):
         automation = self.create_automation(
             self.visit, "quotation_sent", filter_domain="[('invoice_status', '=', 'no')]"
         )
-        self.assertIn("if Invoice Status is Nothing to Invoice", automation.name)
+        self.assertIn('if "Invoice Status" is equal to Nothing to Invoice', automation.name)
 
     def test_action_of_its_own(self):
         """One automation's action may be changed by an administrator without changing another's."""

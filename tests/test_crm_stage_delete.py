@@ -34,7 +34,7 @@ class TestCrmStageDelete(PipelineCase):
         )
         params = wizard.action_move_and_delete()["params"]
         self.assertEqual(
-            params["message"], f"{count} opportunities moved to Estimate. Deleted: Technical Visit."
+            params["message"], f"{count} opportunities moved to Estimate. Stage deleted: Technical Visit."
         )
         (button,) = params["buttons"]
         action = getattr(self.env[button["model"]].browse(button["args"][0]), button["method"])()
@@ -50,6 +50,34 @@ class TestCrmStageDelete(PipelineCase):
         )
         getattr((self.visit + self.quotation), button["method"])()
         self.assertTrue(all((self.visit + self.quotation).mapped("active")))
+
+    def test_archiving_says_what_it_brings_about(self):
+        self.create_in(self.quotation, type="lead")
+        stopped = self.quotation.automation_ids
+        stopped[0].copy({"active": False})
+        text = self.open_wizard(self.quotation).archive_text
+        names = "".join(f"\n\N{BULLET} {name}" for name in stopped.mapped("name"))
+        self.assertEqual(
+            text,
+            '"Quotation" keeps its column until its 3 open opportunities have left it. '
+            f"Automations at rest until it comes back:{names}",
+        )
+        empty, held = self.env["crm.stage"].create([{"name": "Empty"}, {"name": "Held"}])
+        company = self.env["res.company"].create({"name": "Elsewhere"})
+        self.create_in(held, company_id=company.id, user_id=False, team_id=False)
+        self.create_in(self.closed)
+        stages = (empty + held + self.closed - stopped.stage_id).with_user(self.manager)
+        self.closed.automation_ids.active = False
+        self.assertEqual(
+            stages.get_archive_text().split("\n"),
+            [
+                '"Empty" leaves the pipeline.',
+                '"Held" keeps its column until its open opportunity has left it.',
+                '"Won / Lost" keeps its column, for its won opportunities.',
+            ],
+        )
+        empty.active = False
+        self.assertFalse(empty.with_user(self.manager).get_archive_text(), "It is archived already")
 
     def test_unlink_is_refused_and_shows_what_is_in_there(self):
         stages = (self.quotation | self.visit).with_user(self.manager)
@@ -146,7 +174,7 @@ class TestCrmStageDelete(PipelineCase):
         wizard = stage.env[action["res_model"]].with_context(**action["context"]).create({})
         self.assertEqual(wizard.action_delete()["params"]["next"]["res_model"], "crm.stage")
         action = self.open_wizard(self.visit).action_delete()["params"]
-        self.assertEqual(action["message"], "Deleted: Technical Visit.")
+        self.assertEqual(action["message"], "Stage deleted: Technical Visit.")
         self.assertEqual(action["next"]["type"], "ir.actions.act_window_close")
 
     def test_move_keeps_everything_but_the_stage(self):

@@ -636,7 +636,7 @@ class TestSetupFiles(ImportCase):
     def test_files(self):
         for model, name, french in (
             ("crm.tag", "Renovation", "Rénovation"),
-            ("crm.lost.reason", "No answer any more", "Plus de réponse"),
+            ("crm.lost.reason", "Stopped answering", "Ne répond plus"),
         ):
             record = self.env[model].search([("name", "=", name)]) or self.env[model].create({"name": name})
             record.with_context(lang="fr_FR").name = french

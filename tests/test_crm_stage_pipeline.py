@@ -1,6 +1,10 @@
+from unittest.mock import patch
+
 from odoo.tests import Form, tagged
 
 from .common_pipeline import PipelineCase
+
+MODULE = "odoo.addons.crm_sales_stage.models.stage.crm_lead"
 
 
 @tagged("post_install", "-at_install")
@@ -27,6 +31,26 @@ class TestCrmStagePipeline(PipelineCase):
         self.visit.action_archive()
         self.assertIn(self.visit, self.columns([("user_id", "=", self.manager.id)]))
         self.assertNotIn(self.visit, self.columns([("user_id", "=", self.salesperson.id)]))
+
+    def read_lost(self, domain=(), user=None, names=("ask_outcome",)):
+        """:return: what the columns say of lost opportunities; None where they say nothing"""
+        leads = self.env["crm.lead"].with_user(user or self.manager)
+        specification = {"stage_id": dict.fromkeys(names, {})}
+        result = leads.web_read_group(domain, ["stage_id"], groupby_read_specification=specification)
+        return result.get("lost")
+
+    def test_columns_say_how_many_of_the_filter_were_lost(self):
+        for user, count in ((self.salesperson, 2), (self.manager, 1)):
+            for number in range(count):
+                self.create_in(self.visit, name=f"House {number}", user_id=user.id).action_set_lost()
+        self.create_in(self.visit, user_id=self.salesperson.id)
+        self.assertEqual(self.read_lost(), {"count": 3, "is_more": False})
+        self.assertEqual(self.read_lost([("name", "=", "House 1")])["count"], 1)
+        self.assertEqual(self.read_lost(user=self.salesperson)["count"], 2)
+        with patch(f"{MODULE}.LOST_COUNT_LIMIT", 2):
+            self.assertEqual(self.read_lost(), {"count": 2, "is_more": True})
+            self.assertEqual(self.read_lost(user=self.salesperson), {"count": 2, "is_more": False})
+        self.assertIsNone(self.read_lost(names=["probability"]))
 
     def test_opportunity_in_an_archived_stage_lives_on(self):
         opportunity = self.create_in(self.visit)
@@ -77,12 +101,14 @@ class TestCrmStagePipeline(PipelineCase):
     def test_new_column_lands_before_the_final_stage(self):
         negotiation = self.add_column("Negotiation")
         self.assertEqual(negotiation.probability_mode, "fixed")
-        self.assertEqual(negotiation.probability, 90)
+        self.assertEqual(negotiation.probability, 75)
         self.assertEqual(self.columns().ids, (self.stages - self.closed + negotiation + self.closed).ids)
         signature = self.add_column("Signature")
-        self.assertEqual(signature.probability, 95)
         self.assertEqual(self.columns()[-3:].ids, (negotiation + signature + self.closed).ids)
-        self.assertEqual(self.add_column("Last Call").probability, 98)
+        signature.probability = 40
+        self.assertEqual(self.add_column("Last Call").probability, 40, "As the one before it")
+        first = self.env["crm.stage"].create({"name": "First", "sequence": self.new.sequence - 1})
+        self.assertEqual(first.probability, 10, "As the one after it, where there is none before")
 
     def test_new_column_finds_room_where_sequences_have_none(self):
         self.stages.sequence = 7
@@ -103,7 +129,7 @@ class TestCrmStagePipeline(PipelineCase):
         self.assertEqual(self.add_column("Negotiation").probability_mode, "predictive")
         self.visit.probability_mode = "fixed"
         added = self.add_column("Signature")
-        self.assertEqual((added.probability_mode, added.probability), ("fixed", 75))
+        self.assertEqual((added.probability_mode, added.probability), ("fixed", 50))
 
     def test_first_column_of_all(self):
         opened = self.stages - self.closed

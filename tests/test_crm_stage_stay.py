@@ -214,6 +214,18 @@ class TestCrmStageStayRecording(StayCase):
             [by for _stage, _outcome, by in self.get_stays(lead)], ["created", "hand", "automation"]
         )
 
+    def test_mover_who_is_deleted_by_the_same_transaction(self):
+        lead = self.create_at(50, self.new)
+        mover = self.env["res.users"].create({"name": "Temporary", "login": "temporary"})
+        mover.group_ids = self.env.ref("sales_team.group_sale_manager")
+        with self.at(40):
+            # Odoo's own tracking would ask the deleted user for their language.
+            lead.with_user(mover).with_context(tracking_disable=True).stage_id = self.estimate
+            self.env.flush_all()
+            mover.unlink()
+        self.assertEqual(self.get_stays(lead)[-1], (self.estimate, "open", "hand"))
+        self.assertFalse(self.env["crm.stage.stay"].search([("lead_id", "=", lead.id)], limit=1).mover_id)
+
     def test_other_changes_leave_the_mover(self):
         lead = self.create_at(50, self.new)
         by_hand = lead.with_user(self.manager)

@@ -80,7 +80,7 @@ class TestTriggerMixin(AutomationCase):
         self.assertEqual(self.automation.model_name, "test.service.visit")
         self.assertEqual(
             self.automation.name,
-            'Move to "Technical Visit" when a service visit is done, if Name is Measured',
+            'Move to "Technical Visit" when a service visit is done, if "Name" is equal to Measured',
         )
 
     def test_moves(self):
@@ -119,10 +119,8 @@ class TestTriggerMixin(AutomationCase):
         automation = self.create_automation(
             self.visit, "service_visit_over", days=2, filter_domain="[('name', '=', 'Measured')]"
         )
-        self.assertEqual(
-            automation.name,
-            'Move to "Technical Visit" when a service visit is over, 2 days later, if Name is Measured',
-        )
+        text = 'a service visit is over, 2 days later, if "Name" is equal to Measured'
+        self.assertEqual(automation.name, f'Move to "Technical Visit" when {text}')
         visits.date_end = now + timedelta(days=3)
         automation.date_begun = now - timedelta(hours=1)
         self.env.flush_all()

@@ -41,7 +41,7 @@ class TestStageValues(SalesStageCase):
         self.assertEqual((lead.won_status, lead.probability), ("won", 100))
         self.assertEqual(lead._pls_get_naive_bayes_probabilities()[0][lead.id], 100)
         new = self.env["crm.stage"].create({"name": "Before", "sequence": 59})
-        self.assertGreater(new.probability, 75, "Between the last open one and won")
+        self.assertEqual(new.probability, 75, "As the open one before it")
 
     def test_opportunity_without_dates(self):
         lead = self.create_opportunities(stage_id=self.estimate.id)
@@ -64,7 +64,7 @@ class TestStageValues(SalesStageCase):
         for empty in (False, None):
             with self.subTest(empty=empty):
                 stage = stages.create({"name": "Measured", "sequence": 3, "probability": empty})
-                self.assertEqual(stage.probability, 60)
+                self.assertEqual(stage.probability, 50)
                 stage = stages.create({"name": "Called", "probability": empty, "probability_mode": empty})
                 self.assertGreater(stage.probability, 0)
                 self.assertEqual(stage.probability_mode, "fixed")
@@ -86,7 +86,7 @@ class TestStageValues(SalesStageCase):
         )
         self.assertFalse(result["messages"])
         measured, signed = self.env["crm.stage"].browse(result["ids"])
-        self.assertEqual((measured.probability, signed.probability), (60, 100))
+        self.assertEqual((measured.probability, signed.probability), (50, 100))
         result = self.env["crm.stage"].load(
             [".id", "name", "probability"], [[str(self.visit.id), "Visit", ""]]
         )
@@ -100,8 +100,7 @@ class TestStageValues(SalesStageCase):
         leads[2].with_context(tracking_disable=True).active = False
         self.assertEqual(set(leads.mapped("won_status")), {"won"})
         self.closed.is_won = False
-        self.assertGreater(self.closed.probability, 75)
-        self.assertLess(self.closed.probability, 100)
+        self.assertEqual(self.closed.probability, 75)
         for lead in leads:
             self.assertEqual((lead.won_status, lead.probability), ("pending", self.closed.probability))
             self.assertEqual(lead.prorated_revenue, 10 * self.closed.probability)
@@ -111,7 +110,7 @@ class TestStageValues(SalesStageCase):
         stage = self.env["crm.stage"].create({"name": "Deposit", "sequence": 2, "is_won": True})
         lead = self.create_opportunities(stage_id=stage.id)
         stage.write({"is_won": False, "sequence": 3})
-        self.assertEqual((stage.probability, lead.probability), (60, 60))
+        self.assertEqual((stage.probability, lead.probability), (50, 50))
 
     def test_won_no_longer_with_a_probability(self):
         lead = self.create_opportunities(stage_id=self.closed.id)
@@ -126,8 +125,7 @@ class TestStageValues(SalesStageCase):
         )
         (signed + self.closed + self.visit).write({"is_won": False, "fold": True})
         self.assertEqual(self.visit.probability, 50)
-        self.assertTrue(75 < self.closed.probability < 100)
-        self.assertTrue(self.closed.probability <= signed.probability < 100)
+        self.assertEqual((self.closed + signed).mapped("probability"), [75, 75])
         self.assertEqual(leads.mapped("probability"), [signed.probability, self.closed.probability])
 
     def test_won_no_longer_with_scoring(self):
@@ -154,8 +152,8 @@ class TestStageValues(SalesStageCase):
     def test_won_no_longer_in_the_form(self):
         with Form(self.closed) as form:
             form.is_won = False
-            self.assertTrue(75 < form.probability < 100)
-        self.assertTrue(75 < self.closed.probability < 100)
+            self.assertEqual(form.probability, 75)
+        self.assertEqual(self.closed.probability, 75)
         with Form(self.visit) as form:
             form.is_won = True
             form.is_won = False

@@ -60,6 +60,7 @@ METHODS = {
     ("crm.stage", "action_open_lost_here"): "own",
     ("crm.stage", "action_open_stays"): "own",
     ("crm.stage", "get_archive_obstacle"): "manager",
+    ("crm.stage", "get_archive_text"): "manager",
     ("crm.stage.automation", "action_open_moves"): "manager",
     ("crm.stage.automation", "action_preview"): "manager",
     ("crm.stage.automation", "action_catch_up"): "manager",
@@ -82,12 +83,15 @@ METHODS = {
     ("crm.stage.import.wizard", "action_undo"): "manager",
     ("crm.stage.report", "action_open_lead"): "own",
     ("crm.stage.report", "action_open_leads"): "own",
+    ("crm.stage.report", "formatted_read_group"): "own",
+    ("crm.stage.report", "formatted_read_grouping_sets"): "own",
     ("crm.stage.report", "get_overview"): "own",
     ("crm.stage.setup.wizard", "action_apply"): "manager",
     ("crm.stage.setup.wizard", "action_open_undo"): "manager",
 }
 # Of those, the ones that take a domain, and those that take nothing
-DOMAIN_METHODS = {"action_open_leads", "get_overview"}
+GROUP_METHODS = {"formatted_read_group": ["stage_id"], "formatted_read_grouping_sets": [["stage_id"]]}
+DOMAIN_METHODS = {"action_open_leads", "get_overview", *GROUP_METHODS}
 MODEL_METHODS = {"get_examples"}
 # and those that take a stage, or lists of what they take back
 STAGE_METHODS = {"get_arrival_questions"}
@@ -192,6 +196,7 @@ class TestRightsMatrix(SalesStageCase):
             ids = {model: records.ids for model, records in self.get_records(self.users[role]).items()}
             for (model, method), first_role in METHODS.items():
                 arguments = ([("id", "in", ids[model])] if method in DOMAIN_METHODS else ids[model],)
+                arguments = (*arguments, GROUP_METHODS[method]) if method in GROUP_METHODS else arguments
                 arguments = () if method in MODEL_METHODS else arguments
                 arguments = (*arguments, self.visit.id) if method in STAGE_METHODS else arguments
                 arguments = (*arguments, [], []) if method in UNDO_METHODS else arguments

@@ -44,10 +44,11 @@ class TestReasons(ExplanationCase):
             self.assertReason(automation, lead, "no_document", "No quotation was sent.")
             order = self.create_order(lead, user_id=self.salesperson.id)
             order.state = "sent"
-            text = f"{order.name} does not meet this: Total ≥ 5,000. It has: {order.amount_total:g}."
+            part = '"Total" is greater or equal to 5,000'
+            text = f"{order.name} does not meet this: {part}. It has: {order.amount_total:g}."
             found = self.assertReason(automation, lead, "condition", text)
             self.assertEqual(found["document"], {"model": "sale.order", "id": order.id, "name": order.name})
-            self.assertEqual(found["name"], 'Move to "Quotation" when a quotation is sent, if Total ≥ 5,000')
+            self.assertEqual(found["name"], f'Move to "Quotation" when a quotation is sent, if {part}')
             order.order_line.price_unit = 6000
             self.assertReason(automation, lead, "moves", "It would be moved now.")
             automation.action_catch_up([lead.id])
@@ -58,13 +59,11 @@ class TestReasons(ExplanationCase):
         automation = self.create_automation(self.quotation, "quotation_created", filter_domain=domain)
         lead = self.create_lead()
         order = self.create_order(lead, user_id=self.salesperson.id)
-        name = "Customer Reference"
-        self.assertReason(
-            automation, lead, "condition", f"{order.name} does not meet this: {name} is A. It has: nothing."
-        )
+        text = f'{order.name} does not meet this: "Customer Reference" is equal to A. It has: nothing.'
+        self.assertReason(automation, lead, "condition", text)
         order.client_order_ref = "A"
         text = self.explain(lead)[automation.id]["text"]
-        self.assertIn("Customer › Email is b. It has: customer@example.com.", text)
+        self.assertIn('"Customer › Email" is equal to b. It has: customer@example.com.', text)
 
     def test_document_that_the_reader_may_not_see(self):
         automation = self.create_automation(

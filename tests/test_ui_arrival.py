@@ -42,6 +42,7 @@ class TestUiArrival(ArrivalCase, HttpCase):
         self.assertEqual(self.bathroom.calendar_event_ids.categ_ids, visit)
 
     def test_manager_sets_it_up(self):
+        self.bathroom.expected_revenue = 500
         self.run_tour("arrival_setup", self.manager)
         self.assertEqual(self.quotation.activity_plan_id, self.plan)
         self.assertEqual(self.quotation.mail_template_id, self.template)
@@ -50,7 +51,8 @@ class TestUiArrival(ArrivalCase, HttpCase):
         self.assertEqual(self.quotation.required_field_ids, self.get_field("expected_revenue"))
         self.assertEqual(self.kitchen.stage_id, self.quotation)
         self.assertEqual(len(self.kitchen.activity_ids), 2)
-        self.assertIn("Quotation for Kitchen", self.kitchen.message_ids.mapped("subject"))
+        for lead in self.kitchen + self.bathroom:
+            self.assertIn(f"Quotation for {lead.name}", lead.message_ids.mapped("subject"))
 
     def test_lost_cancels_quotations(self):
         partner = self.env["res.partner"].create({"name": "Customer"})

@@ -46,11 +46,8 @@ class TestUiAutomation(UiAutomationCase):
         self.start_tour("/odoo", "crm_stage_automation_salesperson", login="tour_seller")
         order = lead.order_ids
         self.assertEqual((order.state, lead.stage_id), ("sent", self.quotation))
-        self.start_tour(
-            f"/odoo/action-sale.action_quotations_with_onboarding/{order.id}",
-            "crm_stage_automation_confirm",
-            login="tour_manager",
-        )
+        order.with_user(self.tour_manager).action_confirm()
+        self.pass_commit()
         self.assertEqual((lead.stage_id, lead.won_status), (self.closed, "won"))
         bodies = "".join(lead.message_ids.mapped("body"))
         for event in (

@@ -1,6 +1,7 @@
 from odoo import Command
 from odoo.tests import HttpCase, new_test_user, tagged
 
+from .common_arrival import ArrivalCase
 from .common_automation import AutomationCase
 
 
@@ -57,7 +58,7 @@ class TestScreenFollows(ScreensCase):
 
 
 @tagged("post_install", "-at_install")
-class TestAutomationScreens(ScreensCase):
+class TestAutomationScreens(ScreensCase, ArrivalCase):
     def create_waiting(self):
         """Two opportunities whose quotations are older than the automation of the stage Relance."""
         leads = self.create_leads(2)
@@ -68,18 +69,21 @@ class TestAutomationScreens(ScreensCase):
         return leads, self.create_automation(self.relance, "quotation_created")
 
     def test_preview_from_the_gear(self):
+        """What is chosen moves, without the e-mail, and back; and what is lost is called so."""
         leads, _automation = self.create_waiting()
+        self.create_automation(self.closed, "quotation_created", outcome="lost")
+        self.relance.write({"activity_plan_id": self.plan.id, "mail_template_id": self.template.id})
+        self.plan.template_ids[1:].unlink()
+        leads.email_from = "customer@example.com"
         self.start("crm_stage_automation_gear", self.screen_manager)
         self.assertEqual(leads.mapped("stage_id"), self.new + self.estimate)
+        self.assertEqual(set(leads.mapped("won_status")), {"pending"})
+        self.assertFalse(leads.message_ids.filtered(lambda message: message.message_type == "auto_comment"))
 
-    def test_preview_of_nothing(self):
-        leads, _automation = self.create_waiting()
-        leads.stage_id = self.relance
-        self.start("crm_stage_automation_nothing", self.screen_manager)
-
-    def test_mark_of_a_fault(self):
+    def test_mark_of_a_fault_and_preview_of_nothing(self):
         _leads, automation = self.create_waiting()
         self.make_faulty(automation)
+        self.create_automation(self.closed, "order_confirmed")
         self.start("crm_stage_automation_mark", self.screen_manager)
 
     def test_salesperson_sees_no_mark(self):

@@ -34,6 +34,9 @@ class CrmStageDeleteWizard(models.TransientModel):
         compute="_compute_can_archive",
         help="Whether any of the stages is not archived yet, and the pipeline can do without them.",
     )
+    archive_text = fields.Text(
+        "Archiving", compute="_compute_can_archive", help="What archiving the stages brings about."
+    )
     automation_note = fields.Text(
         "Automations",
         compute="_compute_automation_note",
@@ -80,6 +83,7 @@ class CrmStageDeleteWizard(models.TransientModel):
         for wizard in self:
             stages = wizard.stage_ids._origin
             wizard.can_archive = any(stages.mapped("active")) and not stages.get_archive_obstacle()
+            wizard.archive_text = stages.get_archive_text()
 
     @api.depends("stage_ids")
     def _compute_automation_note(self):
@@ -157,14 +161,19 @@ class CrmStageDeleteWizard(models.TransientModel):
         :raise RedirectWarning: while they hold opportunities
         """
         names = ", ".join(self.stage_ids.mapped("name"))
+        deleted = by_count(
+            len(self.stage_ids),
+            self.env._("Stage deleted: %s.", names),
+            self.env._("Stages deleted: %s.", names),
+        )
         self.stage_ids.unlink()
-        message, buttons, options = self.env._("Deleted: %s.", names), [], {}
+        message, buttons, options = deleted, [], {}
         if count := len(self.moved_lead_ids):
-            values = {"count": count, "target": self.target_stage_id.name, "stages": names}
+            values = {"count": count, "target": self.target_stage_id.name, "deleted": deleted}
             message = by_count(
                 count,
-                self.env._("1 opportunity moved to %(target)s. Deleted: %(stages)s.", **values),
-                self.env._("%(count)s opportunities moved to %(target)s. Deleted: %(stages)s.", **values),
+                self.env._("1 opportunity moved to %(target)s. %(deleted)s", **values),
+                self.env._("%(count)s opportunities moved to %(target)s. %(deleted)s", **values),
             )
             buttons = [get_button(self.env._("Show Them"), self._name, "action_show_moved", self.ids)]
         if self.is_in_form:

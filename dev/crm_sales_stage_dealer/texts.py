@@ -47,7 +47,7 @@ REASONS = (
     _lt("Too expensive"),
     _lt("Bought from a competitor"),
     _lt("Project postponed"),
-    _lt("No answer any more"),
+    _lt("Stopped answering"),
     _lt("House not suitable"),
     _lt("No loan from the bank"),
 )

@@ -11,13 +11,16 @@ from odoo.fields import Domain
 from odoo.tools import clean_context, email_normalize_all
 
 from ...tools import CONFLICTS, NOT_TRIED_AGAIN, ON, attempt
-from ..automation.crm_stage_automation_move import UNDONE
+from ..automation.crm_stage_automation_move import LEFT_OUT, UNDONE
 from ..automation.fault import get_reason
 
 _logger = logging.getLogger(__name__)
 
 # Context keys of Odoo with which opportunities are stored, but do not arrive: imports and data files
 SILENT_CONTEXT = ("import_file", "_import_current_module", "install_mode")
+
+# Key of the transaction's data: stages that opportunities left lately, see ``_filter_back``
+LEFT_LATELY = "crm_sales_stage.left_lately"
 
 # Types of fields that can be empty, and be filled in in a dialog
 ASKABLE_TYPES = {"binary", "char", "date", "datetime", "float", "integer", "monetary", "selection", "text"}
@@ -99,7 +102,7 @@ class CrmLead(models.Model):
         template = self.env["mail.template"].browse(arrival and arrival.template_id)
         if not template:
             return templates
-        if text := self._get_unsent_text(template):
+        if text := self._get_unsent_texts(template, self.stage_id).get(self.id):
             self._log_arrival(text)
             return templates
         subtype_id = self.env["ir.model.data"]._xmlid_to_res_id("mail.mt_note")
@@ -121,7 +124,71 @@ class CrmLead(models.Model):
             is_there = self.active and self.type == "opportunity"
         except MissingError:  # deleted by the transaction that created it
             return None
-        return arrivals.get(self.stage_id.id) if is_there else None
+        arrival = arrivals.get(self.stage_id.id) if is_there else None
+        left_out = self.env.cr.precommit.data.get(LEFT_OUT, {}).get((self.id, self.stage_id.id), {})
+        return arrival and arrival._replace(**left_out)
+
+    def _get_arrival_figures(self, stage):
+        """Find out what ``stage`` would do if these opportunities came into it.
+
+        :return: ``{id of the opportunity: (whether its e-mail is sent, whether activities are planned)}``
+        """
+        arrival = self.env["crm.stage"]._get_arrivals_by_stage().get(stage.id)
+        if not arrival:
+            return {}
+        leads, unsent = self.sudo(), set(self.ids)  # sudo: see `_message_track_post_template`
+        plan = leads.env["mail.activity.plan"].browse(arrival.plan_id)
+        if template := leads.env["mail.template"].browse(arrival.template_id):
+            with attempt(self.env, raised=CONFLICTS) as made:
+                unsent = leads._get_unsent_texts(template, stage)
+            unsent = () if made.error else unsent  # It may work for some: better one too many.
+        planned_ids = set(leads._filter_to_plan(plan, stage).ids) if plan.template_ids else ()
+        return {lead.id: (lead.id not in unsent, lead.id in planned_ids) for lead in leads}
+
+    def _count_on_arrival(self, stage):
+        """:return: how many of these opportunities, which may be many, would get the e-mail of ``stage``, by
+        their addresses, and for how many its activities would be planned
+        """
+        arrival = self.env["crm.stage"]._get_arrivals_by_stage().get(stage.id)
+        if not arrival:
+            return 0, 0
+        leads = self.sudo()  # sudo: see `_message_track_post_template`
+        leads -= leads._filter_back(stage)
+        has_address = Domain("email_normalized", "!=", False)
+        has_address |= Domain("partner_id.email_normalized", "!=", False)
+        domain = Domain("id", "in", leads.ids) & has_address & Domain("is_blacklisted", "=", False)
+        plan = leads.env["mail.activity.plan"].browse(arrival.plan_id)
+        return (
+            leads.search_count(domain) if arrival.template_id else 0,
+            len(leads._filter_to_plan(plan, stage)) if plan.template_ids else 0,
+        )
+
+    def _filter_to_plan(self, plan, stage):
+        """:return: those of the opportunities for which ``stage`` plans ``plan``: they have none of it open,
+        do not come back within a day, and it is no other company's
+        """
+        templates, company = plan.template_ids, plan.company_id
+        kinds = {self._get_kind(template) for template in templates}
+        open_ids = {
+            activity.res_id
+            for activity in self.activity_ids
+            if activity.crm_stage_plan_template_id in templates or self._get_kind(activity) in kinds
+        }
+        leads = self - self.browse(open_ids) - self._filter_back(stage)
+        return leads.filtered(lambda lead: not company or lead.company_id in (company, company.browse()))
+
+    def _filter_back(self, stage):
+        """
+        :return: those of the opportunities that have left ``stage`` within a day, so that they get neither
+            e-mail nor plan again; read at once for all that arrive together
+        """
+        left = self.env.cr.precommit.data.setdefault(LEFT_LATELY, {})
+        if not left.keys() >= set(self.ids):
+            lead_ids = list({*self.ids, *self._prefetch_ids})
+            left.update(
+                {**dict.fromkeys(lead_ids, ()), **self.env["crm.stage.stay"]._get_left_lately(lead_ids)}
+            )
+        return self.filtered(lambda lead: stage.id in left[lead.id])
 
     @contextmanager
     def _log_failure(self, record):
@@ -148,14 +215,10 @@ class CrmLead(models.Model):
         self._message_log(body=text, author_id=self.env.ref("base.partner_root").id)
 
     def _plan_on_arrival(self, plan):
-        """Plan the activities of a plan, unless one of them is open, or it is another company's."""
-        templates = plan.template_ids
-        planned = {self._get_kind(template) for template in templates}
-        if (plan.company_id and self.company_id and plan.company_id != self.company_id) or any(
-            activity.crm_stage_plan_template_id in templates or self._get_kind(activity) in planned
-            for activity in self.activity_ids
-        ):
+        """Plan the activities of a plan, unless one of them is open, say: see ``_filter_to_plan``."""
+        if not self._filter_to_plan(plan, self.stage_id):
             return
+        templates = plan.template_ids
         own = (self.user_id + self.team_id.user_id).filtered("active")[:1]
         for template in templates:
             responsible = template._determine_responsible(own, self)["responsible"].filtered("active") or own
@@ -176,32 +239,54 @@ class CrmLead(models.Model):
         """:return: what an activity, or an activity of a plan, is recognized by: its type and summary"""
         return record.activity_type_id, record.summary or record.activity_type_id.summary or ""
 
-    def _get_unsent_text(self, template):
-        """:return: text for the chatter where the stage's e-mail is not sent; none where it is"""
+    def _get_unsent_texts(self, template, stage):
+        """:return: text for the chatter by id of the opportunities that do not get the e-mail of ``stage``"""
         # Odoo may notify a salesperson before it keeps the e-mail that opened the opportunity.
-        domain = Domain("model", "=", self._name) & Domain("res_id", "=", self.id)
+        domain = Domain("model", "=", self._name) & Domain("res_id", "in", self.ids)
         domain &= Domain("message_type", "!=", "user_notification")
-        if self.env["mail.message"].search(domain, order="id", limit=1).crm_stage_is_automatic:
-            return self.env._(
-                'The e-mail "%s" of this stage was not sent: an automatic e-mail opened the opportunity.',
-                template.name,
-            )
-        names = {"email_cc", "email_to", "partner_to"}
-        recipients = template._generate_template_recipients(self.ids, names)[self.id]
-        partners = self.env["res.partner"].browse(recipients.get("partner_ids", ()))
-        texts = [recipients.get("email_to"), recipients.get("email_cc"), *partners.mapped("email")]
-        addresses = email_normalize_all(", ".join(filter(None, texts)))
-        if not addresses:
-            return self.env._(
-                'The e-mail "%s" of this stage was not sent: there is no e-mail address.', template.name
-            )
-        if barred := self.env["mail.blacklist"].search([("email", "in", addresses)], order="email"):
-            return self.env._(
-                'The e-mail "%(name)s" of this stage was not sent: blacklisted is %(addresses)s.',
-                name=template.name,
-                addresses=", ".join(barred.mapped("email")),
-            )
-        return ""
+        messages = self.env["mail.message"]
+        first = messages.browse(id_ for _res_id, id_ in messages._read_group(domain, ["res_id"], ["id:min"]))
+        automatic_ids = set(first.filtered("crm_stage_is_automatic").mapped("res_id"))
+        addresses = self._get_recipient_addresses(template)
+        domain = Domain("email", "in", list(set().union(*addresses.values())))
+        barred = set(self.env["mail.blacklist"].search(domain).mapped("email"))
+        back_ids = self._filter_back(stage).ids
+        texts = {}
+        for lead_id, its_addresses in addresses.items():
+            if lead_id in back_ids:
+                texts[lead_id] = self.env._(
+                    'The e-mail "%s" of this stage was not sent: '
+                    "the opportunity left it less than a day ago.",
+                    template.name,
+                )
+            elif lead_id in automatic_ids:
+                texts[lead_id] = self.env._(
+                    'The e-mail "%s" of this stage was not sent: an automatic e-mail opened the opportunity.',
+                    template.name,
+                )
+            elif not its_addresses:
+                texts[lead_id] = self.env._(
+                    'The e-mail "%s" of this stage was not sent: there is no e-mail address.', template.name
+                )
+            elif its_barred := barred.intersection(its_addresses):
+                texts[lead_id] = self.env._(
+                    'The e-mail "%(name)s" of this stage was not sent: blacklisted is %(addresses)s.',
+                    name=template.name,
+                    addresses=", ".join(sorted(its_barred)),
+                )
+        return texts
+
+    def _get_recipient_addresses(self, template):
+        """:return: normalized addresses that ``template`` is sent to, by id of the opportunity"""
+        recipients = template._generate_template_recipients(self.ids, {"email_cc", "email_to", "partner_to"})
+        ids = {id_ for values in recipients.values() for id_ in values.get("partner_ids", ())}
+        emails = {partner.id: partner.email for partner in self.env["res.partner"].browse(ids)}
+        addresses = {}
+        for lead_id, values in recipients.items():
+            texts = [values.get("email_to"), values.get("email_cc")]
+            texts += [emails[id_] for id_ in values.get("partner_ids", ())]
+            addresses[lead_id] = email_normalize_all(", ".join(filter(None, texts)))
+        return addresses
 
     # ------------------------------------------------------------------
     # What is missing
@@ -231,12 +316,15 @@ class CrmLead(models.Model):
     @api.depends("stage_id", "type", "write_date")
     @api.depends_context("uid", "lang")
     def _compute_missing_fields(self):
-        missing = self._get_missing_names({lead: lead.stage_id for lead in self})
+        missing = {}
+        if self.stage_id.filtered("asks_for_fields"):
+            missing = self._get_missing_names({lead: lead.stage_id for lead in self})
         labels = {name: self._get_label(name) for name in set().union(*missing.values())}
-        for lead in self:
-            names = missing.get(lead, ())
+        complete = self - self.browse().concat(*missing)
+        complete.missing_fields, complete.is_something_missing = [], False
+        for lead, names in missing.items():
             lead.missing_fields = [{"name": name, "string": labels[name]} for name in names]
-            lead.is_something_missing = bool(names)
+            lead.is_something_missing = True
 
     @api.model
     def _get_label(self, name):
@@ -287,16 +375,23 @@ class CrmLead(models.Model):
             * ``requirements``: of the stage, as plain text
             * ``missing``: the empty fields, each as ``{"name": …, "string": …}``
             * ``form``: view to fill them in, as ``{"arch": …, "fields": …}``; False where none is missing
+            * ``email``: name of the e-mail that the stage sends; False where it sends none, or not again
+            * ``unsent``: why it is not sent, for those that it would not be sent to as they are now
         """
         self.ensure_one()
         self.check_access("read")
         stage = self.env["crm.stage"].browse(stage_id)
         stage.check_access("read")
         names = self._get_missing_names({self: stage}).get(self, [])
+        arrival = stage._get_arrivals_by_stage().get(stage.id)
+        # sudo: the stage sends it, whatever rights the user has who moves the opportunity
+        lead, template = self.sudo(), self.sudo().env["mail.template"].browse(arrival and arrival.template_id)
         return {
             "requirements": stage.requirements or "",
             "missing": [{"name": name, "string": self._get_label(name)} for name in names],
             "form": self._get_asked_form(names) if names else False,
+            "email": bool(template) and not lead._filter_back(stage) and template.name,
+            "unsent": lead._get_unsent_texts(template, stage).get(self.id, "") if template else "",
         }
 
     @api.model

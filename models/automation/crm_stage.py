@@ -55,6 +55,13 @@ class CrmStage(models.Model):
             automations.search([("stage_id", "in", (won_before - won).ids)])._follow_open_stage()
         return res
 
+    def _get_archive_sentence(self, count):
+        """Say which automations stop with the stage."""
+        stopped = self.automation_ids.filtered("active").mapped("name")
+        title = self.env._("Automations at rest until it comes back:")
+        sentence = super()._get_archive_sentence(count)
+        return "\n\N{BULLET} ".join([f"{sentence} {title}", *stopped]) if stopped else sentence
+
     def copy(self, default=None):
         """A duplicate takes the automations along; archived, so that not both move the same opportunities."""
         copies = super().copy(default)

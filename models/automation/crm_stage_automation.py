@@ -25,7 +25,8 @@ from ...tools import (
 )
 from ..history.crm_stage_stay import MOVED_BY
 from ..trigger.crm_stage_trigger_mixin import LOSING_TRIGGERS
-from . import condition, examples, fault, listening, sentence
+from ..trigger.mail_message import EMAIL_TRIGGERS
+from . import condition, consequences, examples, fault, listening, sentence
 from .fault import AutomationError
 from .ir_actions_server import RUNNING
 
@@ -104,6 +105,10 @@ class CrmStageAutomation(models.Model):
         help="What must happen for opportunities to move. An e-mail counts as sent when it goes out to "
         "somebody outside of the company from the opportunity or one of its quotations, and as received when "
         "it comes in there by the mail gateway.",
+    )
+    trigger_groups = fields.Json(
+        compute="_compute_trigger_groups",
+        help="What can be chosen, by what it is about.",
     )
     model_name = fields.Char(
         string="Model",
@@ -199,6 +204,13 @@ class CrmStageAutomation(models.Model):
         "automation.",
     )
 
+    consequence_text = fields.Text(
+        string="What to Know",
+        compute="_compute_consequence_text",
+        help="What this automation changes for others, and they for it, and how many lost opportunities it "
+        "may bring back.",
+    )
+
     # What it did
 
     move_ids = fields.One2many(
@@ -218,9 +230,19 @@ class CrmStageAutomation(models.Model):
         help="How many of these moves were taken back by hand within seven days.",
     )
     taken_back_text = fields.Char(
-        "Worth a Look",
+        "Often Taken Back",
         compute="_compute_move_counts",
         help="How many of its moves were taken back by hand, where it is more than a third of at least ten.",
+    )
+    rest_text = fields.Char(
+        "At Rest",
+        compute="_compute_rest_text",
+        help="Why it moves nothing although it is not archived: its stage is.",
+    )
+    notice = fields.Char(
+        "Worth a Look",
+        compute="_compute_notice",
+        help="That it is at rest, or how many of its moves were taken back by hand, where these are many.",
     )
     skipped_count = fields.Integer(
         "Passed Over",
@@ -236,6 +258,10 @@ class CrmStageAutomation(models.Model):
         "Opportunities That Can Be Moved Back",
         compute="_compute_applied_counts",
         help="How many opportunities were moved when it was applied to existing documents the last time.",
+    )
+    undo_note = fields.Text(
+        compute="_compute_undo_note",
+        help="What undoing takes away of what was planned on arrival, and what it cannot take back.",
     )
     catch_up_progress = fields.Integer(
         "Progress (%)",
@@ -296,6 +322,32 @@ class CrmStageAutomation(models.Model):
             for trigger in model._get_crm_stage_triggers()
         }
 
+    @api.depends_context("lang")
+    def _compute_trigger_groups(self):
+        self.trigger_groups = self._get_trigger_groups()
+
+    @api.model
+    def _get_trigger_groups(self):
+        """:return: ``[{"label", "triggers"}, …]``: quotations first, what waits for a date or a time last"""
+        labels = {
+            "sale.order": self.env._("Quotation"),
+            "calendar.event": self.env._("Meeting"),
+            "mail.activity": self.env._("Activity"),
+            "mail.message": self.env._("E-Mail"),
+            "crm.lead": self.env._("Opportunity"),
+        }
+        groups = {model_name: [] for model_name in labels}
+        in_time = []
+        for trigger, (model_name, is_in_time) in self._get_model_names().items():
+            model_name = "mail.message" if trigger in EMAIL_TRIGGERS else model_name
+            (in_time if is_in_time else groups.setdefault(model_name, [])).append(trigger)
+        found = [
+            # sudo: only for the name of another addon's model
+            {"label": labels.get(name) or self.env["ir.model"].sudo()._get(name).name, "triggers": triggers}
+            for name, triggers in groups.items()
+        ]
+        return [*found, {"label": self.env._("Time"), "triggers": in_time}]
+
     @api.depends("trigger")
     def _compute_model_name(self):
         names = self._get_model_names()
@@ -331,6 +383,12 @@ class CrmStageAutomation(models.Model):
             return False
         return "lost" if self.trigger in LOSING_TRIGGERS else "won"
 
+    @api.depends("sequence", *CONFIGURATION_FIELDS)
+    @api.depends_context("lang", "uid", "allowed_company_ids")
+    def _compute_consequence_text(self):
+        for automation in self:
+            automation.consequence_text = consequences.get_text(automation)
+
     @api.onchange("trigger")
     def _onchange_trigger_days(self):
         if not self.is_in_time:
@@ -361,6 +419,18 @@ class CrmStageAutomation(models.Model):
             text = self.env._("%(back)s of %(moved)s were moved back by hand.", **values)
             automation.taken_back_text = moved >= MANY_MOVES and 3 * back > moved and text
 
+    @api.depends("active", "stage_id.active")
+    @api.depends_context("lang")
+    def _compute_rest_text(self):
+        for automation in self:
+            is_at_rest = automation.active and automation.stage_id and not automation.stage_id.active
+            automation.rest_text = is_at_rest and self.env._("At rest: its stage is archived.")
+
+    @api.depends("rest_text", "taken_back_text")
+    def _compute_notice(self):
+        for automation in self:
+            automation.notice = automation.rest_text or automation.taken_back_text
+
     @api.depends("move_ids.state", "move_ids.date", "move_ids.is_applied", "move_ids.is_being_undone")
     @api.depends_context("uid", "allowed_company_ids")
     def _compute_applied_counts(self):
@@ -372,6 +442,13 @@ class CrmStageAutomation(models.Model):
             total = sum(applied.get((known, state), 0) for state in ("waiting", "done", "skipped"))
             waiting = applied.get((known, "waiting"), 0)
             automation.catch_up_progress = 100 - round(100 * waiting / (total or 1))
+
+    @api.depends("undoable_count")
+    @api.depends_context("lang", "uid", "allowed_company_ids")
+    def _compute_undo_note(self):
+        for automation in self:
+            moves = automation._origin._get_applied().filtered(lambda move: move.state == "done")
+            automation.undo_note = bool(moves) and self._get_undo_note(moves)
 
     @api.model
     def _count_moves(self, domain):
@@ -471,6 +548,10 @@ class CrmStageAutomation(models.Model):
         known = self._fields
         fields = [name for name in fields if name not in known or may_write(known[name], "write")]
         return super().default_get(fields)
+
+    def copy_data(self, default=None):
+        """A duplicate does the same as the original: it is to be changed, then unarchived."""
+        return super().copy_data({"active": False, **(default or {})})
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -654,12 +735,12 @@ class CrmStageAutomation(models.Model):
 
     def _get_origin_ids(self):
         """:return: ids of the stages that it takes opportunities from; False for those without stage"""
-        return frozenset(self.from_stage_ids.ids) or self.stage_id._get_earlier_stage_ids()
+        return frozenset(self.from_stage_ids.ids) or self.stage_id._origin._get_earlier_stage_ids()
 
     def _get_movable_domains(self):
         """:return: see ``crm.lead``"""
         return self.env["crm.lead"]._get_movable_domains(
-            self.stage_id,
+            self.stage_id._origin,
             self._get_origin_ids(),
             is_back=bool(self.from_stage_ids) and self.outcome != "lost",
             is_lost_included=self.is_lost_included,
@@ -839,13 +920,13 @@ class CrmStageAutomation(models.Model):
             documents_by_lead = self._get_matching_documents(pairs, leads)
             if documents_by_lead:
                 before = journal._read_values(leads.browse(documents_by_lead))
-                self._run_action(documents_by_lead)
+                self._run_action(documents_by_lead, waiting)
         if made.error and (not documents_by_lead or isinstance(made.error, AutomationError)):
             self._set_fault(made.error, "condition")
             return None
         errors = {}
         if made.error:
-            errors = self._move_by_halves(documents_by_lead, made.error, is_tried_again)
+            errors = self._move_by_halves(documents_by_lead, made.error, is_tried_again, waiting)
         left_ids = {lead_id for lead_id, error in errors.items() if isinstance(error, CONFLICTS)}
         refusals = {lead_id: error for lead_id, error in errors.items() if lead_id not in left_ids}
         is_working = not refusals or len(refusals) < len(documents_by_lead)
@@ -861,12 +942,12 @@ class CrmStageAutomation(models.Model):
             self._clear_faults()
         return documents_by_lead.keys() - refusals.keys()
 
-    def _move_by_halves(self, documents_by_lead, error, is_tried_again):
+    def _move_by_halves(self, documents_by_lead, error, is_tried_again, waiting):
         """Where opportunities could not be moved all at once, move each half of them, and so on.
 
         :param dict documents_by_lead: what moves the opportunities, by id of the latter
         :param error: why they could not be moved
-        :param bool is_tried_again: see ``_move``
+        :param bool is_tried_again: see ``_move``, as ``waiting``
         :return: errors by id of the opportunities that are not moved
         """
         if isinstance(error, CONFLICTS) or len(documents_by_lead) == 1:
@@ -876,9 +957,9 @@ class CrmStageAutomation(models.Model):
         errors = {}
         for half in split_every((len(documents_by_lead) + 1) // 2, documents_by_lead.items(), dict):
             with attempt(self.env, raised=CONFLICTS if is_tried_again else ()) as made:
-                self._run_action(half)
+                self._run_action(half, waiting)
             if made.error:
-                errors |= self._move_by_halves(half, made.error, is_tried_again)
+                errors |= self._move_by_halves(half, made.error, is_tried_again, waiting)
         return errors
 
     def _get_matching_documents(self, pairs, leads):
@@ -891,11 +972,14 @@ class CrmStageAutomation(models.Model):
             pairs = [pair for pair in pairs if pair[0].id in matching_ids]
         return self._get_first_documents(pairs, lead_ids)
 
-    def _run_action(self, documents_by_lead):
+    def _run_action(self, documents_by_lead, waiting=()):
         """Run the server action once for all the opportunities.
 
         :param dict documents_by_lead: what the chatter names, by opportunity id
+        :param waiting: see ``_move``
         """
+        if waiting:
+            waiting._leave_out()
         if not self.action_server_id:
             self._store_actions()
         leads = self.env["crm.lead"].browse(documents_by_lead)
@@ -1004,27 +1088,46 @@ class CrmStageAutomation(models.Model):
         :return: action that shows how many were moved, and how many could not be moved and why
         :raise UserError: none could be moved
         """
+        return self._catch_up(lead_ids)
+
+    def _catch_up(self, lead_ids=None, left_out_ids=(), **values):
+        """See ``action_catch_up``.
+
+        :param left_out_ids: of opportunities that stay where they are
+        :param values: of the rows of the journal: what the stage does without on arrival
+        """
         self.check_access("write")
         leads = self._search_leads_to_move()
         if lead_ids is not None:
             leads &= leads.browse(lead_ids)
+        leads -= leads.browse(left_out_ids)
         automation = self.sudo()  # sudo: moves as the automation itself does, which the user may set up
-        moves = automation._wait_to_apply(self._get_documents_to_move(leads))
-        if len(leads) > BATCH:
+        moves = automation._wait_to_apply(self._get_documents_to_move(leads), **values)
+        is_losing = self.outcome == "lost"
+        if (count := len(leads)) > BATCH:
             self._get_catch_up_job()._trigger()
-            message = self.env._("%s opportunities will be moved within the next minutes.", len(leads))
+            message = self.env._("%s opportunities will be moved within the next minutes.", count)
+            if is_losing:
+                message = self.env._("%s opportunities will be lost within the next minutes.", count)
             return self._get_notification(message, undoable_id=self.id)
         if moves:
             automation._make_moves_of(moves)
+            if self.stage_id.id in self.env["crm.stage"]._get_arrivals_by_stage():
+                self.env.cr.flush()  # The stage acts on the arrivals, as at the end of the transaction.
             moves = automation._get_applied()
         moved = moves.filtered(lambda move: move.state == "done")
         if not moved and automation.fault:
             raise UserError(self.env._("The opportunities could not be moved.\n%s", automation.fault))
+        count = len(moved)
         message = by_count(
-            len(moved),
-            self.env._("1 opportunity moved."),
-            self.env._("%s opportunities moved.", len(moved)),
+            count, self.env._("1 opportunity moved."), self.env._("%s opportunities moved.", count)
         )
+        if is_losing:
+            message = by_count(
+                count, self.env._("1 opportunity lost."), self.env._("%s opportunities lost.", count)
+            )
+        if note := automation._get_undo_note(moved):
+            message += "\n" + note
         for reason, its_moves in moves.filtered("error").grouped("error").items():
             names = self._join_names(sentence.get_record_names(its_moves.lead_id.with_env(self.env)))
             values = {"names": names, "reason": reason}
@@ -1051,9 +1154,10 @@ class CrmStageAutomation(models.Model):
         moves = self.env["crm.stage.automation.move"]
         return moves.search(self._get_applied_domain() & Domain("automation_id", "=", self.id))
 
-    def _wait_to_apply(self, documents_by_lead):
+    def _wait_to_apply(self, documents_by_lead, **values):
         """Put the moves of ``documents_by_lead`` into the journal, as those of applying it the last time.
 
+        :param values: of the rows
         :return: these moves
         """
         journal = self.env["crm.stage.automation.move"]
@@ -1061,7 +1165,7 @@ class CrmStageAutomation(models.Model):
             return journal
         journal.search([("automation_id", "=", self.id), ("is_applied", "=", True)]).is_applied = False
         dates = self._get_document_dates(documents_by_lead.values())
-        values = {"state": "waiting", "is_applied": True}
+        values |= {"state": "waiting", "is_applied": True}
         journal._insert(
             [
                 journal._get_row(self, lead_id, document, dates, **values)
@@ -1069,6 +1173,17 @@ class CrmStageAutomation(models.Model):
             ]
         )
         return self._get_applied()
+
+    @api.model
+    def _get_undo_note(self, moves):
+        """:return: text that says what undoing ``moves`` takes away, and what it cannot take back"""
+        moves = moves.sudo()  # sudo: numbers only, of opportunities that the user may see
+        planned, emails = len(moves._search_planned()), len(moves._search_emails())
+        texts = [
+            planned and self.env._("Planned activities that Undo removes: %s", planned),
+            emails and self.env._("E-mails that cannot be taken back: %s", emails),
+        ]
+        return "\n".join(filter(None, texts))
 
     def action_undo_catch_up(self):
         """Undo the last "Apply to existing documents": what it has not moved yet is not moved any more, and
@@ -1081,18 +1196,29 @@ class CrmStageAutomation(models.Model):
         self._get_waiting().filtered("is_applied").unlink()
         # sudo: moves as the automation itself does, which the user may set up; what they may see of it
         moves = self._get_applied().filtered(lambda move: move.state == "done").sudo()
-        if len(moves) > BATCH:
+        is_losing = self.outcome == "lost"
+        if (count := len(moves)) > BATCH:
+            note = self._get_undo_note(moves)
             moves.is_being_undone = True
             self._get_catch_up_job()._trigger()
-            message = self.env._("%s opportunities will be moved back within the next minutes.", len(moves))
-            return self._get_notification(message)
-        leads = moves.lead_id
+            message = self.env._("%s opportunities will be moved back within the next minutes.", count)
+            if is_losing:
+                message = self.env._("%s opportunities will be restored within the next minutes.", count)
+            return self._get_notification("\n".join(filter(None, [message, note])))
+        leads, planned, emails = moves.lead_id, moves._search_planned(), moves._search_emails()
         undone = moves._undo()
+        count = len(undone)
         message = by_count(
-            len(undone),
-            self.env._("1 opportunity moved back."),
-            self.env._("%s opportunities moved back.", len(undone)),
+            count, self.env._("1 opportunity moved back."), self.env._("%s opportunities moved back.", count)
         )
+        if is_losing:
+            message = by_count(
+                count, self.env._("1 opportunity restored."), self.env._("%s opportunities restored.", count)
+            )
+        if removed := planned - planned.exists():
+            message += "\n" + self.env._("Planned activities removed: %s", len(removed))
+        if kept := emails.filtered(lambda email: email.res_id in undone._ids):
+            message += "\n" + self.env._("E-mails that cannot be taken back: %s", len(kept))
         if staying := leads - undone:
             names = self._join_names(staying.sudo(False).mapped("name"))
             message += "\n" + self.env._(
@@ -1106,7 +1232,8 @@ class CrmStageAutomation(models.Model):
         """:return: action on the opportunities that it moved when it was applied the last time"""
         self.ensure_one()
         moved = self._get_applied().filtered(lambda move: move.state == "done")
-        name = self.env._("Moved Opportunities")
+        is_losing = self.outcome == "lost"
+        name = self.env._("Lost Opportunities") if is_losing else self.env._("Moved Opportunities")
         return self.env["crm.lead"]._get_list_action(name, [("id", "in", moved.lead_id.ids)])
 
     def action_open_moves(self):
@@ -1321,16 +1448,20 @@ class CrmStageAutomation(models.Model):
     @api.model
     def get_examples(self):
         """
-        :return: the automations that are used most, as ``[{"title": …, "sentence": …, "context": {…}}, …]``:
-            what they are called, what they do, and the default values of a form that is filled in
+        :return: the automations that are used most, as ``[{"title", "sentence", "exists", "context"}, …]``:
+            what they are called, what they do, whether one does so already, and the default values of a form
+            that is filled in
         """
         self.check_access("create")
+        known = self.with_context(active_test=False).search(Domain.TRUE)
         found = []
         for title, values in examples.get_values(self.env):
             values = {name: value for name, value in values.items() if value}
             if "stage_id" in values:
                 context = {f"default_{name}": value for name, value in values.items()}
-                found.append({"title": title, "sentence": self.new(values).name, "context": context})
+                example = self.new(values)
+                exists = any(consequences.is_same(example, automation) for automation in known)
+                found.append({"title": title, "sentence": example.name, "exists": exists, "context": context})
         return found
 
     def _follow_won_stage(self):

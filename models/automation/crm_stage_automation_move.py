@@ -19,12 +19,19 @@ MOVED_DATES = ("date_last_stage_update", "date_closed")
 PLACE_FIELDS = ("stage_id", "active", *MOVED_DATES)
 MOVED_FIELDS = (*PLACE_FIELDS, "probability", "automated_probability", "lost_reason_id")
 
+# What a row that waited hands down to the one of the move that was made
+KEPT_FIELDS = ("is_applied", "without_email", "without_activities")
+
 # Key of the transaction's data: ids of the opportunities that are moved back, which is no arrival
 UNDONE = "crm_sales_stage.undone"
 
+# Key of the transaction's data: what the user who applied an automation chose to do without on arrival, as
+# {(id of the opportunity, id of the stage): {name of a value of ``Arrival``: False}}
+LEFT_OUT = "crm_sales_stage.left_out"
+
 # Fields of automations that follow from the journal
 MOVES_FIELDS = ["move_ids", "moved_count", "taken_back_count", "skipped_count", "waiting_count"]
-MOVES_FIELDS += ["taken_back_text", "undoable_count", "catch_up_progress"]
+MOVES_FIELDS += ["taken_back_text", "notice", "undoable_count", "undo_note", "catch_up_progress"]
 
 # A move that is taken back by hand within these days was a mistake
 TAKEN_BACK_DAYS = 7
@@ -91,6 +98,12 @@ class CrmStageAutomationMove(models.Model):
     )
     is_being_undone = fields.Boolean(
         readonly=True, help="Whether the scheduled job has still to move it back."
+    )
+    without_email = fields.Boolean(
+        readonly=True, help="Whether whoever applied the automation let the stage send no e-mail."
+    )
+    without_activities = fields.Boolean(
+        readonly=True, help="Whether whoever applied the automation let the stage plan no activities."
     )
     from_stage_id = fields.Many2one(
         "crm.stage",
@@ -259,7 +272,7 @@ class CrmStageAutomationMove(models.Model):
                 continue
             ended |= its_waiting
             dates = {document.id: max(filter(None, its_waiting.mapped("document_date")), default=None)}
-            kept = {"is_applied": its_waiting[:1].is_applied, **values[lead_id]}
+            kept = {name: its_waiting[:1][name] for name in KEPT_FIELDS} | values[lead_id]
             rows.append(self._get_row(automation, lead_id, document, dates, **kept))
         ended.unlink()
         self._insert(rows)
@@ -359,7 +372,7 @@ class CrmStageAutomationMove(models.Model):
         for lead in leads:  # Odoo sets dates of its own along with the other fields.
             lead.write(values[lead][1])
         self.env.cr.cache.pop(MOVED_BY)
-        untouched._remove_planned()
+        untouched._search_planned().unlink()
         self.write({"is_being_undone": False, "is_applied": False})
         untouched.write({"state": "undone", "date": self.env.cr.now()})
         return untouched.lead_id
@@ -378,8 +391,16 @@ class CrmStageAutomationMove(models.Model):
             {name: date and datetime.fromisoformat(date) for name, date in dates.items()},
         )
 
-    def _remove_planned(self):
-        """Remove the open activities that were planned when the opportunities arrived by these moves."""
+    def _leave_out(self):
+        """Let the stage do without what whoever applied the automation chose to do without."""
+        left_out = self.env.cr.precommit.data.setdefault(LEFT_OUT, {})
+        for move in self.filtered(lambda move: move.without_email or move.without_activities):
+            names = {"template_id": move.without_email, "plan_id": move.without_activities}
+            values = {name: False for name, is_left_out in names.items() if is_left_out}
+            left_out[move.lead_id.id, move.automation_id.stage_id.id] = values
+
+    def _search_planned(self):
+        """:return: the open activities that were planned when the opportunities arrived by these moves"""
         since = {move.lead_id.id: move.date.replace(microsecond=0) for move in self}
         planned = self.env["mail.activity"].search(
             [
@@ -388,7 +409,19 @@ class CrmStageAutomationMove(models.Model):
                 ("crm_stage_plan_template_id", "!=", False),
             ]
         )
-        planned.filtered(lambda activity: activity.create_date >= since[activity.res_id]).unlink()
+        return planned.filtered(lambda activity: activity.create_date >= since[activity.res_id])
+
+    def _search_emails(self):
+        """:return: the e-mails that were sent when the opportunities arrived, in the moves' transactions"""
+        dates = {(move.lead_id.id, move.date.replace(microsecond=0)) for move in self}
+        messages = self.env["mail.message"]
+        domain = Domain("model", "=", "crm.lead") & Domain("res_id", "in", self.lead_id.ids)
+        domain = messages._get_email_domain(
+            "email_sent", domain & Domain("message_type", "=", "auto_comment")
+        )
+        return messages.search(domain).filtered(
+            lambda email: (email.res_id, email.create_date.replace(microsecond=0)) in dates
+        )
 
     @api.model
     def _undo_batches(self, size):

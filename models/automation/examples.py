@@ -12,7 +12,8 @@ def get_values(env):
     team = env["crm.team"].search(Domain.TRUE, limit=1)
     is_for_team = repr([("opportunity_id.team_id", "in", team.ids)]) if team else False
     lost = {"outcome": "lost"}
-    is_big = repr([("expected_revenue", ">=", 10000)])
+    is_big = repr([("expected_revenue", ">", 10000)])
+    comes_back = {"filter_domain": repr([("won_status", "=", "lost")]), "is_lost_included": True}
     rows = [
         (env._("Quotation sent"), quotation, "quotation_sent", {}),
         (env._("Visit planned"), visit, "meeting_scheduled", {"filter_domain": is_visit}),
@@ -29,6 +30,7 @@ def get_values(env):
         (env._("Big deal"), visit, "opportunity_matches", {"filter_domain": is_big}),
         (env._("Meeting of one team"), visit, "meeting_scheduled", {"filter_domain": is_for_team}),
         (env._("Cancelled after confirmation"), quotation, "quotation_cancelled", {"from": closed}),
+        (env._("A lost customer comes back"), estimate, "email_received", comes_back),
     ]
     examples = []
     for title, stage_id, trigger, values in rows:

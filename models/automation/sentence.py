@@ -5,17 +5,32 @@ from contextlib import suppress
 
 from odoo import fields
 from odoo.tools import format_date, format_datetime, format_list, formatLang
+from odoo.tools.translate import LazyTranslate
 
 from ...tools import by_count
 from . import condition
 
 _logger = logging.getLogger(__name__)
+_lt = LazyTranslate(__name__)
 
 # How many terms of a condition are named; of more, only their number is
 MAX_NAMED_TERMS = 3
 
-# The sentences leave out verbs that would have to agree with the name of a field
-COMPARISONS = {"<": "<", ">": ">", "<=": "≤", ">=": "≥"}
+# In the words of Odoo's condition editor, which say them of dates and of links to records in another way
+OPERATORS = {
+    "=": _lt("is equal to"),
+    "!=": _lt("is not equal to"),
+    "in": _lt("is in"),
+    "not in": _lt("is not in"),
+    "<": _lt("is lower than"),
+    ">": _lt("is greater than"),
+    "<=": _lt("is lower or equal to"),
+    ">=": _lt("is greater or equal to"),
+    "ilike": _lt("contains"),
+    "not ilike": _lt("does not contain"),
+}
+DATE_OPERATORS = {**OPERATORS, "<": _lt("is before"), ">": _lt("is after")}
+LINK_OPERATORS = {**OPERATORS, "in": OPERATORS["="], "not in": OPERATORS["!="]}
 
 
 def get_sentence(automation, condition_text=""):
@@ -133,23 +148,20 @@ def _get_term_text(model, term):
     label, field = _get_field_label(model, term.field_expr)
     if field is None:
         return None  # a part of a date, or a property
-    operator, value = term.operator, term.value
+    # In quotes it is the name of a field, with which no verb or adjective has to agree.
+    name, operator, value = env._('"%(name)s"', name=label), term.operator, term.value
     values = list(value) if isinstance(value, (list, tuple, set, frozenset)) else [value]
-    if operator in COMPARISONS:
-        (name,) = _get_value_names(env, field, values)
-        return f"{label} {COMPARISONS[operator]} {name}"
-    if operator == "ilike":
-        return env._('%(field)s contains "%(text)s"', field=label, text=value)
-    if operator == "not ilike":
-        return env._('%(field)s does not contain "%(text)s"', field=label, text=value)
-    if operator not in ("=", "!=", "in", "not in"):
+    if operator not in OPERATORS:
         return None
-    is_equal = operator in ("=", "in")
-    if field.type == "boolean" and isinstance(value, bool):
-        return env._("%s = yes", label) if is_equal == value else env._("%s = no", label)
-    is_empty = all(item is False for item in values)
-    names = [] if is_empty else _get_value_names(env, field, values) or ["?"]
-    return _get_equal_text(env, label, field, names, is_equal)
+    is_true = field.type == "boolean" and value is True
+    if operator in ("=", "!=", "in", "not in") and (is_true or all(item is False for item in values)):
+        is_set = is_true == (operator in ("=", "in"))
+        return env._("%s is set", name) if is_set else env._("%s is not set", name)
+    is_text = "like" in operator
+    names = [env._('"%(name)s"', name=value)] if is_text else _get_value_names(env, field, values)
+    is_date = field.type in ("date", "datetime")
+    operators = DATE_OPERATORS if is_date else LINK_OPERATORS if field.relational else OPERATORS
+    return f"{name} {env._(operators[operator])} {format_list(env, names or ['?'], 'or')}"
 
 
 def _get_field_label(model, path):
@@ -165,35 +177,6 @@ def _get_field_label(model, path):
             labels.append(field.get_description(model.env, ["string"])["string"])
         model = model.env[field.comodel_name] if field.relational else None
     return " › ".join(labels), field
-
-
-def _get_equal_text(env, label, field, names, is_equal):
-    """:param list names: of the values; none for what is empty, or is not"""
-    parts = {"field": label, "fields": label, "values": format_list(env, names, "or")}
-    if field.type in ("many2many", "one2many"):
-        # Their names are plural ones, so that the verb can agree.
-        parts["fields"] = _get_label_within(label)
-        if not names:
-            empty, other = (
-                env._("the %(fields)s are empty", **parts),
-                env._("the %(fields)s are not empty", **parts),
-            )
-            return empty if is_equal else other
-        if is_equal:
-            return env._("the %(fields)s contain %(values)s", **parts)
-        return env._("the %(fields)s do not contain %(values)s", **parts)
-    if not names:
-        return env._("%(field)s is empty", **parts) if is_equal else env._("%(field)s is not empty", **parts)
-    if field.type not in ("many2one", "selection", "char", "text"):
-        return f"{label} {'=' if is_equal else '≠'} {parts['values']}"
-    if is_equal:
-        return env._("%(field)s is %(values)s", **parts)
-    return env._("%(field)s is not %(values)s", **parts)
-
-
-def _get_label_within(label):
-    """:return: the label of a field as written within a sentence: abbreviations keep their capitals"""
-    return label if label[1:2].isupper() else label[:1].lower() + label[1:]
 
 
 def _get_value_names(env, field, values):

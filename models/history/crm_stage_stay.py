@@ -1,4 +1,5 @@
 import json
+from datetime import timedelta
 
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.fields import Domain
@@ -39,6 +40,12 @@ READ_LEADS = f"""
      WHERE id = ANY(%s)
      ORDER BY id
 """
+READ_LEFT = """
+    SELECT lead_id, array_agg(stage_id)
+      FROM crm_stage_stay
+     WHERE lead_id = ANY(%s) AND date_left >= %s AND date_left < %s
+     GROUP BY lead_id
+"""
 READ_STAYS = "SELECT * FROM crm_stage_stay WHERE lead_id = ANY(%s) ORDER BY lead_id, date_entered, id"
 
 # The transaction may have deleted the stage, or the automation.
@@ -46,11 +53,12 @@ STORE_STAYS = """
     INSERT INTO crm_stage_stay (id, stage_id, stage_name, lead_id, date_entered, moved_by, mover_id,
                                 automation_id, is_first_visit, date_left, outcome, next_stage_id, is_moved_on)
     SELECT COALESCE(new.id, nextval('crm_stage_stay_id_seq')), stage.id, stage.name, new.lead_id,
-           new.date_entered, new.moved_by, new.mover_id, automation.id, new.is_first_visit, new.date_left,
+           new.date_entered, new.moved_by, mover.id, automation.id, new.is_first_visit, new.date_left,
            new.outcome, new.next_stage_id, new.is_moved_on
       FROM jsonb_populate_recordset(NULL::crm_stage_stay, %s) WITH ORDINALITY new
       LEFT JOIN crm_stage stage ON stage.id = new.stage_id
       LEFT JOIN crm_stage_automation automation ON automation.id = new.automation_id
+      LEFT JOIN res_users mover ON mover.id = new.mover_id
      ORDER BY new.ordinality
         ON CONFLICT (id) DO UPDATE
        SET (date_left, outcome, next_stage_id, is_moved_on) =
@@ -171,7 +179,8 @@ class CrmStageStay(models.Model):
         "(date_entered) INCLUDE (lead_id, stage_id, is_first_visit, is_moved_on)"
     )
     _date_left_idx = models.Index(
-        "(date_left) INCLUDE (lead_id, stage_id, date_entered, outcome) WHERE date_left IS NOT NULL"
+        "(date_left) INCLUDE (lead_id, stage_id, date_entered, outcome, is_moved_on) "
+        "WHERE date_left IS NOT NULL"
     )
     _open_idx = models.Index("(stage_id, date_entered) INCLUDE (lead_id, outcome) WHERE outcome = 'open'")
 
@@ -348,6 +357,15 @@ class CrmStageStay(models.Model):
             if is_before(stay, undone):
                 stay["is_moved_on"] = is_before(stay, stays[number:])
         return stays, undone
+
+    @api.model
+    def _get_left_lately(self, lead_ids):
+        """
+        :return: ids of the stages that opportunities left within the last day, before this transaction, by id
+            of those that left any
+        """
+        now = self.env.cr.now()
+        return dict(self.env.execute_query(SQL(READ_LEFT, lead_ids, now - timedelta(days=1), now)))
 
     # ------------------------------------------------------------------
     # The past, and what the ORM did not write

@@ -7,7 +7,7 @@ from odoo.tools import SQL, split_every
 
 from ...tools import drop_empty
 
-# Of open stages that are created by SQL, or while only Odoo CRM is loaded
+# Of open stages that are created by SQL, or while only Odoo CRM is loaded, and of the first one of all
 DATABASE_PROBABILITY = 50
 
 # What the probability of the opportunities of a stage depends on
@@ -90,7 +90,7 @@ class CrmStage(models.Model):
         elif self._origin and not self._origin.is_won:
             self.probability = self._origin.probability
         elif self.probability == 100:
-            self.probability = self._origin._get_probability_between(self.sequence)
+            self.probability = self._origin._get_proposed_probability(self.sequence)
         return super()._onchange_is_won()
 
     # ------------------------------------------------------------------
@@ -103,7 +103,7 @@ class CrmStage(models.Model):
         values = super().default_get(fields)
         if "probability" in fields and "probability" not in values:
             sequence = values.get("sequence") or super().default_get(["sequence"])["sequence"]
-            values["probability"] = self._get_probability_between(sequence)
+            values["probability"] = self._get_proposed_probability(sequence)
         return values
 
     @api.model_create_multi
@@ -111,18 +111,18 @@ class CrmStage(models.Model):
         vals_list = [self._complete_won_values(vals) for vals in vals_list]
         for vals in vals_list:
             if "sequence" in vals and "probability" not in vals:
-                vals["probability"] = self._get_probability_between(vals["sequence"])
+                vals["probability"] = self._get_proposed_probability(vals["sequence"])
         return super().create(vals_list)
 
     def write(self, vals):
         """Let opportunities follow the new probability of their stage.
 
-        A won stage that becomes an open one leaves its 100% for one between its neighbours' probabilities.
+        A won stage that becomes an open one leaves its 100% for what a stage in its place begins with.
         """
         vals = self._complete_won_values(vals)
         if not vals.get("is_won", True) and "probability" not in vals and (won := self.filtered("is_won")):
             for stage in won:
-                probability = stage._get_probability_between(vals.get("sequence", stage.sequence))
+                probability = stage._get_proposed_probability(vals.get("sequence", stage.sequence))
                 stage.write({**vals, "probability": probability})
             return (self - won).write(vals)
         if FOLLOWED_FIELDS.isdisjoint(vals):
@@ -149,18 +149,14 @@ class CrmStage(models.Model):
     # The probability of a stage
     # ------------------------------------------------------------------
 
-    def _get_probability_between(self, sequence):
-        """:return: a round percentage between those of the pipeline's other stages before and after this
-        place
+    def _get_proposed_probability(self, sequence):
         """
-        stages = self.search([("active", "=", True)]).filtered(lambda stage: stage.gives_probability)
-        stages -= self
-        before = stages.filtered(lambda stage: stage.sequence <= sequence and not stage.is_won)[-1:]
-        after = stages.filtered(lambda stage: stage.sequence > sequence)[:1]
-        lower, upper = before.probability, after.given_probability if after else 100
-        middle = (lower + upper) / 2
-        rounded = (round(middle / step) * step for step in (5, 1))
-        return next((value for value in rounded if lower < value < upper), round(middle, 2))
+        :return: what a stage in this place begins with: the probability of the open stage before it, or else
+            after it, since a place alone does not say that opportunities in there are won more often
+        """
+        stages = self.search([("active", "=", True)]).filtered("is_fixed") - self
+        before = stages.filtered(lambda stage: stage.sequence <= sequence)[-1:]
+        return (before or stages[:1]).probability if stages else DATABASE_PROBABILITY
 
     # ------------------------------------------------------------------
     # The opportunities that follow

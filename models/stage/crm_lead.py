@@ -2,11 +2,14 @@
 
 from odoo import api, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 
 # Stored fields of the place of an opportunity in the pipeline, and of its outcome
 PLACE_FIELDS = {"active", "stage_id", "type", "won_status"}
 # What moves it when it is written: the stage follows from the team, and that from the salesperson
 MOVING_FIELDS = PLACE_FIELDS | {"team_id", "user_id"}
+# Lost opportunities are counted up to here: users do not tell more apart, and counting a million takes long.
+LOST_COUNT_LIMIT = 10000
 
 
 class CrmLead(models.Model):
@@ -60,6 +63,32 @@ class CrmLead(models.Model):
         opportunities = self.with_context(active_test=True)
         stages = super(CrmLead, opportunities)._stage_find(team_id, domain, order, limit)
         return stages.with_env(self.env)
+
+    # ------------------------------------------------------------------
+    # Won or lost
+    # ------------------------------------------------------------------
+
+    _crm_stage_lost_idx = models.Index("(user_id, company_id, type) WHERE won_status = 'lost'")
+
+    @api.model
+    @api.readonly
+    def web_read_group(self, domain, groupby, *args, groupby_read_specification=None, **kwargs):
+        """Count the lost opportunities of the filter along with the columns, which do not hold them.
+
+        :return: as Odoo's, with ``lost`` as ``{"count": …, "is_more": …}`` where the columns are stages that
+            may ask won or lost; ``is_more`` where there are more than :data:`LOST_COUNT_LIMIT`
+        """
+        result = super().web_read_group(
+            domain, groupby, *args, groupby_read_specification=groupby_read_specification, **kwargs
+        )
+        if "ask_outcome" in (groupby_read_specification or {}).get("stage_id", ()):
+            lost = Domain(domain) & Domain("won_status", "=", "lost")
+            count = self.with_context(active_test=False).search_count(lost, limit=LOST_COUNT_LIMIT + 1)
+            result["lost"] = {
+                "count": min(count, LOST_COUNT_LIMIT),
+                "is_more": count > LOST_COUNT_LIMIT,
+            }
+        return result
 
     # ------------------------------------------------------------------
     # Stages that are deleted or merged

@@ -5,7 +5,7 @@ from odoo.exceptions import RedirectWarning
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ...tools import ORDERED_STAGES, drop_empty, forget
+from ...tools import ORDERED_STAGES, by_count, drop_empty, forget
 
 # The stages this addon delivers, in the order of a sale: external id and English name, as in the data
 DEFAULT_STAGES = {
@@ -25,7 +25,8 @@ class CrmStage(models.Model):
 
     active = fields.Boolean(
         default=True,
-        help="An archived stage leaves the pipeline. Its opportunities stay in it.",
+        help="An archived stage leaves the pipeline once its open opportunities have left it. Until it comes "
+        "back, its automations are at rest.",
     )
     ask_outcome = fields.Boolean(
         string="Ask Won or Lost",
@@ -223,6 +224,31 @@ class CrmStage(models.Model):
             if teams or not left:
                 return stages._get_last_stage_message(is_won, teams)
         return ""
+
+    def get_archive_text(self):
+        """:return: what archiving these stages brings about: a sentence for each that is not archived yet"""
+        self.check_access("write")
+        # sudo: those of other companies keep the column, too; only numbers are returned
+        leads = self.env["crm.lead"].sudo()
+        shown = [("stage_id", "in", self.ids), ("type", "=", "opportunity"), ("active", "=", True)]
+        counts = dict(leads._read_group(shown, ["stage_id"], ["__count"]))
+        stages = self.filtered("active")
+        return "\n".join(stage._get_archive_sentence(counts.get(stage, 0)) for stage in stages)
+
+    def _get_archive_sentence(self, count):
+        """:param count: how many opportunities keep the column of this stage"""
+        values = {"stage": self.name, "count": count}
+        if not count:
+            return self.env._('"%(stage)s" leaves the pipeline.', **values)
+        if self.is_won:
+            return self.env._('"%(stage)s" keeps its column, for its won opportunities.', **values)
+        return by_count(
+            count,
+            self.env._('"%(stage)s" keeps its column until its open opportunity has left it.', **values),
+            self.env._(
+                '"%(stage)s" keeps its column until its %(count)s open opportunities have left it.', **values
+            ),
+        )
 
     def _get_teams_left_out(self, left):
         """:return: sales teams that use these stages and none of the stages ``left``, in sudo"""

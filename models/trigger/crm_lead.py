@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ...tools import ON, by_count, get_range_domain
+from ...tools import ON, get_range_domain
 from .mail_message import EMAIL_TRIGGERS
 
 
@@ -24,8 +24,8 @@ class CrmLead(models.Model):
             "email_sent": self.env._("an e-mail is sent"),
             "email_received": self.env._("an e-mail is received"),
             "opportunity_matches": self.env._("it comes to meet the condition"),
-            "stage_waiting": self.env._("it has been in its stage for … days"),
-            "no_news": self.env._("there has been no news for … days"),
+            "stage_waiting": self.env._("it has been in its stage for …"),
+            "no_news": self.env._("there has been no news for …"),
             "deadline_passed": self.env._("its expected closing has passed"),
         }
 
@@ -90,26 +90,6 @@ class CrmLead(models.Model):
     def _get_crm_stage_trigger_dates(self):
         dates = {"stage_waiting": None, "no_news": None, "deadline_passed": "date_deadline"}
         return {**super()._get_crm_stage_trigger_dates(), **dates}
-
-    @api.model
-    def _get_crm_stage_due_text(self, trigger, label, days, is_working_days=False):
-        if trigger == "stage_waiting" and is_working_days:
-            return by_count(
-                days,
-                self.env._("it has been in its stage for a working day"),
-                self.env._("it has been in its stage for %s working days", days),
-            )
-        if trigger == "no_news" and is_working_days:
-            return by_count(
-                days,
-                self.env._("there has been no news for a working day"),
-                self.env._("there has been no news for %s working days", days),
-            )
-        if trigger == "stage_waiting" and days == 1:
-            return self.env._("it has been in its stage for a day")
-        if trigger == "no_news" and days == 1:
-            return self.env._("there has been no news for a day")
-        return super()._get_crm_stage_due_text(trigger, label, days, is_working_days)
 
     @api.model
     def _get_crm_stage_due_domain(self, trigger, days, since, until, is_working_days=False):

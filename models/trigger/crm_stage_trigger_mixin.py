@@ -4,7 +4,7 @@ from datetime import timedelta
 from odoo import api, fields, models, tools
 from odoo.fields import Domain
 
-from ...tools import get_range_domain
+from ...tools import by_count, get_range_domain
 from . import working_days
 
 # Bad news: of final stages, these propose to lose the opportunity; all others propose to win it
@@ -135,20 +135,19 @@ class CrmStageTriggerMixin(models.AbstractModel):
 
     @api.model
     def _get_crm_stage_due_text(self, trigger, label, days, is_working_days=False):
-        """:return: what an automation waits for, in words, by the label of the trigger and the days"""
-        if "…" in label:
+        """:return: what an automation waits for, in words, by the label of the trigger and the days: a label
+        that ends with "…" ends with them; one with "…" elsewhere has their number there
+        """
+        if "…" in label and not label.endswith("…"):
             text = label.replace("…", str(days))
             return self.env._("%s (working days)", text) if is_working_days else text
-        if not days:
-            return label
-        values = {"event": label, "days": days}
-        if is_working_days and days == 1:
-            return self.env._("%s, a working day later", label)
+        one, many = self.env._("a day"), self.env._("%s days", days)
         if is_working_days:
-            return self.env._("%(event)s, %(days)s working days later", **values)
-        if days == 1:
-            return self.env._("%s, a day later", label)
-        return self.env._("%(event)s, %(days)s days later", **values)
+            one, many = self.env._("a working day"), self.env._("%s working days", days)
+        duration = by_count(days, one, many) if days else self.env._("0 days")
+        if "…" in label:
+            return label.replace("…", duration)
+        return self.env._("%(event)s, %(duration)s later", event=label, duration=duration) if days else label
 
     @api.model
     def _get_crm_stage_due_domain(self, trigger, days, since, until, is_working_days=False):

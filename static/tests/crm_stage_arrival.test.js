@@ -11,6 +11,7 @@ import {
     models,
     mountView,
     onRpc,
+    patchWithCleanup,
 } from "@web/../tests/web_test_helpers";
 
 class Stage extends models.Model {
@@ -25,11 +26,14 @@ class Stage extends models.Model {
     plans_activities = fields.Boolean();
     probability = fields.Float();
     probability_mode = fields.Selection({ selection: [["fixed", "Fixed"]], default: "fixed" });
+    sends_email = fields.Boolean();
+    arrival_hints = fields.Json();
 
     _records = [
         { id: 1, name: "New" },
         { id: 2, name: "Quotation", asks_for_fields: true, plans_activities: true },
         { id: 3, name: "Won / Lost", asks_for_fields: true, is_won: true, ask_outcome: true },
+        { id: 4, name: "Follow-Up", sends_email: true },
     ];
 }
 
@@ -62,6 +66,7 @@ class Lead extends models.Model {
         { id: 2, name: "Bathroom", stage_id: 1, expected_revenue: 100, missing_fields: [] },
         { id: 3, name: "Roof", stage_id: 2, expected_revenue: 100 },
         { id: 4, name: "Stove", stage_id: 3, expected_revenue: 100, won_status: "won" },
+        { id: 5, name: "Door", stage_id: 4, expected_revenue: 100 },
     ];
 }
 
@@ -83,7 +88,9 @@ onRpc("crm.lead", "get_arrival_questions", ({ args: [ids, stageId] }) => {
     return {
         ask_outcome: stage.ask_outcome,
         requirements: "Measure <b>first</b>",
-        missing: leads.length
+        email: stage.sends_email && "Welcome",
+        unsent: leads.length && stage.sends_email ? "There is no address" : "",
+        missing: leads.length && stageId !== 4
             ? [
                   { name: "expected_revenue", string: "Expected Revenue", count: leads.length },
                   { name: "tag_ids", string: "Tags", count: leads.length },
@@ -135,7 +142,11 @@ test("asks for what is missing before the card is moved", async () => {
     await drop("Kitchen", 1);
     expect.verifySteps(["ask 1 2"]);
     expect(".modal-title").toHaveText("Move to Quotation");
-    expect(".o_crm_stage_requirements").toHaveText("Measure <b>first</b>");
+    expect(queryAllTexts(`${DIALOG} .o_form_view > div > :not(.o_form_renderer)`).slice(0, 3)).toEqual([
+        "Kitchen",
+        "Requirements",
+        "Measure <b>first</b>",
+    ]);
     expect(`${DIALOG} .o_form_label`).toHaveCount(2);
     expect(`${DIALOG} [name=expected_revenue] input`).toBeFocused();
     expect(cards(0)).toEqual(["Kitchen", "Bathroom"]);
@@ -205,6 +216,55 @@ test("nothing is asked when nothing is missing", async () => {
     expect(".modal").toHaveCount(0);
     expect(cards(1)).toInclude("Bathroom");
     expect.verifySteps(["ask 2 2", 'save {"stage_id":2}']);
+});
+
+test("that the stage sends an e-mail is said where it asks, otherwise afterwards", async () => {
+    for (const stage of Stage._records.slice(1, 3)) {
+        patchWithCleanup(stage, { sends_email: true });
+    }
+    await mountPipeline();
+    await drop("Kitchen", 1);
+    expect(`${DIALOG} .o_crm_stage_sends`).toHaveText('The move sends the e-mail "Welcome".');
+    await contains(`${DIALOG} button:contains(Move Anyway)`).click();
+    await animationFrame();
+    await drop("Bathroom", 2);
+    expect(".o_crm_stage_outcome .o_crm_stage_sends").toHaveText('The move sends the e-mail "Welcome".');
+    await contains(".o_crm_stage_outcome button:contains(Won)").click();
+    await animationFrame();
+    expect(".o_notification").toHaveCount(0);
+
+    await drop("Bathroom", 3);
+    await animationFrame();
+    expect(".o_notification").toHaveText('The e-mail "Welcome" was sent.');
+    await drop("Kitchen", 3);
+    await animationFrame();
+    expect(queryAllTexts(".o_notification")).toInclude("There is no address");
+    const steps = ["ask 1 2", 'save {"stage_id":2}', "ask 2 3", 'save {"stage_id":3}'];
+    expect.verifySteps([...steps, "ask 2 4", 'save {"stage_id":4}', "ask 1 4", 'save {"stage_id":4}']);
+});
+
+test("so does the form", async () => {
+    await mountForm(2);
+    await contains(".o_statusbar_status button:contains(Follow-Up)").click();
+    await animationFrame();
+    expect(".o_notification").toHaveText('The e-mail "Welcome" was sent.');
+    expect(".o_arrow_button_current").toHaveText("Follow-Up");
+    expect.verifySteps(["ask 2 4", 'save {"stage_id":4}']);
+});
+
+test("nothing is said to be sent when the move fails", async () => {
+    expect.errors(1);
+    onRpc("crm.lead", "web_save", () => {
+        throw makeServerError({ message: "Not now" });
+    });
+    await mountPipeline();
+    await drop("Roof", 3);
+    await animationFrame();
+    await animationFrame();
+    expect.verifyErrors(["Not now"]);
+    expect(".o_notification").toHaveCount(0);
+    expect(cards(1)).toEqual(["Roof"]);
+    expect.verifySteps(["ask 3 4"]);
 });
 
 test("a final stage asks for fields, then won or lost, in one dialog", async () => {
@@ -302,6 +362,7 @@ test("the form shows what is required and what is missing, each a way to its fie
     await mountForm(1, `<field name="notes"/>`);
     const links = () => queryAllTexts(".o_crm_stage_missing_field");
     expect(links()).toEqual(["Expected Revenue", "Notes", "Tags"]);
+    expect(".o_crm_stage_asks > b").toHaveText("Requirements");
     const requirements = document.querySelector(".o_crm_stage_requirements");
     expect(requirements.scrollHeight).toBeGreaterThan(requirements.clientHeight);
 

@@ -1,6 +1,6 @@
 import { defineMailModels } from "@mail/../tests/mail_test_helpers";
 import { beforeEach, describe, expect, test } from "@odoo/hoot";
-import { animationFrame, Deferred, press, queryAllTexts, queryFirst } from "@odoo/hoot-dom";
+import { animationFrame, press, queryAllTexts, queryFirst } from "@odoo/hoot-dom";
 import {
     contains,
     defineModels,
@@ -18,6 +18,7 @@ import {
     toggleKanbanColumnActions,
     validateKanbanColumn,
 } from "@web/../tests/web_test_helpers";
+import { user } from "@web/core/user";
 import { AnimatedNumber } from "@web/views/view_components/animated_number";
 
 class Stage extends models.Model {
@@ -31,6 +32,8 @@ class Stage extends models.Model {
     has_faulty_automation = fields.Boolean();
     is_won = fields.Boolean();
     plans_activities = fields.Boolean();
+    sends_email = fields.Boolean();
+    arrival_hints = fields.Json();
     probability = fields.Float();
     probability_mode = fields.Selection({
         selection: [
@@ -83,6 +86,11 @@ class Lead extends models.Model {
         { id: 6, name: "Garage", stage_id: 1, active: false, won_status: "lost" },
         { id: 7, name: "Garden", stage_id: 2, active: false, won_status: "lost" },
     ];
+
+    web_read_group() {
+        const count = this.env["crm.lead"].filter(({ won_status }) => won_status === "lost").length;
+        return { ...super.web_read_group(...arguments), lost: { count, is_more: false } };
+    }
 }
 
 defineModels([Stage, Lead]);
@@ -230,29 +238,37 @@ test("totals follow the filter", async () => {
 });
 
 test("only the stage that asks tells how many of the filter were lost", async () => {
-    onRpc("crm.lead", "search_count", ({ args, kwargs }) => {
-        expect(kwargs.context.active_test).toBe(false);
-        expect.step(JSON.stringify(args[0]));
-        return 2;
+    onRpc("crm.lead", "web_read_group", ({ kwargs }) => {
+        expect.step("ask_outcome" in kwargs.groupby_read_specification.stage_id);
     });
+    onRpc("crm.lead", "search_count", () => expect.step("a request more"));
     mockService("action", {
         doAction(action) {
             expect.step(`open ${JSON.stringify(action.domain)} ${action.context.active_test}`);
         },
     });
     await mountPipeline({ domain: [["name", "!=", "Roof"]] });
-    await animationFrame();
     expect(queryAllTexts(".o_crm_stage_lost")).toEqual(["2 lost"]);
     expect(".o_kanban_group:contains('Won / Lost') .o_crm_stage_lost").toHaveCount(1);
     await contains(".o_crm_stage_lost").click();
-    const domain = '["&",["name","!=","Roof"],["won_status","=","lost"]]';
-    expect.verifySteps([domain, `open ${domain} false`]);
+    expect.verifySteps([true, 'open ["&",["name","!=","Roof"],["won_status","=","lost"]] false']);
 });
 
 test("an archived stage is marked", async () => {
     await mountPipeline();
     expect(queryAllTexts(".o_crm_stage_archived")).toEqual(["Archived"]);
     expect(".o_kanban_group:contains(Visit) .o_crm_stage_archived").toHaveCount(1);
+});
+
+test("a column shows what its stage does on arrival", async () => {
+    const hint = { icon: "fa-envelope-o", text: "Sends: Welcome" };
+    // An archived one does nothing any more.
+    for (const stage of Stage._records.slice(0, 2)) {
+        patchWithCleanup(stage, { arrival_hints: [hint] });
+    }
+    await mountPipeline();
+    expect(".o_crm_stage_arrival").toHaveCount(1);
+    expect(".o_kanban_group:eq(0) .o_kanban_header .fa-envelope-o").toHaveAttribute("title", "Sends: Welcome");
 });
 
 test("the gear asks for nothing that is refused afterwards", async () => {
@@ -266,6 +282,7 @@ test("the gear asks for nothing that is refused afterwards", async () => {
 
 test("the gear archives, and brings back", async () => {
     onRpc("crm.stage", "get_archive_obstacle", () => "");
+    onRpc("crm.stage", "get_archive_text", ({ args }) => `What archiving ${args[0]} brings about`);
     onRpc("crm.stage.delete.wizard", "create", ({ args: [[{ stage_ids }]] }) => [stage_ids[0][1]]);
     onRpc("crm.stage.delete.wizard", "action_archive", ({ args }) => {
         expect.step(`archive ${args[0]}`);
@@ -277,6 +294,7 @@ test("the gear archives, and brings back", async () => {
     expect(".o_group_unarchive").toHaveCount(0);
     await clickAction("Archive");
     expect.verifySteps([]);
+    expect(".modal-body").toHaveText("What archiving 1 brings about");
     await contains(".modal .btn-primary").click();
     expect.verifySteps(["archive 1"]);
     clickAction = await toggleKanbanColumnActions(1);
@@ -349,27 +367,34 @@ test("opportunities are not moved when the answer comes after an error of the se
     expect(cards(0)).toInclude("Kitchen");
 });
 
-test("counting the lost ones holds nothing up", async () => {
-    const counted = new Deferred();
-    onRpc("crm.lead", "search_count", () => counted);
-    await mountPipeline();
-    expect(cards(0)).toEqual(["Kitchen", "Bathroom"]);
-    expect(".o_crm_stage_lost").toHaveCount(0);
-    counted.resolve(3);
-    await animationFrame();
-    expect(queryFirst(".o_crm_stage_lost")).toHaveText("3 lost");
-});
-
 test("more lost ones than anybody tells apart are not counted", async () => {
-    onRpc("crm.lead", "search_count", ({ kwargs }) => {
-        expect.step(`up to ${kwargs.limit}`);
-        return kwargs.limit;
+    onRpc("crm.lead", "web_read_group", async ({ parent }) => {
+        return { ...(await parent()), lost: { count: 10000, is_more: true } };
     });
     await mountPipeline();
-    await animationFrame();
     expect(queryFirst(".o_crm_stage_lost")).toHaveText("10,000+ lost");
-    expect.verifySteps(["up to 10001"]);
 });
+
+for (const [ids, converted] of [
+    [[1], ""],
+    [[1, 2], ",prorated_revenue:sum_currency"],
+]) {
+    test(`weighted revenues are converted for several companies: ${ids}`, async () => {
+        patchWithCleanup(user, { activeCompanies: ids.map((id) => ({ id })) });
+        Lead._fields.company_currency = fields.Many2one({ relation: "res.currency" });
+        Lead._fields.prorated_revenue = fields.Monetary({
+            aggregator: "sum",
+            currency_field: "company_currency",
+        });
+        Lead._records.forEach((lead) => (lead.company_currency = 1));
+        onRpc("crm.lead", "web_read_group", ({ kwargs }) => {
+            expect.step(kwargs.aggregates.filter((name) => name.startsWith("prorated_revenue")).join());
+        });
+        await mountPipeline();
+        expect(weighted()[0]).toMatch(/50/);
+        expect.verifySteps([`prorated_revenue:sum${converted}`]);
+    });
+}
 
 test("the weighted total has a name for screen readers, beside its value", async () => {
     await mountPipeline();

@@ -19,6 +19,7 @@ class Stage extends models.Model {
     ask_outcome = fields.Boolean();
     asks_for_fields = fields.Boolean();
     is_won = fields.Boolean();
+    sends_email = fields.Boolean();
 
     _records = [
         { id: 1, name: "New" },

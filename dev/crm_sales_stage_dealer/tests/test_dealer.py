@@ -192,7 +192,7 @@ class TestDealer(DealerCase):
         working.action_catch_up()
         lost = self.leads.filtered(lambda lead: lead.won_status == "lost") - before
         self.assertTrue(lost)
-        self.assertEqual(lost.lost_reason_id.name, "No answer any more")
+        self.assertEqual(lost.lost_reason_id.name, "Stopped answering")
 
     # ------------------------------------------------------------------
     # Whenever and wherever it is made
@@ -222,7 +222,7 @@ class TestDealer(DealerCase):
         self.assertEqual(set(french.team_id.mapped("name")), {"Poêles", "Fenêtres"})
         self.assertEqual(set(leads.with_context(lang="en_US").team_id.mapped("name")), {"Stoves", "Windows"})
         self.assertEqual(set(french.tag_ids.mapped("name")), {"Rénovation", "Maison neuve"})
-        self.assertIn("Plus de réponse", french.lost_reason_id.mapped("name"))
+        self.assertIn("Ne répond plus", french.lost_reason_id.mapped("name"))
         won = leads.filtered(lambda lead: lead.won_status == "won")[0]
         told = won.message_ids.tracking_value_ids.mapped("new_value_char")
         self.assertIn("Devis", told)

@@ -81,7 +81,7 @@ class GuideMixin(PicturesMixin):
             {
                 "name": self.texts["follow_up"],
                 "sequence": self.quotation.sequence,
-                "probability": 60,
+                "probability": 40,
                 "activity_plan_id": plan.id,
             }
         )

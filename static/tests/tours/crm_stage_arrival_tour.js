@@ -86,9 +86,20 @@ tours.add("crm_sales_stage_arrival_setup", {
             run: `drag_and_drop (${column("Quotation")})`,
         },
         { trigger: `${dialog} [name=expected_revenue] input` },
+        { trigger: `${dialog}:contains('The move sends the e-mail "We have your quotation"')` },
         { trigger: `${dialog} button:contains('Move Anyway')`, run: "click" },
         noDialog,
         { trigger: `${column("Quotation")} ${card("Kitchen")} ${mark}` },
+        {
+            content: "The head of the column shows what its stage does",
+            trigger: `${column("Quotation")} .o_kanban_header:has([title='Plans: Follow up']):has([title='Asks for: Expected Revenue']) [title='Sends: We have your quotation']`,
+        },
+        {
+            trigger: `${column("Technical Visit")} ${card("Bathroom")}`,
+            run: `drag_and_drop (${column("Quotation")})`,
+        },
+        { content: "Nothing is missing", trigger: `${column("Quotation")} ${card("Bathroom")}:not(:has(${mark}))` },
+        { trigger: `.o_notification:contains('The e-mail "We have your quotation" was sent')` },
     ],
 });
 

@@ -24,7 +24,7 @@ const choose = (label, name) => [
 ];
 
 const chooseTrigger = (name) => [
-    { content: `Quand: ${name}`, trigger: beside("Quand", ".o_field_selection input"), run: "click" },
+    { content: `Quand: ${name}`, trigger: beside("Quand", ".o_field_widget[name=trigger] input"), run: "click" },
     { trigger: `.o_select_menu_item:contains(/^${name}$/)`, run: "click" },
 ];
 
@@ -39,7 +39,7 @@ registry.category("web_tour.tours").add("crm_sales_stage_automation_french", {
 
         ...pressNew,
         ...choose("Vers", "Relance"),
-        ...chooseTrigger("elle est sans nouvelles depuis … jours"),
+        ...chooseTrigger("elle est sans nouvelles depuis …"),
         {
             content: "Ten days",
             trigger: ".o_form_view div[name=trigger]:contains('Jours ouvrés') .o_field_widget[name=days] input",

@@ -41,19 +41,11 @@ registry.category("web_tour.tours").add("crm_stage_automation_consultant", {
             trigger: ".o_form_view .o_field_widget[name=automation_ids] .o_field_x2many_list_row_add button, .o_form_view .o_field_widget[name=automation_ids] .o_field_x2many_list_row_add a",
             run: "click",
         },
-        { content: "choose what must happen", trigger: ".modal .o_field_widget[name=trigger] select, .modal .o_field_widget[name=trigger] input", run: "click" },
-        {
-            trigger: ".modal .o_field_widget[name=trigger] select, .o_select_menu_item:contains('a quotation is created')",
-            run({ anchor }) {
-                if (anchor.tagName === "SELECT") {
-                    const option = [...anchor.options].find((o) => o.textContent === "a quotation is created");
-                    anchor.value = option.value;
-                    anchor.dispatchEvent(new Event("change"));
-                } else {
-                    anchor.click();
-                }
-            },
-        },
+        { trigger: ".modal .modal-title:contains('Create an Automation')" },
+        { content: "choose what must happen", trigger: ".modal .o_field_widget[name=trigger] input", run: "click" },
+        { content: "in groups, quotations first", trigger: ".o_select_menu_group:first:contains('Quotation')" },
+        { trigger: ".o_select_menu_group:last:contains('Time')" },
+        { trigger: ".o_select_menu_item:contains('a quotation is created')", run: "click" },
         { content: "the condition is about quotations now", trigger: ".modal .o_field_widget[name=filter_domain]" },
         { trigger: ".modal .o_form_button_save", run: "click" },
         { trigger: ".o_field_widget[name=automation_ids] .o_data_row" },
@@ -76,6 +68,17 @@ registry.category("web_tour.tours").add("crm_stage_automation_menu", {
         ...stepUtils.goToAppSteps("crm.crm_menu_root"),
         { trigger: 'button[data-menu-xmlid="crm.crm_menu_config"]', run: "click" },
         { trigger: 'a[data-menu-xmlid="crm_sales_stage.menu_crm_stage_automation"]', run: "click" },
+        { trigger: ".o_control_panel button:contains('Examples')", run: "click" },
+        { content: "those that exist are marked", trigger: ".modal .o_crm_stage_example:contains('Quotation sent') .badge" },
+        { trigger: ".modal .o_crm_stage_example:contains('Visit over'):not(:has(.badge))" },
+        { trigger: ".modal .o_crm_stage_example:contains('Visit planned')", run: "click" },
+        { content: "so does the form", trigger: ".o_form_view .alert-warning:contains('This is a duplicate')" },
+        { trigger: ".o_field_domain button[aria-label='Delete rule']", run: "click" },
+        {
+            content: "what saving it would change",
+            trigger: ".o_form_view .alert-warning:contains('The condition of another automation has no effect then')",
+        },
+        { trigger: ".o_form_button_cancel", run: "click" },
         {
             trigger: `.o_data_row:contains('Move to "Technical Visit" when a meeting is scheduled') .o_data_cell[name=name]`,
             run: "click",
@@ -108,12 +111,5 @@ registry.category("web_tour.tours").add("crm_stage_automation_salesperson", {
         { trigger: 'body:not(:has(.modal)) .o_arrow_button_current[data-value="sent"], body:not(:has(.modal)) .o_statusbar_status button[data-value="sent"][aria-checked="true"]' },
         ...openPipeline(),
         { content: "the quotation was sent", trigger: cardIn("Quotation", OPPORTUNITY) },
-    ],
-});
-
-registry.category("web_tour.tours").add("crm_stage_automation_confirm", {
-    steps: () => [
-        { trigger: ".o_sale_order button[name=action_confirm]", run: "click" },
-        { trigger: '.o_statusbar_status button[data-value="sale"][aria-checked="true"]' },
     ],
 });

@@ -48,11 +48,10 @@ registry.category("web_tour.tours").add("crm_sales_stage_pipeline", {
             content: "The card follows its stage",
             trigger: `${cardIn("Technical Visit", STOVE)} ${probability(60)}`,
         },
-    ],
-});
-
-registry.category("web_tour.tours").add("crm_sales_stage_form", {
-    steps: () => [
+        {
+            trigger: cardIn("Technical Visit", STOVE),
+            run: "click",
+        },
         {
             content: "The form tells where the probability comes from",
             trigger: "[name=probability_source]:contains('From the stage')",
@@ -77,7 +76,7 @@ registry.category("web_tour.tours").add("crm_sales_stage_form", {
             trigger: "[name=probability_source]:contains('From the stage')",
         },
         {
-            trigger: "[name=probability] input:value(10.00)",
+            trigger: "[name=probability] input:value(60.00)",
         },
     ],
 });

@@ -1,4 +1,6 @@
+import { download, downloadFile } from "@web/core/network/download";
 import { registry } from "@web/core/registry";
+import { patch } from "@web/core/utils/patch";
 
 const row = (picture, stage) => `.o_crm_stage_${picture} tbody tr:has(th:text('${stage}'))`;
 
@@ -11,8 +13,8 @@ const seeFigures = (picture, stage, texts) => ({
     ),
 });
 
-/** A bar opens these opportunities, no others; then back to the overview. */
-const openBar = (bar, names) => [
+/** A bar or figure opens these opportunities, or their stays, no others; then back to the overview. */
+const openBar = (bar, names, fname = "name") => [
     {
         content: `Open ${bar}`,
         trigger: bar,
@@ -20,9 +22,9 @@ const openBar = (bar, names) => [
     },
     {
         content: `See ${names}`,
-        trigger: `.o_list_view .o_data_row:nth-of-type(${names.length}) [name=name]`,
+        trigger: `.o_list_view .o_data_row:nth-of-type(${names.length}) [name=${fname}]`,
         run() {
-            const shown = [...document.querySelectorAll(".o_data_row td[name=name]")].map((cell) =>
+            const shown = [...document.querySelectorAll(`.o_data_row td[name=${fname}]`)].map((cell) =>
                 cell.textContent.trim()
             );
             if (shown.sort().join() !== names.join()) {
@@ -38,6 +40,25 @@ const openBar = (bar, names) => [
         trigger: ".o_crm_stage_pictures",
     },
 ];
+
+/** A button downloads this file, made here or by the server. */
+const seeDownload = (button, name) => ({
+    trigger: button,
+    async run({ click }) {
+        const file = new Promise((resolve) => {
+            patch(downloadFile, { _download: (data, filename) => resolve(filename) });
+            patch(download, {
+                _download(options) {
+                    return super._download(options).then(resolve);
+                },
+            });
+        });
+        await click();
+        if ((await file) !== name) {
+            throw new Error(`It downloads ${await file}, not ${name}`);
+        }
+    },
+});
 
 registry.category("web_tour.tours").add("crm_sales_stage_report", {
     steps: () => [
@@ -55,7 +76,13 @@ registry.category("web_tour.tours").add("crm_sales_stage_report", {
         ...openBar(`${row("funnel", "Estimate")} .o_crm_stage_bar`, ["Atrium", "Balcony", "Carport"]),
         ...openBar(`${row("funnel", "New")} .o_crm_stage_won button`, ["Atrium"]),
         ...openBar(`${row("funnel", "New")} .o_crm_stage_reached_next button`, ["Atrium", "Balcony", "Carport"]),
-        ...openBar(`${row("days", "New")} .o_crm_stage_bar`, ["Atrium", "Balcony", "Carport", "Entrance"]),
+        ...openBar(`${row("funnel", "Estimate")} .o_crm_stage_revenue button`, ["Atrium", "Balcony", "Carport"]),
+        ...openBar(
+            `${row("days", "New")} .o_crm_stage_bar`,
+            ["Atrium", "Balcony", "Carport", "Entrance"],
+            "lead_id"
+        ),
+        ...openBar(`${row("days", "Estimate")} .o_crm_stage_median button`, ["Atrium", "Balcony"], "lead_id"),
         ...openBar(`${row("waiting", "Estimate")} .o_crm_stage_bar_all`, ["Carport"]),
         ...openBar(`${row("waiting", "New")} .o_crm_stage_bar_all`, ["Door"]),
         ...openBar(`${row("losses", "Estimate")} .o_crm_stage_bar`, ["Balcony"]),
@@ -76,27 +103,31 @@ registry.category("web_tour.tours").add("crm_sales_stage_report", {
             run: "click",
         },
         seeFigures("funnel", "New", { count: 5 }),
+        { trigger: ".o_searchview_facet:contains('Left'):contains('Last 12 Months')" },
         {
-            content: "The median is there in the pivot, too",
+            content: "What left is counted in the pivot, too",
             trigger: ".o_switch_view.o_pivot",
             run: "click",
         },
-        { trigger: ".o_pivot tbody tr:has(th:contains('Estimate')) td:text('7.00')" },
+        { trigger: ".o_pivot tbody tr:has(th:contains('Estimate')):has(td:text('2')) td:text('7.00')" },
         {
+            content: "A table and a picture of the graph",
             trigger: ".o_switch_view.o_graph",
             run: "click",
         },
         { trigger: ".o_graph_canvas_container canvas" },
+        seeDownload(".o_crm_stage_download_table", "Pivot Stages Analysis (crm.stage.report).xlsx"),
+        seeDownload(".o_crm_stage_download_picture", "Stages Analysis.png"),
         {
             trigger: ".o_switch_view.o_list",
             run: "click",
         },
         {
             content: "A row opens its opportunity",
-            trigger: ".o_data_row:has([name=lead_id]:contains('Door')) [name=lead_id]",
+            trigger: ".o_data_row:has([name=lead_id]:contains('Entrance')) [name=lead_id]",
             run: "click",
         },
-        { trigger: ".o_form_view [name=name] :value('Door')" },
+        { trigger: ".o_form_view [name=name] :value('Entrance')" },
     ],
 });
 

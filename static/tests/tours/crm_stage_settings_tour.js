@@ -9,6 +9,12 @@ const gear = (name, item) => [
     { trigger: `.o-dropdown--menu ${item}`, run: "click" },
 ];
 
+/** Clicks on an item of the action menu. */
+const act = (name) => [
+    { trigger: ".o_cp_action_menus .dropdown-toggle:not(:has(.fa-print))", run: "click" },
+    { trigger: `.o-dropdown--menu .o_menu_item:contains('${name}')`, run: "click" },
+];
+
 /** Chooses a stage in the dialog that deletes. */
 const chooseTarget = (name) => [
     { trigger: ".modal [name=target_stage_id] input", run: `edit ${name}` },
@@ -85,8 +91,18 @@ tours.add("crm_sales_stage_delete_on_form_and_in_list", {
     steps: () => [
         { trigger: ".o_data_row .o_data_cell[name=name]:contains('Technical Visit')", run: "click" },
         { trigger: ".o_form_view [name=name] input:value('Technical Visit')" },
+        ...act("Archive"),
+        { trigger: ".modal-body:contains('keeps its column until its open opportunity has left it')" },
+        { trigger: ".modal-footer .btn-primary:contains('Archive')", run: "click" },
+        {
+            content: "What stopped does not look active",
+            trigger: ".o_form_view:contains('They are at rest while the stage is archived') .o_data_row.text-muted",
+        },
+        { trigger: ".o_notification button:contains('Undo')", run: "click" },
+        { trigger: ".o_form_view:not(:contains('They are at rest'))" },
         { trigger: ".o_cp_action_menus .dropdown-toggle", run: "click" },
         { trigger: ".o-dropdown--menu .o_menu_item:contains('Delete')", run: "click" },
+        { trigger: ".modal:contains('Or archive instead: \"Technical Visit\" keeps its column until')" },
         {
             content: "The dialog counts, instead of Odoo's that is refused afterwards",
             trigger: ".modal [name=contents]:contains('1 active, 1 archived')",
@@ -113,6 +129,10 @@ tours.add("crm_sales_stage_delete_on_form_and_in_list", {
 
         { trigger: ".o_data_row:contains('Estimate') .o_list_record_selector input", run: "click" },
         { trigger: ".o_data_row:contains('Quotation') .o_list_record_selector input", run: "click" },
+        ...act("Archive"),
+        { trigger: `.modal-body:contains('"Estimate" leaves the pipeline'):contains('"Quotation" keeps its column')` },
+        { trigger: ".modal-footer .btn-secondary", run: "click" },
+        noDialog,
         { trigger: ".o_cp_action_menus .dropdown-toggle:contains('Actions')", run: "click" },
         {
             content: "There is one Delete, and it is ours",
@@ -138,6 +158,7 @@ tours.add("crm_sales_stage_archive_stage", {
     steps: () => [
         { trigger: cardIn("Technical Visit", "Kitchen") },
         ...gear("Quotation", ".o_group_archive"),
+        { trigger: `.modal-body:contains('"Quotation" leaves the pipeline')` },
         { trigger: ".modal-footer .btn-primary:contains('Archive')", run: "click" },
         noDialog,
         { trigger: ".o_kanban_renderer:not(:has(.o_column_title:contains('Quotation')))" },
@@ -145,6 +166,11 @@ tours.add("crm_sales_stage_archive_stage", {
         { trigger: ".o_notification button:contains('Undo')", run: "click" },
         { content: "The column is back", trigger: column("Quotation") },
         ...gear("Technical Visit", ".o_group_archive"),
+        {
+            content: "It says what keeps the column, and what stops",
+            trigger:
+                '.modal-body:contains("until its 2 open opportunities have left it"):contains("at rest until"):contains("a meeting is scheduled")',
+        },
         { trigger: ".modal-footer .btn-primary:contains('Archive')", run: "click" },
         {
             content: "Nothing disappears: the column stays, marked",
@@ -178,7 +204,7 @@ tours.add("crm_sales_stage_add_stage", {
         { trigger: ".o_column_quick_create input", run: "edit Negotiation" },
         { trigger: ".o_column_quick_create .o_kanban_add", run: "click" },
         expectColumns("New", "Estimate", "Technical Visit", "Quotation", "Negotiation", "Won / Lost"),
-        { trigger: ".o_notification:contains('90%') button:contains('Settings')" },
+        { trigger: ".o_notification:contains('75%') button:contains('Settings')" },
         {
             content: "The settings are reached from elsewhere, too",
             trigger: cardIn("Technical Visit", "Kitchen"),
@@ -186,7 +212,7 @@ tours.add("crm_sales_stage_add_stage", {
         },
         { trigger: ".o_form_view [name=name]:contains('Kitchen'), .o_form_view [name=name] textarea" },
         { trigger: ".o_notification button:contains('Settings')", run: "click" },
-        { trigger: ".modal [name=probability] input:value(90)" },
+        { trigger: ".modal [name=probability] input:value(75)" },
         { trigger: ".modal [name=name] input", run: "edit Last Call" },
         { trigger: ".modal [name=probability] input", run: "edit 92" },
         { trigger: ".modal .o_form_button_save", run: "click" },

@@ -75,6 +75,12 @@ export class ArrivalDialog extends Component {
             : _t("How did this opportunity end?");
     }
 
+    /** That the move sends an e-mail; nothing where opportunities stay in their stage. */
+    get sent() {
+        const email = this.props.stage.display_name && this.props.questions?.email;
+        return email && _t('The move sends the e-mail "%s".', email);
+    }
+
     /** @param {boolean} isSaved whether what was filled in is to be saved */
     leaveFields(isSaved) {
         this.isSaved = isSaved;

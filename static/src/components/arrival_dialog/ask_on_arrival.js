@@ -1,7 +1,8 @@
 /** What is asked before opportunities are moved to a stage by hand, and what follows from the answer. */
+import { _t } from "@web/core/l10n/translation";
 import { ArrivalDialog } from "./arrival_dialog";
 
-const STAGE_FIELDS = ["display_name", "ask_outcome", "asks_for_fields", "is_won"];
+const STAGE_FIELDS = ["display_name", "ask_outcome", "asks_for_fields", "is_won", "sends_email"];
 
 /** Reads what a stage asks, where it was not read along with the view. */
 export async function readStage({ orm }, stageId) {
@@ -21,8 +22,17 @@ function askLostReason({ action }, resIds) {
     });
 }
 
+function notifySent({ notification }, { email, unsent } = {}) {
+    if (unsent) {
+        notification.add(unsent, { type: "warning" });
+    } else if (email) {
+        notification.add(_t('The e-mail "%s" was sent.', email), { type: "info" });
+    }
+}
+
 /**
- * Asks for the empty fields that a stage asks for, and how the opportunities ended if it means "won or lost".
+ * Asks for the empty fields that a stage asks for, and how the opportunities ended if it means "won or lost". That
+ * the stage sends an e-mail is said there; where nothing is asked, afterwards.
  * Nothing is moved here: opportunities that are lost are marked as lost where they are.
  *
  * @param {Object} services of the environment
@@ -32,7 +42,8 @@ function askLostReason({ action }, resIds) {
  * @param {Object} [hooks]
  * @param {() => Promise<boolean>} [hooks.beforeLost] saves the opportunities; false if that is not possible
  * @param {() => Promise<void>} [hooks.reload] shows the opportunities after they were lost
- * @returns {Promise<boolean>} whether the opportunities are to be moved, or have what their own stage asks for
+ * @returns {Promise<false | (() => void)>} what says afterwards which e-mail was sent; false unless the
+ *  opportunities are to be moved, or have what their own stage asks for
  */
 export async function askOnArrival(services, stage, leads, { beforeLost, reload } = {}) {
     const pending = leads.filter(({ data }) => data.won_status !== "won");
@@ -40,18 +51,18 @@ export async function askOnArrival(services, stage, leads, { beforeLost, reload 
     const asked = isOutcomeAsked ? pending : leads;
     const getIds = () => asked.map(({ resId }) => resId).filter(Boolean);
     let questions;
-    if (stage.asks_for_fields && getIds().length) {
+    if ((stage.asks_for_fields || stage.sends_email) && getIds().length) {
         questions = await services.orm.call("crm.lead", "get_arrival_questions", [getIds(), stage.id]);
     }
     if (!questions?.missing.length && !isOutcomeAsked) {
-        return true;
+        return () => notifySent(services, questions);
     }
     const answer = await new Promise((resolve) => {
         const props = { isOutcomeAsked, leads: asked, onAnswer: resolve, questions, stage };
         services.dialog.add(ArrivalDialog, props, { onClose: () => resolve(false) });
     });
     if (answer !== "lost") {
-        return Boolean(answer);
+        return answer && (() => {});
     }
     if ((await beforeLost?.()) !== false && (await askLostReason(services, getIds()))) {
         await reload?.();

@@ -24,10 +24,11 @@ export class StageListField extends Many2OneFieldRotting {
     async ask(stageId) {
         const { record } = this.props;
         const { model } = record;
-        const stage = await readStage(this.env.services, stageId);
-        const leads = record.selected && model.multiEdit ? model.root.selection : [record];
+        const read = await readStage(this.env.services, stageId);
         // A list does not ask for fields.
-        return askOnArrival(this.env.services, { ...stage, asks_for_fields: false }, leads, {
+        const stage = { ...read, asks_for_fields: false, sends_email: false };
+        const leads = record.selected && model.multiEdit ? model.root.selection : [record];
+        return askOnArrival(this.env.services, stage, leads, {
             beforeLost: () => this.leaveEditMode(),
             reload: () => model.load(),
         });

@@ -22,20 +22,21 @@ export class StageStatusBarField extends RottingStatusBarDurationField {
     async selectItem(item) {
         const { record } = this.props;
         const stage = await readStage(this.env.services, item.value);
-        const asksForFields = stage.asks_for_fields && !record.isNew;
-        // What is being filled in on the form is not asked for.
-        if (asksForFields && (await record.save()) === false) {
+        const isServerAsked = (stage.asks_for_fields || stage.sends_email) && !record.isNew;
+        // What is being filled in on the form is not asked for, and e-mails go to the address in there.
+        if (isServerAsked && (await record.save()) === false) {
             return;
         }
-        const isMoved = await askOnArrival(this.env.services, stage, [record], {
+        const sayAfterwards = await askOnArrival(this.env.services, stage, [record], {
             beforeLost: () => record.save(),
             reload: () => record.load(),
         });
-        if (asksForFields) {
+        if (isServerAsked) {
             await record.load();
         }
-        if (isMoved) {
+        if (sayAfterwards) {
             await super.selectItem(item);
+            sayAfterwards();
         }
     }
 }

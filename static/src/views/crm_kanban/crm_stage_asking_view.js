@@ -8,6 +8,7 @@ import { CrmStageRecordQuickCreate } from "./crm_stage_record_quick_create";
 // Fields of the stage that say what its column shows and asks. Odoo reads them along with the columns.
 const STAGE_FIELDS = {
     active: "boolean",
+    arrival_hints: "json",
     ask_outcome: "boolean",
     asks_for_fields: "boolean",
     has_faulty_automation: "boolean",
@@ -15,6 +16,7 @@ const STAGE_FIELDS = {
     plans_activities: "boolean",
     probability: "float",
     probability_mode: "char",
+    sends_email: "boolean",
 };
 
 /** Makes a kanban view of opportunities whose stages ask before a card is moved to them or created there. */
@@ -59,8 +61,10 @@ function makeAskingView(view) {
                 return super.moveRecord(...arguments);
             }
             const reload = () => this.model.load();
-            if (await askOnArrival(this.model.env.services, stage, [record], { reload })) {
+            const sayAfterwards = await askOnArrival(this.model.env.services, stage, [record], { reload });
+            if (sayAfterwards) {
                 await super.moveRecord(...arguments);
+                sayAfterwards();
                 if (stage.plans_activities) {
                     // They are planned when the move is done, after its answer.
                     await record.load();

@@ -3,6 +3,7 @@ import { useState } from "@odoo/owl";
 import { _t } from "@web/core/l10n/translation";
 import { formatFloat } from "@web/core/utils/numbers";
 import { AnimatedNumber } from "@web/views/view_components/animated_number";
+import { StageArrivalField } from "@crm_sales_stage/fields/stage_arrival/stage_arrival_field";
 import { CrmStageGroupConfigMenu } from "./crm_stage_group_config_menu";
 
 const CrmKanbanHeader = crmKanbanView.Renderer.components.KanbanHeader;
@@ -13,6 +14,7 @@ export class CrmStageKanbanHeader extends CrmKanbanHeader {
         ...CrmKanbanHeader.components,
         AnimatedNumber,
         GroupConfigMenu: CrmStageGroupConfigMenu,
+        StageArrivalField,
     };
 
     setup() {
@@ -39,7 +41,8 @@ export class CrmStageKanbanHeader extends CrmKanbanHeader {
         const { list, progressBarState } = this.props;
         const { weightedField } = progressBarState.progressAttributes;
         const isShown = weightedField && this.progressBar.isReady && !list.model.useSampleModel;
-        return isShown ? progressBarState.getAggregateValue(this.group, weightedField) : {};
+        const { currencies } = this.groupAggregate;
+        return isShown ? { currencies, ...progressBarState.getAggregateValue(this.group, weightedField) } : {};
     }
 
     /** Where the opportunities of this column get their probability from, as an entry of its tooltip. */

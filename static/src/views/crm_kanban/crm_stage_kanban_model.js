@@ -1,14 +1,10 @@
-import { markRaw, reactive } from "@odoo/owl";
+import { reactive } from "@odoo/owl";
 import { Domain } from "@web/core/domain";
 import { _t } from "@web/core/l10n/translation";
-import { KeepLast } from "@web/core/utils/concurrency";
 import { formatFloat } from "@web/core/utils/numbers";
 import { formatInteger } from "@web/views/fields/formatters";
 import { FormViewDialog } from "@web/views/view_dialogs/form_view_dialog";
 import { askingKanbanView } from "./crm_stage_asking_view";
-
-// Lost opportunities are counted up to here: users do not tell more apart, and counting a million takes long.
-const LOST_COUNT_LIMIT = 10000;
 
 class CrmStageKanbanDynamicGroupList extends askingKanbanView.Model.DynamicGroupList {
     /**
@@ -60,9 +56,8 @@ export class CrmStageKanbanModel extends askingKanbanView.Model {
 
     setup() {
         super.setup(...arguments);
-        /** How many opportunities of the filter were lost, and which; Odoo does not load those. */
+        /** How many opportunities of the filter were lost, and which; the columns do not hold those. */
         this.lost = reactive({ label: "", domain: [], context: {} });
-        this.keepLastLost = markRaw(new KeepLast());
     }
 
     /**
@@ -76,22 +71,13 @@ export class CrmStageKanbanModel extends askingKanbanView.Model {
     /**
      * @override
      */
-    async _loadData(config) {
-        if (config.isRoot && config.groupBy?.[0] === "stage_id" && !this.orm.isSample) {
-            // The columns do not wait for it.
-            this._loadLost(config);
-        }
-        return super._loadData(...arguments);
-    }
-
-    async _loadLost({ context, domain, resModel }) {
-        domain = Domain.and([domain, [["won_status", "=", "lost"]]]).toList();
-        context = { ...context, active_test: false };
-        const limit = LOST_COUNT_LIMIT + 1;
-        const count = await this.keepLastLost.add(
-            this.orm.silent.searchCount(resModel, domain, { context, limit })
-        );
-        const number = count < limit ? formatInteger(count) : `${formatInteger(LOST_COUNT_LIMIT)}+`;
-        Object.assign(this.lost, { label: count ? _t("%s lost", number) : "", domain, context });
+    async _postprocessReadGroup({ context, domain }, { lost }) {
+        const number = `${formatInteger(lost?.count ?? 0)}${lost?.is_more ? "+" : ""}`;
+        Object.assign(this.lost, {
+            label: lost?.count ? _t("%s lost", number) : "",
+            domain: Domain.and([domain, [["won_status", "=", "lost"]]]).toList(),
+            context: { ...context, active_test: false },
+        });
+        return super._postprocessReadGroup(...arguments);
     }
 }
