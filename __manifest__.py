@@ -1,7 +1,7 @@
 {
     "name": "Sales Stages",
     "summary": "Five sales stages with their probabilities, and cards that move by themselves",
-    "version": "19.0.7.0.0",
+    "version": "19.0.8.0.0",
     "category": "Sales/CRM",
     "author": "Sales Stages",
     "maintainers": ["sales-stages"],
