@@ -180,7 +180,7 @@ class CrmStageReport(models.Model):
         deleted = Domain(domain) & Domain("stage_id", "=", False)
         named = defaultdict(list)
         report = self.with_context(fill_temporal=False)
-        for group in super(CrmStageReport, report).formatted_read_group(deleted, by_name, aggregates):
+        for group in report.formatted_read_group(deleted, by_name, aggregates):
             name = group["stage_name"]
             group["stage_id"] = (f"deleted/{name}", self._get_deleted_name(name))
             group["__extra_domain"] = [("stage_id", "=", False), *group["__extra_domain"]]

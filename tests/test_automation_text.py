@@ -168,7 +168,7 @@ class TestEmptyValues(OutcomeCase):
 class TestSentences(OutcomeCase):
     """Each sentence that triggers and days make, in both languages."""
 
-    def read(self, lang):
+    def read_sentences(self, lang):
         """:return: ``{(trigger, days, whether they are working days): sentence}``"""
         self.env["res.lang"]._activate_lang(lang)
         automations = self.automations.with_context(lang=lang)
@@ -184,7 +184,7 @@ class TestSentences(OutcomeCase):
     def test_days_agree(self):
         """No number stands beside a word of another one; none is left out."""
         for lang, unit in (("en_US", "days?"), ("fr_FR", "jours?")):
-            texts = self.read(lang)
+            texts = self.read_sentences(lang)
             self.assertEqual(len(set(texts.values())), len(texts))
             for (trigger, days, _is_working), text in texts.items():
                 with self.subTest(text):
@@ -216,7 +216,7 @@ class TestSentences(OutcomeCase):
                 },
             ),
         ):
-            found = self.read(lang)
+            found = self.read_sentences(lang)
             for key, text in texts.items():
                 with self.subTest(text):
                     self.assertRegex(found[key], f" (when|quand) {text}$")

@@ -30,10 +30,11 @@ class CalendarEventType(models.Model):
 
     @api.depends_context("lang")
     def _compute_display_name(self):
-        super()._compute_display_name()
+        res = super()._compute_display_name()
         tag = self.env.ref(TECHNICAL_VISIT, raise_if_not_found=False)
         for own in self.filtered(lambda own: own == tag and own.name in own._get_technical_visit_names()):
             own.display_name = self.env._("Technical Visit")
+        return res
 
     @api.model
     def _search_display_name(self, operator, value):

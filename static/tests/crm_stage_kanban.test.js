@@ -368,9 +368,10 @@ test("opportunities are not moved when the answer comes after an error of the se
 });
 
 test("more lost ones than anybody tells apart are not counted", async () => {
-    onRpc("crm.lead", "web_read_group", async ({ parent }) => {
-        return { ...(await parent()), lost: { count: 10000, is_more: true } };
-    });
+    onRpc("crm.lead", "web_read_group", async ({ parent }) => ({
+        ...(await parent()),
+        lost: { count: 10000, is_more: true },
+    }));
     await mountPipeline();
     expect(queryFirst(".o_crm_stage_lost")).toHaveText("10,000+ lost");
 });

@@ -42,7 +42,9 @@ export class CrmStageKanbanHeader extends CrmKanbanHeader {
         const { weightedField } = progressBarState.progressAttributes;
         const isShown = weightedField && this.progressBar.isReady && !list.model.useSampleModel;
         const { currencies } = this.groupAggregate;
-        return isShown ? { currencies, ...progressBarState.getAggregateValue(this.group, weightedField) } : {};
+        return isShown
+            ? { currencies, ...progressBarState.getAggregateValue(this.group, weightedField) }
+            : {};
     }
 
     /** Where the opportunities of this column get their probability from, as an entry of its tooltip. */
