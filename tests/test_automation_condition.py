@@ -177,7 +177,7 @@ class TestGoneRecords(AutomationCase):
         self.env["base.partner.merge.automatic.wizard"].create({})._merge((kept + gone).ids, kept)
         self.env.invalidate_all()
         self.assertFalse(gone.exists())
-        self.assertIn("Customer is one that is gone", automation.name)
+        self.assertIn('"Customer" is equal to one that is gone', automation.name)
         with mute_logger(LOGGER):
             self.create_order(self.create_lead())
         self.assertIn("deleted or merged", automation.fault)
@@ -189,10 +189,10 @@ class TestGoneRecords(AutomationCase):
         )
         partners[1].unlink()
         self.env.invalidate_all()
-        self.assertIn("Customer is Kept, Gone, too, or one that is gone", automation.name)
+        self.assertIn('"Customer" is equal to Kept, Gone, too, or one that is gone', automation.name)
         partners[2].unlink()
         self.env.invalidate_all()
-        self.assertIn("Customer is Kept or 2 that are gone", automation.name)
+        self.assertIn('"Customer" is equal to Kept or 2 that are gone', automation.name)
 
     def test_archived_and_hidden_records_are_there(self):
         company = self.env["res.company"].create({"name": "Elsewhere"})

@@ -163,7 +163,7 @@ class TestBadInput(SalesStageCase):
                 "filter_domain": "[('partner_id.name', '=', 'x')]",
             }
         )
-        self.assertIn("if Customer › Name is x", automation.name)
+        self.assertIn('if "Customer › Name" is equal to x', automation.name)
 
     def test_deep_domain(self):
         """A cyclic or endlessly nested expression is refused, not evaluated."""

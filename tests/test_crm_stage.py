@@ -82,11 +82,12 @@ class TestCrmStage(SalesStageCase):
         self.env["crm.stage"].search([]).probability_mode = "predictive"
         self.assertEqual(self.env["crm.stage"].create({"name": "Follow-up"}).probability_mode, "predictive")
 
-    def test_new_stage_gets_a_probability_between_its_neighbours(self):
-        """Whoever makes it: 0% would be next to lost."""
+    def test_new_stage_gets_the_probability_of_the_one_before_it(self):
+        """Whoever makes it: its place alone does not say that opportunities in there are won more often."""
         stages = self.env["crm.stage"]
         values = {"name": "Measured", "sequence": self.visit.sequence}
-        self.assertEqual(stages.create(values).probability, 60)
+        self.assertEqual(stages.create(values).probability, 50)
+        self.assertEqual(stages.create({**values, "sequence": self.new.sequence - 1}).probability, 10)
         self.assertEqual(stages.create({**values, "probability": 0}).probability, 0)
         self.assertEqual(stages.create({**values, "is_won": True}).probability, 100)
         with Form(stages) as form:

@@ -320,10 +320,11 @@ class CrmLead(models.Model):
         if self.stage_id.filtered("asks_for_fields"):
             missing = self._get_missing_names({lead: lead.stage_id for lead in self})
         labels = {name: self._get_label(name) for name in set().union(*missing.values())}
-        complete = self - self.browse().concat(*missing)
+        incomplete = self.filtered(lambda lead: lead in missing)
+        complete = self - incomplete
         complete.missing_fields, complete.is_something_missing = [], False
-        for lead, names in missing.items():
-            lead.missing_fields = [{"name": name, "string": labels[name]} for name in names]
+        for lead in incomplete:
+            lead.missing_fields = [{"name": name, "string": labels[name]} for name in missing[lead]]
             lead.is_something_missing = True
 
     @api.model
