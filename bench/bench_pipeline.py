@@ -212,7 +212,7 @@ INSERT INTO crm_lead (name, type, active, stage_id, won_status, user_id, team_id
                       description, priority, create_date, write_date, date_last_stage_update, date_closed)
 SELECT 'House ' || number, 'opportunity', won_status != 'lost',
        CASE won_status WHEN 'won' THEN %(won)s
-                       ELSE (%(open)s)[1 + number / 10 %% cardinality(%(open)s)] END,
+                       ELSE (%(open)s)[1 + number / 1000 %% cardinality(%(open)s)] END,
        won_status,
        (%(users)s)[1 + number / 10 %% cardinality(%(users)s)],
        (%(teams)s)[1 + number %% cardinality(%(teams)s)], %(company)s,
