@@ -152,6 +152,7 @@ class TestScreens(AutomationCase):
         self.assertFalse((resting & archived) or archived.rest_text)
         self.visit.active = True
         self.assertFalse(automations.search(domain) or automation.rest_text)
+        self.assertFalse(Form(automations).rest_text, "a new one has no stage yet")
 
     def test_faulty_stage_costs_nothing_elsewhere(self):
         """It is computed for all stages at once."""

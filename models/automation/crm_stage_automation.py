@@ -424,7 +424,7 @@ class CrmStageAutomation(models.Model):
     def _compute_rest_text(self):
         for automation in self:
             is_at_rest = automation.active and automation.stage_id and not automation.stage_id.active
-            automation.rest_text = is_at_rest and self.env._("At rest: its stage is archived.")
+            automation.rest_text = self.env._("At rest: its stage is archived.") if is_at_rest else False
 
     @api.depends("rest_text", "taken_back_text")
     def _compute_notice(self):
