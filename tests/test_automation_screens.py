@@ -152,6 +152,7 @@ class TestScreens(AutomationCase):
         self.assertFalse((resting & archived) or archived.rest_text)
         self.visit.active = True
         self.assertFalse(automations.search(domain) or automation.rest_text)
+        self.assertIs(automations.new().rest_text, False, "a new one has no stage yet")
 
     def test_faulty_stage_costs_nothing_elsewhere(self):
         """It is computed for all stages at once."""

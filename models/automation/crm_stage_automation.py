@@ -423,7 +423,7 @@ class CrmStageAutomation(models.Model):
     @api.depends_context("lang")
     def _compute_rest_text(self):
         for automation in self:
-            is_at_rest = automation.active and automation.stage_id and not automation.stage_id.active
+            is_at_rest = automation.active and bool(automation.stage_id) and not automation.stage_id.active
             automation.rest_text = is_at_rest and self.env._("At rest: its stage is archived.")
 
     @api.depends("rest_text", "taken_back_text")
