@@ -76,7 +76,10 @@ class CrmStageDeleteWizard(models.TransientModel):
             # sudo: those of other companies hold the stages, too; only numbers are shown
             wizard.opportunity_count = self.env["crm.lead"].sudo().search_count(wizard._get_domain())
             contents = wizard.stage_ids._origin._get_contents()
-            wizard.contents = "\n".join(f"{stage.name}: {text}" for stage, text in contents.items())
+            wizard.contents = "\n".join(
+                self.env._("%(field)s: %(value)s", field=stage.name, value=text)
+                for stage, text in contents.items()
+            )
 
     @api.depends("stage_ids")
     def _compute_can_archive(self):

@@ -147,7 +147,10 @@ class CrmStage(models.Model):
             message = self.env._(
                 "A stage that holds opportunities cannot be deleted:\n\n%(stages)s\n\n"
                 "Move them to another stage first, or archive the stage.",
-                stages="\n".join(f'"{stage.name}": {text}' for stage, text in contents.items()),
+                stages="\n".join(
+                    self.env._('"%(stage)s": %(text)s', stage=stage.name, text=text)
+                    for stage, text in contents.items()
+                ),
             )
             action = self._get_opportunities_action()
             raise RedirectWarning(message, action, self.env._("Show the Opportunities"))

@@ -277,7 +277,10 @@ test("the gear asks for nothing that is refused afterwards", async () => {
     const clickAction = await toggleKanbanColumnActions(0);
     await clickAction("Archive");
     expect(".modal-body").toHaveText("The last one");
-    expect(".modal-footer button").toHaveCount(1);
+    expect(".modal-footer .btn-primary").toHaveText("Show the Stages");
+    mockService("action", { doAction: (action) => expect.step(action) });
+    await contains(".modal-footer .btn-primary").click();
+    expect.verifySteps(["crm.crm_stage_action"]);
 });
 
 test("the gear archives, and brings back", async () => {

@@ -1,4 +1,4 @@
-import { AlertDialog, ConfirmationDialog } from "@web/core/confirmation_dialog/confirmation_dialog";
+import { ConfirmationDialog } from "@web/core/confirmation_dialog/confirmation_dialog";
 import { _t } from "@web/core/l10n/translation";
 
 const WIZARD = "crm.stage.delete.wizard";
@@ -14,7 +14,14 @@ export async function archiveStages({ action, dialog, orm }, ids, reload) {
     const title = _t("Archive");
     const obstacle = await orm.call("crm.stage", "get_archive_obstacle", [ids]);
     if (obstacle) {
-        dialog.add(AlertDialog, { title, body: obstacle });
+        dialog.add(ConfirmationDialog, {
+            title,
+            body: obstacle,
+            confirmLabel: _t("Show the Stages"),
+            confirm: () => action.doAction("crm.crm_stage_action"),
+            cancelLabel: _t("Close"),
+            cancel: () => {},
+        });
         return;
     }
     const body = await orm.call("crm.stage", "get_archive_text", [ids]);

@@ -184,7 +184,7 @@ tours.add("crm_sales_stage_archive_stage", {
         { trigger: ".o_back_button", run: "click" },
         ...gear("Won / Lost", ".o_group_archive"),
         { trigger: ".modal:contains('A pipeline needs a won stage')" },
-        { trigger: ".modal-footer .btn-primary", run: "click" },
+        { trigger: ".modal-footer .btn-secondary", run: "click" },
         noDialog,
         dragCard("Kitchen", "Technical Visit", "Quotation"),
         dragCard("Bathroom", "Technical Visit", "Quotation"),

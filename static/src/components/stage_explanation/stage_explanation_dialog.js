@@ -27,8 +27,10 @@ class StageExplanationDialog extends Component {
         const since = deserializeDateTime(entered);
         const until = left ? deserializeDateTime(left) : luxon.DateTime.now();
         const days = Math.floor(until.diff(since, "days").days);
-        const duration = days === 1 ? _t("one day") : _t("%s days", days);
-        return `${formatDate(since)} · ${days < 1 ? _t("less than a day") : duration}`;
+        // Terms within a template literal are not exported for translation.
+        const short = days < 1 ? _t("less than a day") : _t("one day");
+        const duration = days > 1 ? _t("%s days", days) : short;
+        return `${formatDate(since)} · ${duration}`;
     }
 
     canMove({ reason }) {
