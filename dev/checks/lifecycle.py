@@ -530,8 +530,8 @@ def get_figures(env):
     overviews = [report.get_overview(domain)["stages"] for domain in domains]
     for overview in overviews:
         for stage in overview:
-            # What changes with time, and what the former version did not have
-            for name in ("late", "late_domain", "reached_next_basis", "won_basis"):
+            # What changes with time, what the former version did not have, and what it counted by another rule
+            for name in ("late", "late_domain", "reached_next_basis", "won_basis", "left", "usual"):
                 stage.pop(name, None)
     groups = [
         report.formatted_read_group(domain, groupby, aggregates)
@@ -543,8 +543,9 @@ def get_figures(env):
             (["lost_reason_id"], ["__count"]),
         )
         for domain in (
-            [("outcome", "!=", "open")],
-            [("team_id", "=", teams[0].id), ("outcome", "!=", "open")],
+            # The former version had no names for groups of deleted stages.
+            [("stage_id", "!=", False), ("outcome", "!=", "open")],
+            [("stage_id", "!=", False), ("team_id", "=", teams[0].id), ("outcome", "!=", "open")],
         )
     ]
     unlike = {"id", "display_name", "days", "days_median", "is_moved_on"}  # by row, time or version
