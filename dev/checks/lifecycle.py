@@ -531,7 +531,7 @@ def get_figures(env):
     overviews = [report.get_overview(domain)["stages"] for domain in domains]
     for overview in overviews:
         for stage in overview:
-            # What changes with time, what the former version did not have, and what it counted by another rule
+            # What changes with time, what the former version did not have or counted otherwise
             for name in ("late", "late_domain", "reached_next_basis", "won_basis", "left", "usual"):
                 stage.pop(name, None)
     groups = [
