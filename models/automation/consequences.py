@@ -6,10 +6,31 @@ opportunities from, their conditions and days. Where it depends on the opportuni
 
 from odoo.fields import Domain
 from odoo.tools import formatLang
+from odoo.tools.translate import LazyTranslate
 
 from ...tools import by_count
 from ..trigger.crm_stage_trigger_mixin import LOSING_TRIGGERS
 from . import condition
+
+_lt = LazyTranslate(__name__)
+
+# What one automation does to another, by whether the latter is the one that is looked at, and whether it is
+# its condition that has no effect
+EFFECTS = {
+    (True, True): _lt(
+        "The condition has no effect: another automation moves the same opportunities without one (%s)."
+    ),
+    (True, False): _lt(
+        "This automation never comes to its turn: another one takes the same opportunities first (%s)."
+    ),
+    (False, True): _lt(
+        "The condition of another automation has no effect then: this one moves the same opportunities "
+        "without one (%s)."
+    ),
+    (False, False): _lt(
+        "Another automation never comes to its turn then: this one takes the same opportunities first (%s)."
+    ),
+}
 
 # Lost opportunities are counted up to here
 MANY_LOST = 10000
@@ -64,33 +85,11 @@ def _get_condition(automation):
 
 def _get_text_about(automation, other):
     """:return: how one of both keeps the other one from its turn, or its condition from having an effect"""
-    env = automation.env
-    if _takes_all_of(other, automation):
-        if _is_unconditional(other, automation):
-            return env._(
-                "The condition has no effect: another automation moves the same opportunities without "
-                "one (%s).",
-                other.name,
-            )
-        if _is_first(other, automation):
-            return env._(
-                "This automation never comes to its turn: another one takes the same opportunities "
-                "first (%s).",
-                other.name,
-            )
-    if _takes_all_of(automation, other):
-        if _is_unconditional(automation, other):
-            return env._(
-                "The condition of another automation has no effect then: this one moves the same "
-                "opportunities without one (%s).",
-                other.name,
-            )
-        if _is_first(automation, other):
-            return env._(
-                "Another automation never comes to its turn then: this one takes the same opportunities "
-                "first (%s).",
-                other.name,
-            )
+    for first, second, is_about_itself in ((other, automation, True), (automation, other, False)):
+        if _takes_all_of(first, second):
+            is_unconditional = _is_unconditional(first, second)
+            if is_unconditional or _is_first(first, second):
+                return automation.env._(EFFECTS[is_about_itself, is_unconditional]) % other.name
     return None
 
 
