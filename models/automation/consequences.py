@@ -89,7 +89,8 @@ def _get_text_about(automation, other):
         if _takes_all_of(first, second):
             is_unconditional = _is_unconditional(first, second)
             if is_unconditional or _is_first(first, second):
-                return automation.env._(EFFECTS[is_about_itself, is_unconditional]) % other.name
+                text = automation.env._(EFFECTS[is_about_itself, is_unconditional])
+                return text % other.name
     return None
 
 
