@@ -24,7 +24,7 @@ from odoo.tools import SQL, config
 
 LEADS = [int(number) for number in os.environ.get("BENCH_LEADS", "100000 1000000").split()]
 USERS = 50
-TURNS = 15
+TURNS = 40
 
 
 def get_specification(links, names):
