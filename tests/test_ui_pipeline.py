@@ -47,7 +47,8 @@ class TestUiPipeline(TourCase):
         self.assertEqual(self.kitchen.probability, 50)
 
     def test_won_or_lost(self):
-        garage = self.create_in(self.visit, name="Garage", user_id=self.manager.id)
+        # The largest deal is celebrated.
+        garage = self.create_in(self.visit, name="Garage", user_id=self.manager.id, expected_revenue=50000)
         self.run_tour("won_or_lost")
         self.assertEqual((self.kitchen.won_status, self.kitchen.stage_id), ("won", self.closed))
         self.assertEqual((garage.won_status, garage.stage_id), ("won", self.closed))

@@ -241,25 +241,24 @@ class CrmLead(models.Model):
 
     def _get_unsent_texts(self, template, stage):
         """:return: text for the chatter by id of the opportunities that do not get the e-mail of ``stage``"""
+        back = self._filter_back(stage)
+        text = self.env._(
+            'The e-mail "%s" of this stage was not sent: the opportunity left it less than a day ago.',
+            template.name,
+        )
+        texts = dict.fromkeys(back.ids, text)
+        leads = self - back
         # Odoo may notify a salesperson before it keeps the e-mail that opened the opportunity.
-        domain = Domain("model", "=", self._name) & Domain("res_id", "in", self.ids)
+        domain = Domain("model", "=", self._name) & Domain("res_id", "in", leads.ids)
         domain &= Domain("message_type", "!=", "user_notification")
         messages = self.env["mail.message"]
         first = messages.browse(id_ for _res_id, id_ in messages._read_group(domain, ["res_id"], ["id:min"]))
         automatic_ids = set(first.filtered("crm_stage_is_automatic").mapped("res_id"))
-        addresses = self._get_recipient_addresses(template)
+        addresses = leads._get_recipient_addresses(template)
         domain = Domain("email", "in", list(set().union(*addresses.values())))
         barred = set(self.env["mail.blacklist"].search(domain).mapped("email"))
-        back_ids = self._filter_back(stage).ids
-        texts = {}
         for lead_id, its_addresses in addresses.items():
-            if lead_id in back_ids:
-                texts[lead_id] = self.env._(
-                    'The e-mail "%s" of this stage was not sent: '
-                    "the opportunity left it less than a day ago.",
-                    template.name,
-                )
-            elif lead_id in automatic_ids:
+            if lead_id in automatic_ids:
                 texts[lead_id] = self.env._(
                     'The e-mail "%s" of this stage was not sent: an automatic e-mail opened the opportunity.',
                     template.name,
@@ -320,7 +319,7 @@ class CrmLead(models.Model):
         if self.stage_id.filtered("asks_for_fields"):
             missing = self._get_missing_names({lead: lead.stage_id for lead in self})
         labels = {name: self._get_label(name) for name in set().union(*missing.values())}
-        incomplete = self.filtered(lambda lead: lead in missing)
+        incomplete = self.browse().concat(*missing)
         complete = self - incomplete
         complete.missing_fields, complete.is_something_missing = [], False
         for lead in incomplete:
