@@ -1,8 +1,12 @@
 """Bring a PO file up to date with its POT: keep translations, drop obsolete terms, name the missing ones."""
 
+import re
 import sys
 
 import polib
+
+# What French typography keeps on the line of the word beside it
+SPACE_BESIDE_SIGN = re.compile("(?<=«) | (?=[»:;?!]|%%)")
 
 
 def main(template_path, po_path):
@@ -17,7 +21,7 @@ def main(template_path, po_path):
         }
     )
     for entry in po:
-        entry.msgstr = translations.get(entry.msgid, "")
+        entry.msgstr = SPACE_BESIDE_SIGN.sub("\N{NO-BREAK SPACE}", translations.get(entry.msgid, ""))
     po.save(po_path)
     missing = [entry.msgid for entry in po if not entry.msgstr]
     if missing:

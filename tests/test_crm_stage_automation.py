@@ -46,11 +46,12 @@ class TestAutomation(AutomationCase):
         )
         self.visit.with_context(lang="fr_FR").name = "Visite Technique"
         self.quotation.with_context(lang="fr_FR").name = "Devis"
-        self.assertEqual(automation.name, "De « Visite Technique » vers « Devis » quand un devis est créé")
+        name = automation.name.replace("\N{NO-BREAK SPACE}", " ")
+        self.assertEqual(name, "De « Visite Technique » vers « Devis » quand un devis est créé")
         automation.from_stage_ids = False
         automation.filter_domain = "[('invoice_status', '=', 'no'), ('amount_total', '>', 1)]"
         self.assertEqual(
-            automation.name,
+            automation.name.replace("\N{NO-BREAK SPACE}", " "),
             "Déplacer vers « Devis » quand un devis est créé, si « Statut de la facture » est égal à "
             "Rien à facturer et « Total » est supérieur à 1",
         )

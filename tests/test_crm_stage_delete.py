@@ -118,7 +118,7 @@ class TestCrmStageDelete(PipelineCase):
         self.assertEqual(wizard.contents, "Quotation: 3 active, 2 archived, 1 lost")
         self.env["res.lang"]._activate_lang("fr_FR")
         self.env.invalidate_all()
-        self.assertIn(" : 3 actives, ", wizard.with_context(lang="fr_FR").contents)
+        self.assertIn("3 actives, ", wizard.with_context(lang="fr_FR").contents)
         self.assertEqual(wizard.target_stage_ids, self.new | self.estimate | self.visit)
         self.assertFalse(wizard.obstacle)
         self.assertEqual(

@@ -48,7 +48,7 @@ registry.category("web_tour.tours").add("crm_sales_stage_automation_french", {
         ...pressSave,
         {
             content: "It reads as a sentence",
-            trigger: ".o_form_view h2:contains(/^Déplacer vers « Relance » quand elle est sans nouvelles depuis 10 jours ouvrés$/)",
+            trigger: ".o_form_view h2:contains(/^Déplacer vers «\\sRelance\\s» quand elle est sans nouvelles depuis 10 jours ouvrés$/)",
         },
 
         ...pressNew,
