@@ -5,8 +5,8 @@ import sys
 
 import polib
 
-# What French typography keeps on the line of the word beside it
-SPACE_BESIDE_SIGN = re.compile("(?<=«) | (?=[»:;?!]|%%)")
+# What French typography keeps on the line of the word beside it, outside of tags
+SPACE_BESIDE_SIGN = re.compile("(?:(?<=«) | (?=[»:;?!]|%%))(?![^<]*>)")
 
 
 def main(template_path, po_path):

@@ -35,6 +35,15 @@ class TestTranslations(SalesStageCase):
         self.modules.filtered(lambda module: module.name == "crm_sales_stage")._update_translations(["fr_FR"])
         self.assertEqual(self.get_names("fr_FR"), FRENCH)
 
+    def test_views_in_french(self):
+        """Terms of views hold tags and their expressions, which have to stay valid."""
+        ours = self.modules.filtered(lambda module: module.name == "crm_sales_stage")
+        ours._update_translations(["fr_FR"], True)
+        domain = [("module", "=", "crm_sales_stage"), ("model", "=", "ir.ui.view")]
+        views = self.env["ir.ui.view"].browse(self.env["ir.model.data"].search(domain).mapped("res_id"))
+        for view in views.filtered("model").with_context(lang="fr_FR"):
+            self.env[view.model].with_context(lang="fr_FR").get_view(view.id, view.type)
+
     def test_french_added_by_the_wizard(self):
         english = self.get_names("en_US")
         for overwrite in (False, True):
