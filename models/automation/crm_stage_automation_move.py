@@ -141,7 +141,7 @@ class CrmStageAutomationMove(models.Model):
         readonly=True,
         help="Why it was passed over.",
     )
-    error = fields.Char("Refused Because", readonly=True, help="What kept the opportunity from being moved.")
+    error = fields.Char("Refusal", readonly=True, help="What kept the opportunity from being moved.")
     changes = fields.Json(
         readonly=True,
         groups="base.group_system",
