@@ -69,7 +69,7 @@ run_tests() {
 # In two halves, side by side in copies of a database: on two processors it takes half the time. The second one has all that
 # start a browser, and the dealer's, and as many others as let both end together.
 run_all_tests() {
-    local log=$STATE/test_browser.log browser status=0 second='test_[t-z]*.py'
+    local log=$STATE/test_browser.log browser status=0 second='test_[s-z]*.py'
     copy_database test test_browser
     # shellcheck disable=SC2086 # the shell is to find the files
     (run_tests test_browser 8269 "$RUNTIME/addons/$ADDON/tests"/$second "$RUNTIME/addons/$DEALER/tests") >"$log" 2>&1 &

@@ -27,6 +27,7 @@ from ..history.crm_stage_stay import MOVED_BY
 from ..trigger.crm_stage_trigger_mixin import LOSING_TRIGGERS
 from ..trigger.mail_message import EMAIL_TRIGGERS
 from . import condition, consequences, examples, fault, listening, sentence
+from .crm_stage_automation_move import DONE
 from .fault import AutomationError
 from .ir_actions_server import RUNNING
 
@@ -446,9 +447,9 @@ class CrmStageAutomation(models.Model):
     @api.depends("undoable_count")
     @api.depends_context("lang", "uid", "allowed_company_ids")
     def _compute_undo_note(self):
+        is_followed = DONE & self.env["crm.stage.automation.move"]._get_followed_domain()
         for automation in self:
-            moves = automation._origin._get_applied().filtered(lambda move: move.state == "done")
-            automation.undo_note = bool(moves) and self._get_undo_note(moves)
+            automation.undo_note = self._get_undo_note(automation._origin._get_applied(is_followed))
 
     @api.model
     def _count_moves(self, domain):
@@ -1149,10 +1150,13 @@ class CrmStageAutomation(models.Model):
         buttons = [show, undo] if undoable_id else []
         return get_done_action(message, buttons, type="info", sticky=bool(buttons))
 
-    def _get_applied(self):
-        """:return: the moves of applying this automation the last time, as far as the user may see them"""
-        moves = self.env["crm.stage.automation.move"]
-        return moves.search(self._get_applied_domain() & Domain("automation_id", "=", self.id))
+    def _get_applied(self, domain=Domain.TRUE):
+        """
+        :param Domain domain: of the moves in question
+        :return: the moves of applying this automation the last time, as far as the user may see them
+        """
+        domain &= self._get_applied_domain() & Domain("automation_id", "=", self.id)
+        return self.env["crm.stage.automation.move"].search(domain)
 
     def _wait_to_apply(self, documents_by_lead, **values):
         """Put the moves of ``documents_by_lead`` into the journal, as those of applying it the last time.
@@ -1195,7 +1199,7 @@ class CrmStageAutomation(models.Model):
         self.check_access("write")
         self._get_waiting().filtered("is_applied").unlink()
         # sudo: moves as the automation itself does, which the user may set up; what they may see of it
-        moves = self._get_applied().filtered(lambda move: move.state == "done").sudo()
+        moves = self._get_applied(DONE).sudo()
         is_losing = self.outcome == "lost"
         if (count := len(moves)) > BATCH:
             note = self._get_undo_note(moves)
@@ -1231,7 +1235,7 @@ class CrmStageAutomation(models.Model):
     def action_show_moved(self):
         """:return: action on the opportunities that it moved when it was applied the last time"""
         self.ensure_one()
-        moved = self._get_applied().filtered(lambda move: move.state == "done")
+        moved = self._get_applied(DONE)
         is_losing = self.outcome == "lost"
         name = self.env._("Lost Opportunities") if is_losing else self.env._("Moved Opportunities")
         return self.env["crm.lead"]._get_list_action(name, [("id", "in", moved.lead_id.ids)])

@@ -33,6 +33,12 @@ LEFT_OUT = "crm_sales_stage.left_out"
 MOVES_FIELDS = ["move_ids", "moved_count", "taken_back_count", "skipped_count", "waiting_count"]
 MOVES_FIELDS += ["taken_back_text", "notice", "undoable_count", "undo_note", "catch_up_progress"]
 
+DONE = Domain("state", "=", "done")
+
+# What stages planned when opportunities arrived, among activities, and what Odoo sent, among messages
+PLANNED = Domain("crm_stage_plan_template_id", "!=", False)
+AUTOMATIC = Domain("message_type", "=", "auto_comment")
+
 # A move that is taken back by hand within these days was a mistake
 TAKEN_BACK_DAYS = 7
 
@@ -399,16 +405,21 @@ class CrmStageAutomationMove(models.Model):
             values = {name: False for name, is_left_out in names.items() if is_left_out}
             left_out[move.lead_id.id, move.automation_id.stage_id.id] = values
 
+    @api.model
+    def _get_followed_domain(self):
+        """:return: ``Domain`` of the moves of opportunities that have planned activities or automatic e-mails
+
+        Of many moves, only these need be read.
+        """
+        # any!: only whether there are some; what the user may see is asked of the moves
+        has_some = Domain("activity_ids", "any!", PLANNED) | Domain("message_ids", "any!", AUTOMATIC)
+        return Domain("lead_id", "any!", has_some)
+
     def _search_planned(self):
         """:return: the open activities that were planned when the opportunities arrived by these moves"""
         since = {move.lead_id.id: move.date.replace(microsecond=0) for move in self}
-        planned = self.env["mail.activity"].search(
-            [
-                ("res_model", "=", "crm.lead"),
-                ("res_id", "in", list(since)),
-                ("crm_stage_plan_template_id", "!=", False),
-            ]
-        )
+        leads = Domain("res_model", "=", "crm.lead") & Domain("res_id", "in", list(since))
+        planned = self.env["mail.activity"].search(leads & PLANNED)
         return planned.filtered(lambda activity: activity.create_date >= since[activity.res_id])
 
     def _search_emails(self):
@@ -416,10 +427,7 @@ class CrmStageAutomationMove(models.Model):
         dates = {(move.lead_id.id, move.date.replace(microsecond=0)) for move in self}
         messages = self.env["mail.message"]
         domain = Domain("model", "=", "crm.lead") & Domain("res_id", "in", self.lead_id.ids)
-        domain = messages._get_email_domain(
-            "email_sent", domain & Domain("message_type", "=", "auto_comment")
-        )
-        return messages.search(domain).filtered(
+        return messages.search(messages._get_email_domain("email_sent", domain & AUTOMATIC)).filtered(
             lambda email: (email.res_id, email.create_date.replace(microsecond=0)) in dates
         )
 
